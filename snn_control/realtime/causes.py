@@ -12,11 +12,11 @@ __all__ = ["causes_now", "describe_causes"]
 
 
 def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str]) -> str:
-    """Describe a fault's reason in words.
+    """Describe the causes of a fault in words.
 
-    reason : bits as in `engine.kernels.guard`
-    invalid, stopped : names of the inputs that are invalid, and of those that stop the commands. An input that stops
-        them because it is invalid has the note "silent"
+    reason : causes as bits, see `engine.kernels.guard`
+    invalid, stopped : names of the inputs that are invalid, and of the inputs that stop the commands. An input that
+        stops the commands because it is invalid has the note "silent"
     """
     stops, silent = list(stopped), set(invalid)
     told = [f"{one} (silent)" if one in silent else one for one in stops]
@@ -33,10 +33,10 @@ def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str])
 
 
 def causes_now(bound: Bound, release: int) -> str:
-    """Explain why the command is the safe one.
+    """Explain in words why the guard gives the safe command now.
 
-    Return the causes of the fault in the last tick or, if there are none, what the guard waits for before it ends the
-    fault.
+    Return the causes of the fault in the last tick. If they have gone, return what the guard waits for before it ends
+    the fault.
 
     release : number of valid ticks that end a fault; 0: only an operator ends it
     """
@@ -50,7 +50,7 @@ def causes_now(bound: Bound, release: int) -> str:
 def _stopped(bound: Bound) -> list[str]:
     """Return the names of the inputs that stop the commands.
 
-    An input that no longer stops them, but whose stop lasts until an operator's release, has a note.
+    If an input no longer asks for a stop, but the stop lasts until an operator releases it, the name has a note.
     """
     words, found = bound.array("stops"), []
     for k, one in enumerate(bound.program.facts.inputs[: guard_words.MOST_STOPS]):

@@ -1,7 +1,7 @@
 """Clocks and waits of the C library for compiled code. They allocate no memory.
 
 Times are int64 nanoseconds. The argument ``scratch`` is the address of an ``int64[2]`` for the ``struct timespec`` of
-the call; give each thread a scratch of its own. Deadlines are absolute times on CLOCK_MONOTONIC. A wait therefore ends
+the call; each thread needs a scratch of its own. Deadlines are absolute times on CLOCK_MONOTONIC. A wait therefore ends
 at the same time even if the call comes late or is repeated, and errors do not add up.
 """
 
@@ -33,8 +33,10 @@ _errno_location = types.ExternalFunction("__errno_location", types.intp())
 
 
 def check_libc() -> None:
-    """Raise RuntimeFault if the C library lacks a function that this module needs. Compiled code would otherwise jump
-    to address 0."""
+    """Raise RuntimeFault if the C library lacks a function that this module needs.
+
+    Without this check, compiled code would jump to address 0.
+    """
     libc = ctypes.CDLL(None)
     needed = ("clock_gettime", "clock_nanosleep", "sem_clockwait", "sem_trywait", "__errno_location")
     missing = [name for name in needed if not hasattr(libc, name)]
@@ -79,8 +81,10 @@ def sleep_until(deadline, scratch):
 
 @register_jitable
 def semaphore_wait(semaphore, deadline, scratch):
-    """Wait for a post on the ``sem_t`` at ``semaphore``. Return 1 after a post; return 0 if none has come until
-    ``deadline`` [ns, CLOCK_MONOTONIC]."""
+    """Wait for a post on the ``sem_t`` at the address ``semaphore``, until ``deadline`` [ns, CLOCK_MONOTONIC].
+
+    Return 1 after a post, 0 if none has come.
+    """
     _set_timespec(scratch, deadline)
     while _sem_clockwait(semaphore, CLOCK_MONOTONIC, scratch) != 0:
         error = load_u32(_errno_location())
@@ -94,6 +98,6 @@ def semaphore_wait(semaphore, deadline, scratch):
 
 @register_jitable
 def semaphore_drain(semaphore):
-    """Consume all pending posts of a semaphore. The caller must then check all its sources once."""
+    """Consume all posts that wait on a semaphore. After this call, the caller must check all its sources once."""
     while _sem_trywait(semaphore) == 0:
         pass

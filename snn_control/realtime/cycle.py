@@ -1,8 +1,8 @@
 """The compiled control loop: how it waits for each tick, and what it does before and after the tick.
 
 `run` is one function without the interpreter lock. It works on one int64 table (`snn_control.realtime.table`), the
-argument ``table`` of all functions here. Python writes the settings into the table before the start; later it writes
-only STOP. It may read the counters at any time. `loop` describes the modes, and `port` the ports.
+argument ``table`` of all functions here. Python writes the settings into the table before the start. While the loop
+runs, Python may read the counters and writes only STOP. `loop` describes the modes, and `port` the ports.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EARLY_NS = 30_000
 
 @register_jitable
 def _wait_deadline(table, deadline, stops):
-    """Sleep until shortly before ``deadline``, then poll the clock. Return the time at which the deadline was reached.
+    """Wait until ``deadline``: sleep until shortly before it, then poll the clock. Return the time after the wait [ns].
 
     stops : whether to return -1 as soon as the loop has to stop
     """
@@ -56,24 +56,24 @@ def _wait_deadline(table, deadline, stops):
 
 @register_jitable
 def _moment(table, now):
-    """Return when a tick at ``now`` [ns] happens: the number of its period or, if messages wake the loop, ``now``."""
+    """Return when a tick happens: the number of its period, or the time ``now`` [ns] if messages wake the loop."""
     return now if get(table, words.TRIGGER) != 0 else (now - get(table, words.PHASE)) // get(table, words.PERIOD)
 
 
 @register_jitable
 def _since(table, moment, last):
-    """Return the time from ``last`` to ``moment`` (see `_moment`), in thousandths of a period."""
+    """Return the time between two results of `_moment`, ``last`` and ``moment``, in thousandths of a period."""
     return (moment - last) * WHOLE // (get(table, words.PERIOD) if get(table, words.TRIGGER) != 0 else 1)
 
 
 @register_jitable
 def _tell_elapsed(table, moment, commanded):
-    """Write the time since the last command for the guard, so that slew limits hold per second.
+    """Tell the guard how much time has passed since the last command, so that slew limits hold per second.
 
-    If the loop ticks on the grid, this time is a whole number of periods; if messages wake the loop, it is exact. Too
-    many missed periods are a fault.
+    The time goes into the control words. If the clock wakes the loop, it is a whole number of periods; if messages wake
+    the loop, it is exact. If too many periods passed without a tick, this tick is a fault.
 
-    commanded : time of a supervisor's last command; 0 if there was none
+    commanded : time of a supervisor's last command; 0: the supervisor gave none
     """
     last, most = get(table, words.LAST_PERIOD), get(table, words.MOST_MISSED)
     put(table, words.LAST_PERIOD, moment)
@@ -85,10 +85,12 @@ def _tell_elapsed(table, moment, commanded):
 
 @register_jitable
 def _too_late(table, took):
-    """Whether the inputs became too old while the tick was computed, for ``took`` [ns]. The command is then withheld.
+    """Return whether an input became too old while the tick was computed. The command must then be withheld.
 
     An input is too old if its age exceeds its limit by more than a period. This happens if a thread of higher priority
     preempts the loop. A ramp to the safe value must not begin with a jump, so the next tick starts the ramp.
+
+    took : duration of the computation [ns]
     """
     if took <= get(table, words.PERIOD) or get(get(table, words.GUARD), FAULTED) != 0:
         return False
@@ -102,9 +104,9 @@ def _too_late(table, took):
 
 @register_jitable
 def _judge_publication(table, took, withheld):
-    """Make the next tick a fault if this tick's commands were withheld or published too slowly.
+    """Make the next tick a fault if the commands of this tick were withheld or published too slowly.
 
-    took : duration of the publication [ns], which the loop's budget limits
+    took : duration of the publication [ns]; the loop's budget limits it
     """
     late = took > get(table, words.BUDGET) > 0 or withheld
     if late:
@@ -116,7 +118,10 @@ def _judge_publication(table, took, withheld):
 
 @register_jitable
 def next_deadline(table, deadline, begin, end):
-    """Return the next deadline after a tick that ran from ``begin`` to ``end``, and count the skipped periods."""
+    """Return the next deadline [ns] after a tick, and count the periods that are skipped.
+
+    begin, end : times at which the tick began and ended [ns]
+    """
     period = get(table, words.PERIOD)
     if end > deadline + period:
         add(table, words.OVERRUNS, 1)
@@ -135,8 +140,7 @@ def next_deadline(table, deadline, begin, end):
 
 @register_jitable
 def _realtime_tick(table, now, deadline):
-    """Take the messages, run the tick that was due at ``deadline``, publish its commands. Return the next deadline
-    [ns]."""
+    """Run the tick that is due at ``deadline``, with its messages and commands. Return the next deadline [ns]."""
     handover, moment = get(table, words.HANDOVER), _moment(table, now)
     commanded = np.int64(0)
     if handover != 0:
@@ -182,8 +186,10 @@ def _all_safe(table):
 
 @register_jitable
 def _go_safe(table, deadline):
-    """Continue to tick in fault until every command has its safe value; at most `RAMP_NS` long. Outputs that ramp
-    thus keep their slew limits."""
+    """Continue to tick, in fault, until every command has reached its safe value, for at most `RAMP_NS`.
+
+    Outputs that ramp to their safe value then keep their slew limits.
+    """
     last = stages.clock(table) + RAMP_NS
     while deadline <= last and not _all_safe(table):
         now = _wait_deadline(table, deadline, False)
@@ -197,8 +203,8 @@ def _wait_message(table, last):
 
     The message is taken from its port. Return -1 if the loop has to stop.
 
-    last : time at which the last tick began [ns]. The next tick comes at least half a period later; without a message,
-        one and a half periods later
+    last : time at which the last tick began [ns]. The next tick comes at least half a period later. Without a message,
+        it comes one and a half periods later
     """
     row, period = get(table, words.TRIGGER), get(table, words.PERIOD)
     latest = last + period + period // 2
@@ -237,7 +243,7 @@ def _run_realtime(table):
 
 @register_jitable
 def _gather(table):
-    """Lockstep: wait until every awaited input has returned a message. Return False if the loop has to stop."""
+    """Wait, in lockstep, until every awaited input has returned a message. Return False if the loop has to stop."""
     since = stages.clock(table)
     while not stages.stopping(table):
         # drain first: a post from here on ends the wait below
@@ -269,7 +275,7 @@ def _gather(table):
 
 @register_jitable
 def _run_without_clock(table):
-    """Run the loop in the mode lockstep or free, in which ages and stamps come from messages and ticks, not a clock."""
+    """Run the loop in the mode lockstep or free: ages and stamps come from messages and ticks, not from a clock."""
     lockstep = get(table, words.MODE) == LOCKSTEP
     while not stages.finished(table):
         now = get(table, words.TICKS) * get(table, words.PERIOD)

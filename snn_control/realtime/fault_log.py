@@ -1,5 +1,7 @@
-"""A log of the guard's newest faults, with their times and causes. The loop's thread records the faults. A fault stays
-in the log after it has ended."""
+"""A log of the newest faults that the guard detected, with their times and causes.
+
+The loop's thread records the faults. A fault stays in the log after it has ended.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,9 @@ BEGIN, END, CAUSES, INVALID, STOPPED_BY, ROW_WORDS = range(6)
 
 
 def record_faults(context, stamp_ns, now_ns):
-    """Record the fault of a tick in the log, and update its entry while it lasts.
+    """Write the fault of the last tick into the log: a new entry, or an update of the entry while the fault lasts.
 
-    This is the function of an observer, see `snn_control.realtime.port`.
+    The loop calls this function as an observer, see `snn_control.realtime.port`.
     """
     o = i64(context, WORDS)
     guard = i64(o[GUARD], GUARD_WORDS)
@@ -55,7 +57,7 @@ def record_faults(context, stamp_ns, now_ns):
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of the guard.
+    """A period of time in which the guard gave the safe command, and the causes.
 
     begin, end : times [ns since 1970]; ``end`` is -1 while the fault lasts
     causes : bits as in `engine.kernels.guard`
@@ -71,7 +73,7 @@ class Fault:
 
 
 class FaultLog(CompiledPort):
-    """An observer of the loop that keeps the newest ``most`` faults."""
+    """An observer of the loop that keeps the newest faults, at most ``most`` of them."""
 
     def __init__(self, bound: Bound, most: int = 32) -> None:
         inputs = bound.program.facts.inputs
@@ -89,14 +91,16 @@ class FaultLog(CompiledPort):
         return int(self._block[TOTAL])
 
     def restart(self) -> None:
-        """Mark all recorded faults as ended. Call this after the guard's count was reset to 0, and not while a loop
-        runs."""
+        """Mark all recorded faults as ended. Call this after the guard's count of faults was reset to 0.
+
+        No loop may run meanwhile.
+        """
         self._block[SEEN] = 0
         open_ones = (self._ring[:, BEGIN] > 0) & (self._ring[:, END] < 0)
         self._ring[open_ones, END] = time.time_ns()
 
     def faults(self) -> list[Fault]:
-        """Return the faults, the newest first. While the loop runs, the newest fault may be incomplete."""
+        """Return the recorded faults, the newest first. While the loop runs, the newest fault may be incomplete."""
         rows = newest(self._ring, int(self._block[TOTAL]))[::-1].tolist()
         return [
             Fault(begin, end, causes, self._named(invalid), self._named(stopped))

@@ -1,9 +1,9 @@
 """Hand the motion of the commands over between a loop and its supervisor process; this is the loop's side.
 
 The supervisor continues the commands if the loop fails. The *motion* is the state of the command limiter: commands,
-their rates and averages (`snn_control.engine.command_limiter`). The loop commits it to shared memory in each tick
-(`shared_motion`), and continues from the supervisor's motion when it runs again. A motion that was handed over is an
-input of the next tick, like control words. It is recorded (`LOADED`, `COPY`), so that a replay gives the same bits.
+their rates and averages (`snn_control.engine.command_limiter`). The loop commits its motion to shared memory in each
+tick (`shared_motion`). When a loop runs again, it continues from the supervisor's motion. This motion is then an input
+of the next tick, like control words. It is recorded (`LOADED`, `COPY`), so that a replay gives the same bits.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _place(c, k):
 
 @register_jitable
 def commit(context, when):
-    """Write the motion of a tick to the shared memory. Call this after the heartbeat is written, before publishing.
+    """Write the motion of a tick to the shared memory, after the heartbeat is written and before publishing.
 
     Return False if a supervisor has claimed the motion since `take_over`; the command must then be withheld.
 
@@ -66,9 +66,9 @@ def commit(context, when):
 
 @register_jitable
 def take_over(context):
-    """Continue from the supervisor's motion if the supervisor has given a command. Return the time of its last command.
+    """Continue from the supervisor's motion if the supervisor has given a command.
 
-    Return 0 if there was none. Write the heartbeat before you call this function.
+    Write the heartbeat before this call. Return the time of the supervisor's last command, or 0 if it has given none.
     """
     c = i64(context, WORDS)
     fence()
@@ -90,7 +90,7 @@ def take_over(context):
 
 
 def _row(program: Program) -> dict[str, Any]:
-    """Return the operands of the guard by name; the guard is the last operation of every controller."""
+    """Return the operands of the guard, which is the last operation of every controller: name -> operand."""
     return dict(zip(guard.words, program.operations[-1].operands, strict=True))
 
 
@@ -101,7 +101,7 @@ def motion_of(program: Program) -> Place:
 
 
 def go_on_from(bound: Bound, words: np.ndarray) -> None:
-    """Let a controller continue from a motion that was handed over. Do not call this while a loop runs.
+    """Make a controller continue from a motion that was handed over. Do not call this while a loop runs.
 
     words : int64 words of the motion, without a head
 
@@ -115,9 +115,9 @@ def go_on_from(bound: Bound, words: np.ndarray) -> None:
 
 
 class Handover:
-    """A controller's side of the memory that it shares with its supervisor.
+    """The controller's side of the memory that it shares with its supervisor.
 
-    memory : shared memory, as an int64 array of zeros with `Handover.words_of` elements
+    memory : shared memory, an int64 array of zeros with `Handover.words_of` elements
     """
 
     def __init__(self, bound: Bound, memory: np.ndarray) -> None:
@@ -135,8 +135,7 @@ class Handover:
         return shared.words_of(HEAD + motion_of(bound.program).shape[0])
 
     def begin(self) -> None:
-        """Commit the motion that the state holds now. Do not call this while the loop runs or the supervisor gives
-        commands."""
+        """Commit the motion that the state holds now. No loop may run and no supervisor may give commands meanwhile."""
         self._block[SEEN], self._block[HANDED] = read_word(self._word(TAKEN)), 0
         number = int(self._memory[COMMITTED]) + 1
         place = self._memory[PLACES + self.motion.size * (number % 2) :][: self.motion.size]
@@ -147,8 +146,7 @@ class Handover:
         return int(self._memory.ctypes.data) + 8 * word
 
     def told(self) -> dict[str, Any]:
-        """Return the arguments of `ros.supervision.continuation.Continued`, with which a supervisor continues the
-        motion.
+        """Return the arguments of `ros.supervision.continuation.Continued`, from which a supervisor continues.
 
         They are JSON data: the guard's limits, per period, and the way in which each output goes to its safe value.
         """

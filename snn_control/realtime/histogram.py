@@ -53,8 +53,9 @@ def record(address, ns):
 
 @register_jitable
 def record_since(address, stamp, scratch):
-    """Count the time since ``stamp`` [ns, CLOCK_REALTIME], and return True. If the stamp is from another clock, count
-    nothing and return False.
+    """Count the time from ``stamp`` [ns, CLOCK_REALTIME] until now in a histogram, and return True.
+
+    If the stamp is from another clock, count nothing and return False.
 
     scratch : address of the ``int64[2]`` that `clock` uses
     """
@@ -66,26 +67,30 @@ def record_since(address, stamp, scratch):
 
 
 def new() -> np.ndarray:
-    """Return an empty histogram as a (WORDS,) int64 array. Its memory pages are touched, so that they exist before the
-    loop starts."""
+    """Return an empty histogram as a (WORDS,) int64 array.
+
+    All its memory pages are touched, so that they exist before the loop starts.
+    """
     array = np.empty(WORDS, np.int64)
     array[:] = 0
     return array
 
 
 def edges() -> np.ndarray:
-    """Return the edges of the buckets [ns] as a (BUCKETS + 1,) int64 array. Bucket k counts the values for which
-    ``edges[k] <= value < edges[k + 1]``."""
+    """Return the edges of the buckets [ns] as a (BUCKETS + 1,) int64 array.
+
+    Bucket k counts the values for which ``edges[k] <= value < edges[k + 1]``.
+    """
     k = np.arange(BUCKETS + 1, dtype=np.int64)
     shift = np.maximum(k // SUB - 1, 0)
     return np.where(k < SUB, k, (k - shift * SUB) << shift)
 
 
 def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | float:
-    """Return the percentiles ``q`` (0 .. 100) [ns]: a number or an array like ``q``; NaN if the histogram is empty.
+    """Return percentiles of a histogram [ns]: a number, or an array like ``q`` (0 .. 100); NaN if it is empty.
 
-    A percentile is defined as in numpy's ``method="inverted_cdf"``, with an error of up to 3.1 %: it is the middle of
-    its bucket, but at most the largest value. In the overflow it is the largest value.
+    A percentile is defined as in numpy's ``method="inverted_cdf"``. The result is the middle of its bucket, but at most
+    the largest value, so it has an error of up to 3.1 %. In the overflow it is the largest value.
     """
     snapshot, low = array.copy(), edges()  # the loop may continue to count
     cumulative = np.cumsum(np.append(snapshot[HEADER:], snapshot[OVERFLOW]))
@@ -98,13 +103,15 @@ def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | fl
 
 
 def above(array: np.ndarray, ns: float) -> int:
-    """Return how many values are in the buckets whose lower edge is at least ``ns``, and in the overflow."""
+    """Return how many values were counted in the overflow and in buckets whose lower edge is at least ``ns``."""
     return int(array[HEADER:][edges()[:-1] >= ns].sum() + array[OVERFLOW])
 
 
 def summary(array: np.ndarray) -> dict[str, float]:
-    """Return a dictionary with count, mean, p50, p99, p99.9, max and overflow. Times are in ns; they are NaN if the
-    histogram is empty."""
+    """Return a dictionary with count, mean, p50, p99, p99.9, max and overflow of a histogram.
+
+    Times are in ns; they are NaN if the histogram is empty.
+    """
     n = int(array[COUNT])
     mean, largest = (int(array[SUM]) / n, float(array[MAX])) if n else (math.nan, math.nan)
     p50, p99, p999 = percentile(array, (50.0, 99.0, 99.9)).tolist()  # type: ignore[union-attr]

@@ -70,9 +70,9 @@ OPTIONAL = {words.IN_OWN_AGE: "writes_age", words.IN_LIMIT: "limit_ns", words.IN
 
 
 def _rows(name: str, width: int, keys: Sequence[str], rows: Sequence[Sequence[int]]) -> np.ndarray:
-    """Return rows for the loop's table, (n, width) int64: the values of ``keys``, then zeros.
+    """Return rows for the loop's table, (n, width) int64. A row is the values of ``keys``, then zeros.
 
-    Raises DescriptionError for a null address. ``name`` is the argument of `Loop` in its message.
+    Raises DescriptionError for a null address; the message calls it an error in the argument ``name`` of `Loop`.
     """
     table = np.zeros((len(rows), width), np.int64)
     for k, row in enumerate(rows):
@@ -195,8 +195,10 @@ class Loop:
 
     @property
     def semaphore(self) -> int:
-        """Address of a ``sem_t``. In lockstep all input ports post it when a message has arrived; in realtime only the
-        trigger must."""
+        """Address of a ``sem_t``, which a port posts when a message has arrived.
+
+        In lockstep all input ports must post it, in realtime only the port of the trigger.
+        """
         return int(self._semaphore.ctypes.data)
 
     @property
@@ -206,13 +208,13 @@ class Loop:
 
     @property
     def grid(self) -> dict[str, int | bool]:
-        """JSON data that tell when the loop ticks: period_ns, phase_ns, and woken (whether messages wake the loop)."""
+        """JSON data that say when the loop ticks: period_ns, phase_ns, and woken (true if messages wake the loop)."""
         period, phase, trigger = self._table[[words.PERIOD, words.PHASE, words.TRIGGER]].tolist()
         return {"period_ns": period, "phase_ns": phase, "woken": trigger != 0}
 
     @property
     def running(self) -> bool:
-        """Whether the compiled loop runs. False after the final safe command, and in a fork of the process."""
+        """True while the compiled loop runs. It is False after the final safe command, and in a fork of the process."""
         return self._process == os.getpid() and bool(read_word(self.table + 8 * words.RUNNING))
 
     @property
@@ -226,7 +228,7 @@ class Loop:
         return read_word(self.table + 8 * words.TICKS)
 
     def reset(self) -> None:
-        """Clear statistics, input ages and the headers of the io slots, as before the first tick.
+        """Clear statistics, input ages and the headers of the inputs, so that all is as before the first tick.
 
         Raises RuntimeFault while the loop runs.
         """
@@ -244,7 +246,7 @@ class Loop:
                 self._handover.begin()
 
     def run(self, ticks: int) -> None:
-        """Run ``ticks`` more ticks in the calling thread, without new rights, reset or final safe command."""
+        """Run ``ticks`` more ticks in the calling thread, without new rights, a reset or the final safe command."""
         if ticks < 1:
             raise DescriptionError("ticks", ticks, "must be at least 1")
         with self._alone("run"):
@@ -253,8 +255,10 @@ class Loop:
             self._run(self.table)
 
     def start(self, ticks: int = 0) -> Rights:
-        """Reset the loop and run it in a thread: until `stop` if ``ticks`` is 0, otherwise for at most this number of
-        ticks. Return the granted rights."""
+        """Reset the loop and run it in a thread of its own. Return the rights that the thread got.
+
+        ticks : maximum number of ticks; 0: the loop runs until `stop`
+        """
         with self._alone("start"):
             self.reset()
             self._table[words.FINAL_COMMAND], self._table[words.TICK_LIMIT] = 1, ticks
@@ -296,9 +300,13 @@ class Loop:
         return self.rights
 
     def stop(self, timeout: float = 2.0) -> bool:
-        """Stop the loop, which then publishes the final safe command. Return whether its thread has ended within
-        ``timeout`` [s]. Stopping takes up to a tick, and up to 1 s more if outputs ramp. You may call this from any
-        thread, and from a signal handler."""
+        """Stop the loop, which then publishes the final safe command. Return whether its thread has ended.
+
+        Stopping takes up to a tick, and up to 1 s more if outputs ramp. Call this from any thread or from a signal
+        handler.
+
+        timeout : longest time to wait for the end of the thread [s]
+        """
         if self._thread is None:
             return True
         if not self._lock.acquire(timeout=timeout):  # another thread starts or stops the loop
@@ -318,13 +326,15 @@ class Loop:
             self._lock.release()
 
     def alive(self, max_age: float) -> bool:
-        """Whether the loop runs and has updated its heartbeat within the last ``max_age`` [s]. A loop updates its
-        heartbeat in every tick, and every 20 ms while it waits. An older heartbeat means that the tick or a port
-        hangs."""
+        """Return whether the loop runs and has updated its heartbeat within the last ``max_age`` [s].
+
+        A loop updates its heartbeat in every tick, and every 20 ms while it waits. An older heartbeat means that the
+        tick or a port hangs.
+        """
         return self.running and self.heartbeat_age_ns <= max_age * 1e9
 
     def waiting(self) -> tuple[str, ...]:
-        """Return the names of the inputs that have no message for the next tick yet; empty if not in lockstep."""
+        """Return the names of the inputs for which the loop waits in lockstep. In other modes the list is empty."""
         if self.mode != "lockstep":
             return ()
         got = self._inputs[:, words.IN_GOT].copy()
@@ -355,8 +365,10 @@ class Loop:
 
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:
-        """Context in which no other thread can start, run or reset the loop. Raises RuntimeFault while the loop runs or
-        another thread controls it."""
+        """Context in which no other thread can start, run or reset the loop.
+
+        Raises RuntimeFault while the loop runs or another thread controls it.
+        """
         if not self._lock.acquire(blocking=False):
             raise RuntimeFault(f"{self.name}: {what} while another thread starts, runs or stops it: wait for it")
         try:

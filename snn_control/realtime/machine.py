@@ -1,8 +1,8 @@
 """Check how well a computer suits a real-time loop: kernel, rights, other real-time threads, clock and caches.
 
-A finding names, if possible, the command that fixes the problem. The checks change nothing. The only right that they
-try to get is SCHED_FIFO, and only for a thread that is made for this. In tests, ``root`` is a folder in place of the
-root of the file system.
+If a command can fix a problem, the finding names it. The checks change nothing. The only right that they try to get is
+SCHED_FIFO, and only for a thread that is made for this check. In tests, ``root`` is a folder in place of the root of
+the file system.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ KERNEL_THREADS = 2  # process number of the parent of all kernel threads
 def findings(
     root: Path = Path("/"), rights: Callable[[], Rights] | None = None, ros2_control: bool = False
 ) -> list[Finding]:
-    """Return all findings on this computer. A `WARNING` means that deadlines would be missed, an `ERROR` that no loop
-    can run.
+    """Return all findings on this computer. A `WARNING` means missed deadlines, an `ERROR` that no loop can run.
 
     ros2_control : whether to describe how the loops of a node and of controller_manager share a CPU even if no
         controller_manager runs now
@@ -74,7 +73,7 @@ def _kernel(root: Path) -> Finding:
 
 
 def _share(root: Path) -> Iterator[Finding]:
-    """Yield a finding: how much of a CPU real-time threads may use. Yield nothing if the kernel does not report it."""
+    """Yield a finding on the share of a CPU that real-time threads may use, if the kernel reports this share."""
     text = _text(root / "proc/sys/kernel/sched_rt_runtime_us")
     if text == "-1":
         yield Finding("real-time share", OK, "not limited")
@@ -119,8 +118,10 @@ def _isolated(root: Path) -> Finding:
 
 
 def _real_time_threads() -> Iterator[tuple[str, int, int]]:
-    """Yield (process name, process number, priority) of each real-time thread, except threads of this process and of
-    the kernel."""
+    """Yield (process name, process number, priority) of each real-time thread on this computer.
+
+    Threads of this process and of the kernel are left out.
+    """
     for process in Path("/proc").glob("[0-9]*"):
         if int(process.name) == os.getpid() or _parent(process) in (0, KERNEL_THREADS):
             continue
@@ -154,13 +155,13 @@ def _manager(threads: list[tuple[str, int, int]], asked: bool) -> Iterator[Findi
 
 
 def _parent(process: Path) -> int:
-    """Return the process number of the parent of a process; 0 if the process has ended."""
+    """Return the process number of the parent of a process, given by its folder; 0 if the process has ended."""
     after_name = _text(process / "stat").rpartition(")")[2].split()
     return int(after_name[1]) if after_name else 0
 
 
 def _clock() -> Finding:
-    """Report whether the kernel's clock is synchronised (adjtimex)."""
+    """Return a finding on whether the kernel's clock is synchronised (adjtimex)."""
     status = (ctypes.c_int64 * 26)()  # struct timex; modes 0: only read
     state = ctypes.CDLL(None).adjtimex(status)
     if state < 0:

@@ -40,18 +40,20 @@ SIGNATURE = "int64(int64,int64,int64)"
 
 
 class Port(Protocol):
-    """An output or an observer of the loop: the addresses of its function and its context."""
+    """An output or an observer of the loop: the address of its function, and the address of its context."""
 
     function: int
     context: int
 
 
 class InputPort(Protocol):
-    """An input of the loop. ``slot`` is the address of its header in the io block (`snn_control.engine.slots`).
+    """An input of the loop. ``slot`` is the address of the input's header in the io block (`snn_control.engine.slots`).
 
-    A port may have these attributes, too: ``writes_age``, whether the port sets the age itself; ``limit_ns``, the
-    maximum age with which a command may depend on the input; ``unawaited``, whether lockstep does not wait for the
-    input.
+    A port may have these attributes, too:
+
+    writes_age : whether the port sets the age itself
+    limit_ns : maximum age with which a command may depend on the input [ns]
+    unawaited : whether the loop does not wait for this input in lockstep
     """
 
     name: str
@@ -63,8 +65,9 @@ class InputPort(Protocol):
 
 
 class CompiledPort:
-    """A port made of a Python function, which is compiled, and a block of int64 words. Python may call the port in the
-    same way as the loop does.
+    """A port made of a Python function, which is compiled, and a block of int64 words.
+
+    Python may call the port in the same way as the loop does.
 
     name : name of the port in counters and messages
     words : initial int64 words of the block, which the function reads and writes at ``context``
@@ -81,11 +84,13 @@ class CompiledPort:
         return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.function)
 
     def __call__(self, first: int = 0, second: int = 0) -> int:
-        """Call the function with the context and two arguments. For an observer these are stamp and time; they are 0 if
-        there is no loop."""
+        """Call the port's function with its context and two more arguments, as the loop does.
+
+        For an observer these are stamp and time. Without a loop, they are 0.
+        """
         return self._call(self.context, first, second)
 
 
 def newest(ring: np.ndarray, total: int) -> np.ndarray:
-    """Return a copy of the rows that a ring still holds after ``total`` rows were written to it, the oldest first."""
+    """Return a copy of the rows that a ring still holds, the oldest first. ``total`` rows were written to the ring."""
     return ring[np.arange(max(total - len(ring), 0), total) % len(ring)]

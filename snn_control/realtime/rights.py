@@ -1,8 +1,8 @@
 """The rights that a real-time loop requests from the operating system.
 
 Scheduling, affinity, timer slack and the signal mask belong to the calling thread; the memory lock belongs to the
-process. The system may refuse any right, for example to ordinary users or in a container. The functions therefore do
-not raise errors, but return what was granted.
+process. The system may refuse any right, for example to ordinary users or in a container. The functions therefore
+return what was granted, and do not raise errors.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SYNCHRONOUS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, sign
 
 @dataclass(frozen=True)
 class Rights:
-    """The rights that were granted.
+    """The rights that the operating system has granted to a thread and its process.
 
     priority : SCHED_FIFO priority of the thread; 0: ordinary scheduling
     memory_locked : whether memory pages that were touched are never swapped out
@@ -50,7 +50,7 @@ class Rights:
     missing: tuple[Finding, ...] = ()
 
     def warnings(self) -> str:
-        """Return a text that names each missing right and how to get it. Empty if no right is missing."""
+        """Return a text that names each missing right and how to get it; "" if no right is missing."""
         if not self.missing:
             return ""
         lines = "\n".join(f"  - {one}" for one in self.missing)
@@ -75,8 +75,10 @@ def _fifo(priority: int, flags: int = 0) -> bool:
 
 
 def set_fifo(priority: int) -> int:
-    """Set SCHED_FIFO for the calling thread. Return the granted priority: ``priority`` itself, a lower priority if the
-    system limits it, or 0 if SCHED_FIFO was refused."""
+    """Set SCHED_FIFO for the calling thread. Return the priority that was granted.
+
+    This is ``priority`` itself, a lower priority if the system limits it, or 0 if SCHED_FIFO was refused.
+    """
     allowed = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
     for one in (priority, min(priority, allowed)):
         if one > 0 and _fifo(one, os.SCHED_RESET_ON_FORK):  # threads that it starts do not inherit it
@@ -86,8 +88,10 @@ def set_fifo(priority: int) -> int:
 
 @contextmanager
 def priority_of_new_threads(priority: int) -> Iterator[int]:
-    """Context in which new threads, for example threads of a middleware, inherit SCHED_FIFO ``priority``. Yields the
-    priority that was granted, or 0. After the context, the calling thread is scheduled as before."""
+    """Context in which new threads inherit SCHED_FIFO ``priority``, for example threads of a middleware.
+
+    Yields the priority that was granted, or 0. After the context, the calling thread is scheduled as before.
+    """
     before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     granted = priority if priority > 0 and _fifo(priority) else 0
     try:
@@ -98,22 +102,26 @@ def priority_of_new_threads(priority: int) -> Iterator[int]:
 
 
 def may_lock_memory() -> bool:
-    """Whether the process may lock all its memory. A finite RLIMIT_MEMLOCK does not count, because later allocations of
-    the process would fail at the limit."""
+    """Return whether the process may lock all its memory.
+
+    A finite RLIMIT_MEMLOCK does not suffice, because later allocations of the process would fail at the limit.
+    """
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     return limit == resource.RLIM_INFINITY or _has_capability(CAP_IPC_LOCK)
 
 
 def lock_memory() -> bool:
-    """Lock every page that the process touches in memory. Return whether this was granted. MCL_ONFAULT is used, which
-    leaves untouched pages alone; otherwise all reserved memory would become resident."""
+    """Keep every page that the process touches in memory. Return whether this was granted.
+
+    MCL_ONFAULT leaves untouched pages alone; without it, all reserved memory would become resident.
+    """
     if not may_lock_memory():
         return False
     return ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0
 
 
 def set_affinity(cpus: Iterable[int] | None) -> tuple[int, ...]:
-    """Run the calling thread on ``cpus`` only; None: no change. Return the CPUs on which it may run now."""
+    """Let the calling thread run only on ``cpus``; None: no change. Return the CPUs on which the thread may run now."""
     if cpus is not None:
         with suppress(OSError, ValueError):
             os.sched_setaffinity(0, set(cpus))
@@ -121,7 +129,7 @@ def set_affinity(cpus: Iterable[int] | None) -> tuple[int, ...]:
 
 
 def block_signals() -> None:
-    """Block all signals in the calling thread, except the signals that report faults of the thread itself."""
+    """Block all signals in the calling thread, except those that report a fault of the thread itself."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - SYNCHRONOUS)
 
 
@@ -158,7 +166,7 @@ def why_no_memory() -> Finding:
 
 
 def ask(priority: int = 0, cpus: Iterable[int] | None = None, memory: bool = False) -> Rights:
-    """Request all rights, for the calling thread and the process. Return what was granted.
+    """Request all rights for the calling thread and the process. Return the `Rights` that were granted.
 
     priority : SCHED_FIFO priority; 0: keep ordinary scheduling
     cpus : CPUs for the thread; None: no change

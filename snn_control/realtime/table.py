@@ -1,6 +1,7 @@
-"""The loop's table: int64 settings, state and counters at fixed indices (*words*), for Python and compiled code.
+"""The loop's table: int64 settings, state and counters, for Python and compiled code.
 
-It also holds the addresses of further tables, with a row for each input, output, observer and safe value.
+Each of them has a fixed index in the table, a *word*. Some words are addresses of further tables, which have one row
+for each input, output, observer or safe value.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ SAFE_COMMAND, SAFE_VALUE, SAFE_LENGTH, SAFE_WORDS = range(4)
 
 @register_jitable
 def get(address, word):
-    """Return word number ``word`` of an int64 block."""
+    """Return the int64 with the index ``word`` in the block at an address."""
     return load_i64(address + 8 * word)
 
 
@@ -60,7 +61,7 @@ def add(address, word, value):
 
 @register_jitable
 def row_of(table, rows, words, k):
-    """Return the address of row ``k`` of one of the tables to which the loop's table points.
+    """Return the address of row ``k`` of a further table, for example of the table of inputs.
 
     rows : word of the loop's table that holds the address of row 0
     words : number of words in a row
@@ -70,11 +71,11 @@ def row_of(table, rows, words, k):
 
 @register_jitable
 def input_row(table, k):
-    """Return the address of the row of input number ``k``."""
+    """Return the address of the row of input number ``k`` in the table of inputs."""
     return row_of(table, INPUTS, IN_WORDS, k)
 
 
 @register_jitable
 def slot_of(row):
-    """Return the header of an input (`snn_control.engine.slots`), int64. ``row`` is the address of the input's row."""
+    """Return the header of an input, int64 (`snn_control.engine.slots`). ``row`` is the address of the input's row."""
     return i64(get(row, IN_SLOT), SLOT_WORDS)

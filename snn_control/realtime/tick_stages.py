@@ -45,7 +45,7 @@ def finished(table):
 
 @register_jitable
 def take(table, row, now):
-    """Take messages from one input. Return their number; 0 after an error."""
+    """Take the waiting messages of one input from its port. Return the number of messages; 0 after an error."""
     taken = call3(get(row, words.IN_FUNCTION), get(row, words.IN_CONTEXT), now, get(table, words.MODE))
     if taken < 0:
         add(row, words.IN_ERRORS, 1)
@@ -59,7 +59,10 @@ def take(table, row, now):
 
 @register_jitable
 def take_all(table, now):
-    """Take messages from all inputs, except those that already gave one for this tick (lockstep, trigger)."""
+    """Take the waiting messages of all inputs.
+
+    An input that has already given its message for this tick is left out (in lockstep, or the trigger).
+    """
     for k in range(get(table, words.N_INPUTS)):
         row = input_row(table, k)
         if get(row, words.IN_GOT) == 0:
@@ -69,8 +72,10 @@ def take_all(table, now):
 
 @register_jitable
 def count_sleep(table):
-    """If the machine was suspended, move all arrival times back by the duration of the suspension, because
-    CLOCK_MONOTONIC does not count it."""
+    """Make a suspension of the machine count in the inputs' ages: move all arrival times back by its duration.
+
+    CLOCK_MONOTONIC, with which ages are measured, stands still during a suspension.
+    """
     asleep = now_boottime(table + 8 * words.TIMESPEC) - clock(table)
     longer = asleep - get(table, words.ASLEEP)
     if longer > SLEPT_NS:
@@ -93,7 +98,7 @@ def update_ages_by_clock(table, now):
 
 @register_jitable
 def update_ages_by_count(table, newest):
-    """Set the inputs' ages from numbers of ticks and from stamps, for the modes that use no clock.
+    """Set the ages of the inputs by counting ticks and comparing stamps, in the modes that use no clock.
 
     newest : newest stamp of the tick's messages [ns]; -1: stamps are ignored
     """
@@ -117,7 +122,10 @@ def newest_stamp(table):
 
 @register_jitable
 def check_stamps(table, newest):
-    """Count the tick if stamps of its messages differ from ``newest``, or if ``newest`` is before the last tick's."""
+    """Count a tick whose messages have different stamps, and a tick whose stamp is older than that of the last tick.
+
+    newest : newest stamp of this tick's messages [ns]
+    """
     for k in range(get(table, words.N_INPUTS)):
         slot = slot_of(input_row(table, k))
         if slot[FRESH] > 0 and 0 <= slot[STAMP] < newest:
@@ -129,7 +137,10 @@ def check_stamps(table, newest):
 
 @register_jitable
 def call_all(table, rows, stamp, now):
-    """Call the functions of all outputs or of all observers. ``rows`` is the word with the address of their rows."""
+    """Call the port functions of all outputs, or of all observers. Count the errors that they return.
+
+    rows : `words.OUTPUTS` or the word of the observers
+    """
     for k in range(get(table, rows + 1)):
         row = row_of(table, rows, words.OUT_WORDS, k)
         code = call3(get(row, words.OUT_FUNCTION), get(row, words.OUT_CONTEXT), stamp, now)
@@ -142,7 +153,7 @@ def call_all(table, rows, stamp, now):
 
 @register_jitable
 def tick(table):
-    """Run one tick and record how long it took. Return the time at its end [ns, CLOCK_MONOTONIC]."""
+    """Run one tick and record its duration. Return the time at its end [ns, CLOCK_MONOTONIC]."""
     begin = clock(table)
     call_kernel(get(table, words.TICK), get(table, words.TICK_TABLE))
     end = clock(table)

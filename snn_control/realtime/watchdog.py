@@ -62,7 +62,10 @@ _exit = types.ExternalFunction("_exit", types.void(types.int32))
 
 @register_jitable
 def _hangs(one):
-    """Whether a loop runs and its heartbeat has not changed for the allowed time. Call this once in each wait."""
+    """Return whether a loop hangs: it runs, but its heartbeat has not changed for the allowed time.
+
+    The time is counted in calls, so call this function once in each wait of the watchdog.
+    """
     w, loop = i64(one, LOOP_WORDS), load_acquire(one + 8 * LOOP)
     beat = load_acquire(loop + 8 * HEARTBEAT) if loop != 0 else np.int64(0)
     running = loop != 0 and load_acquire(loop + 8 * RUNNING) != 0
@@ -73,7 +76,7 @@ def _hangs(one):
 
 @register_jitable
 def _end(o, loops, stop, hung):
-    """Start the programs of all watched loops, report which loop hung, and end the process with all its loops."""
+    """End the process because a loop hangs: start the programs of all watched loops, report which loop hung, exit."""
     for one in range(loops, stop, 8 * LOOP_WORDS):
         w = i64(one, LOOP_WORDS)
         if load_acquire(one + 8 * LOOP) != 0 and w[ARGUMENTS] != 0:
@@ -84,7 +87,7 @@ def _end(o, loops, stop, hung):
 
 
 def watch(table):
-    """Body of the watchdog's thread: handle signals and check the loops' heartbeats until END is set."""
+    """Handle signals and check the loops' heartbeats until END is set. This is the body of the watchdog's thread."""
     o = i64(table, WORDS)
     loops = table + 8 * WORDS
     stop = loops + 8 * LOOP_WORDS * MOST_LOOPS
@@ -112,7 +115,7 @@ def watch(table):
 
 
 def _signal_file(signals: Collection[int]) -> int:
-    """Return a non-blocking file descriptor from which the signals are read."""
+    """Return a non-blocking file descriptor that receives the signals (a signalfd)."""
     libc, mask = ctypes.CDLL(None, use_errno=True), np.zeros(16, np.uint64)  # sigset_t
     mask[0] = sum(1 << (number - 1) for number in signals)
     file = libc.signalfd(-1, ctypes.c_void_p(mask.ctypes.data), os.O_NONBLOCK | os.O_CLOEXEC)
@@ -169,15 +172,15 @@ class Watchdog:
         atexit.register(self.close)
 
     def allow(self, seconds: float, code: int = 1) -> None:
-        """After a signal, allow this process ``seconds`` from now to end by itself.
+        """Give this process ``seconds`` from now to end by itself after a signal.
 
-        If it still exists then, the watchdog ends it with exit code ``code``.
+        If the process still exists then, the watchdog ends it with exit code ``code``.
         """
         self._table[[SINCE_SIGNAL, GRACE, CODE]] = 0, round(seconds * 1000 / WAIT_MS), code
 
     @property
     def halt(self) -> int:
-        """Address of an int64 that is 1 after the first signal."""
+        """Address of an int64 that becomes 1 with the first signal."""
         return self._words + 8 * HALT
 
     @property
@@ -185,13 +188,14 @@ class Watchdog:
         return bool(self._table[HALT])
 
     def guard(self, loop: int, hangs_s: float, program: Sequence[str] = (), name: str = "") -> None:
-        """Watch a loop from now on, and end this process if the loop hangs. Raises RuntimeFault for more than
-        `MOST_LOOPS` loops.
+        """Watch a loop from now on, and end this process if the loop hangs.
 
         loop : address of the loop's table
         hangs_s : time without a new heartbeat after which a loop counts as hanging [s]
         program : path and arguments of the program to start if any watched loop hangs; empty: there is none
         name : name of the loop, for the message
+
+        Raises RuntimeFault for more than `MOST_LOOPS` loops.
         """
         self.release(loop)
         slots = self._slots()
@@ -226,7 +230,7 @@ class Watchdog:
         return self._table[WORDS:].reshape(MOST_LOOPS, LOOP_WORDS)
 
     def close(self) -> None:
-        """End the watchdog's thread. From now on the signals have no effect."""
+        """End the watchdog's thread. From then on, the signals have no effect."""
         atexit.unregister(self.close)
         write_word(self._words + 8 * END, 1)
         self._thread.join()

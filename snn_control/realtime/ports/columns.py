@@ -12,7 +12,7 @@ __all__ = ["addresses_of", "copy_events"]
 
 @register_jitable
 def copy_events(to, at, source, begin, n):
-    """Copy ``n`` events, beginning with event ``begin`` of ``source``, to the columns ``to`` from event ``at`` on.
+    """Copy ``n`` events from the columns ``source``, first event ``begin``, to the columns ``to``, first event ``at``.
 
     to, source : each is the address of an array with the addresses of the four columns
     """
@@ -26,6 +26,6 @@ def copy_events(to, at, source, begin, n):
 
 
 def addresses_of(bound: Bound, name: str) -> tuple[int, tuple[int, ...], int]:
-    """Return where an input's events go: address of its header, addresses of its columns, capacity of each column."""
+    """Return the addresses for an input's events: of its header, of its columns; and the capacity of each column."""
     slot, *columns = input_arrays(bound.program, bound.io, name, "events")
     return slot.ctypes.data, tuple(column.ctypes.data for column in columns), columns[0].size

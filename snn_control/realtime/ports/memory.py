@@ -40,8 +40,7 @@ def _replay_events(context, o, slot, k):
 
 
 def take_record(context, now, mode):
-    """Deliver the next record of a `ReplayInput`. This is the ``take`` of the port, see
-    `snn_control.realtime.port`."""
+    """Deliver the next record of a `ReplayInput` to the loop: the function ``take`` of the port."""
     o = i64(context, R_WORDS)
     slot, k = i64(o[R_SLOT], SLOT_WORDS), o[R_POSITION]
     clear_marks(slot)
@@ -65,13 +64,13 @@ def take_record(context, now, mode):
 
 
 class ReplayInput(CompiledPort):
-    """A recorded input. It has one record for each tick, and every ``take`` delivers the next record.
+    """An input port that replays a record: every ``take`` delivers the data of the next tick.
 
     A record with ``fresh`` 0 stands for a tick without a sample. It counts as an empty message, so that lockstep
     continues. Nothing is delivered after the last record.
 
     Use `ReplayInput.of` for an input of a controller, and `ReplayInput.control` for its control words. If you use the
-    class itself, make sure that there is enough room at the given addresses, to which it writes.
+    class itself, make sure that the given addresses, to which it writes, have enough room.
 
     slot : address of the io slot
     record : for a value input the samples of all ticks, (T, n) float64; rows with ``fresh`` 0 are not copied. For an
@@ -115,8 +114,12 @@ class ReplayInput(CompiledPort):
 
     @classmethod
     def of(cls, bound: Bound, name: str, record: np.ndarray | Sequence[np.ndarray], **marks: Any) -> ReplayInput:
-        """Return a replay for the input ``name`` of a controller's `Bound`. ``marks`` are the arguments fresh, stamps
-        and ages. Raises InputError if the controller has no such input, or if the input has another size."""
+        """Return an input port that replays data for the input ``name`` of a controller's `Bound`.
+
+        marks : the arguments fresh, stamps and ages of this class
+
+        Raises InputError if the controller has no such input, or if the input has another size.
+        """
         kind = "value" if isinstance(record, np.ndarray) else "events"
         if (name, kind) not in {(one.name, one.kind) for one in bound.program.facts.inputs}:
             raise InputError(f"record of input '{name}': the controller has no such input")
@@ -130,8 +133,9 @@ class ReplayInput(CompiledPort):
 
     @classmethod
     def control(cls, bound: Bound, record: np.ndarray, faulted: bool = False) -> ReplayInput:
-        """Return a replay of recorded control words. After the last record, the loop's own words (DRIVER, ELAPSED) are
-        set to 0.
+        """Return an input port that replays recorded control words.
+
+        After the last record, the words that the loop writes (DRIVER, ELAPSED) are set to 0.
 
         record : (T, words) int64 control words, see `snn_control.engine.control`
         faulted : whether the guard starts in a fault
@@ -150,11 +154,11 @@ class ReplayInput(CompiledPort):
         return port
 
     def rewind(self) -> None:
-        """Start again with the first record. Do not call this while a loop runs."""
+        """Go back to the first record. Do not call this while a loop runs."""
         self._block[R_POSITION] = self._block[R_DROPPED] = 0
 
     def counters(self) -> dict[str, int]:
-        """Return the numbers of ``delivered`` records and ``dropped`` events."""
+        """Return two counts by name: ``delivered`` (records) and ``dropped`` (events)."""
         return {"delivered": read_word(self.context + 8 * R_POSITION), "dropped": int(self._block[R_DROPPED])}
 
 

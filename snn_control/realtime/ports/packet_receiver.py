@@ -1,14 +1,14 @@
-"""The compiled receiver of event packets. It decodes packets, assigns their events to ticks, limits and counts them,
-all in the loop's thread.
+"""The compiled receiver of event packets: it decodes packets, assigns their events to ticks, limits and counts them.
 
-A port has packets as bytes, for example from DDS or from a ring, and makes these calls in each tick::
+All of this happens in the loop's thread. A port has packets as bytes, for example from DDS or from a ring, and makes
+these calls in each tick::
 
     begin_tick(context, now, mode)
     while decode_due(context) != 0 and <a packet waits, and the port has not reached its limit of packets>:
         offer(context, address, size, ...)      # the bytes must stay until `decode_due` returns 1
     fresh = finish_tick(context)
 
-The receiver decodes a packet as long as the events of the packet are due and the budget is not used up. The rest of the
+The receiver decodes a packet as long as the packet's events are due and the budget is not used up. The rest of the
 packet stays for the next tick. docs/howto/events_realtime.md defines which events belong to a tick, how the sensor's
 clock is mapped to the host's clock, when an event is late, what a jump is, and what happens beyond the capacity. Sensor
 time (column t [ns]) and host time (arrival and stamp of the slot) are never mixed.
@@ -76,7 +76,7 @@ COUNTED_BY_RECEIVER = {
 
 @register_jitable
 def begin_tick(context, now, mode):
-    """Begin a tick at the time ``now`` [ns, clock of the loop]. ``mode`` is one of the modes in `port`."""
+    """Begin a tick at the time ``now`` [ns] of the loop's clock. ``mode`` is one of the modes in `port`."""
     o = i64(context, WORDS)
     clear_marks(i64(o[SLOT], SLOT_WORDS))
     o[NOW], o[WHOLE] = now, mode == LOCKSTEP
@@ -88,7 +88,7 @@ def begin_tick(context, now, mode):
 
 @register_jitable
 def offer(context, address, size, encoding, big_endian, time_base, width, height, seq, stamp, arrival, known):
-    """Pass the next packet to the receiver. Only call this after `decode_due` has returned 1.
+    """Pass the next packet to the receiver. Only call this function after `decode_due` has returned 1.
 
     address : address of the bytes of the packet's events, which must be a multiple of 4
     size : number of these bytes
@@ -123,8 +123,10 @@ def offer(context, address, size, encoding, big_endian, time_base, width, height
 
 @register_jitable
 def decode_due(context):
-    """Decode the due events of the current packet. Return 1 if the next packet may be offered, and 0 if nothing more is
-    decoded in this tick."""
+    """Decode the events of the current packet that are due in this tick.
+
+    Return 1 if the next packet may be offered, 0 if nothing more is decoded in this tick.
+    """
     o = i64(context, WORDS)
     while o[HAND] != 0:
         if o[LEFT] <= 0:  # the bytes are no longer needed, and the latency is known
@@ -145,9 +147,10 @@ def decode_due(context):
 
 @register_jitable
 def finish_tick(context):
-    """Write the number and age of the tick's events into the input's header. Return how many packets contributed.
+    """Write the number and the age of the tick's events into the input's header.
 
-    The ``take`` of a port must return the larger of this number and the number of packets that the port took.
+    Return how many packets contributed events. The ``take`` of a port must return this number, or the number of packets
+    that the port took, whichever is larger.
     """
     o = i64(context, WORDS)
     slot = i64(o[SLOT], SLOT_WORDS)
@@ -170,7 +173,7 @@ def _count_sequence(o, seq):
 
 @register_jitable
 def _use_codec(o, encoding):
-    """Switch to another encoding: reset the decoder, but keep its counters."""
+    """Switch to another encoding: reset the decoder, but keep the decoder's counters."""
     state = i64(o[STATE], words.WORDS)
     state[words.SCALE] = i64(o[CODECS], CODEC_WORDS * o[N_CODECS])[CODEC_WORDS * encoding + 1]
     for k in range(words.OWN, words.WORDS):
@@ -184,7 +187,7 @@ def _use_codec(o, encoding):
 
 @register_jitable
 def _first_event(o, t):
-    """Handle the sensor time ``t`` of a packet's first event: count a jump, and update the offset between clocks."""
+    """Handle the sensor time ``t`` of a packet's first event: count jumps, update the offset between the clocks."""
     o[FIRST] = 0
     arrival = o[PACKET_ARRIVAL]
     offset, passed = arrival - t, arrival - o[LAST_ARRIVAL]
@@ -200,7 +203,7 @@ def _first_event(o, t):
 
 @register_jitable
 def _is_due(context, o):
-    """Whether the next event belongs to this tick. If it does, set UNTIL to the first sensor time that does not."""
+    """Return whether the next event belongs to this tick. If so, set UNTIL to the first sensor time after this tick."""
     if o[PEEKED] == 0:
         _peek(context, o)
     if o[FOUND] == 0:
@@ -217,7 +220,7 @@ def _is_due(context, o):
 
 @register_jitable
 def _peek(context, o):
-    """Find the time of the next event, by decoding it with a temporary copy of the decoder."""
+    """Find the sensor time of the next event: decode this event with a temporary copy of the decoder."""
     state, copy = i64(o[STATE], words.WORDS), i64(o[PEEK_STATE], words.WORDS)
     for k in range(words.WORDS):
         copy[k] = state[k]
@@ -231,7 +234,10 @@ def _peek(context, o):
 
 @register_jitable
 def _watch_time(o, t):
-    """Count events that are later than `Pacing.late` allows, from their times ``t`` [ns]; update the newest time."""
+    """Update the newest sensor time, and count late events: those older than it by more than `Pacing.late`.
+
+    t : sensor times of the events [ns]
+    """
     newest, late = o[NEWEST], o[LATE]
     low, high = t[0], t[0]
     for k in range(t.size):
@@ -245,10 +251,12 @@ def _watch_time(o, t):
 
 @register_jitable
 def _call_codec(context, o, state, aside, room, until):
-    """Decode the next bytes with the decoder ``state``, up to the sensor time ``until``. Return the number of events.
+    """Decode the next bytes of a packet, up to the sensor time ``until``. Return the number of events.
 
-    The events are written after the events of the tick, or into the scratch columns if ``aside`` is true. ``room`` is
-    their maximum number.
+    The events are written after the events of the tick, or into the scratch columns if ``aside`` is true.
+
+    state : state of the decoder
+    room : maximum number of events
     """
     i64(state, words.WORDS)[words.UNTIL] = until
     c, count = i64(context + 8 * COLUMNS, 5), o[TICK_COUNT]
@@ -263,7 +271,10 @@ def _call_codec(context, o, state, aside, room, until):
 
 @register_jitable
 def _decode_chunk(context, o):
-    """Decode a part of the current packet, up to UNTIL. Events beyond the capacity are counted, but not kept."""
+    """Decode a part of the current packet, up to the sensor time UNTIL.
+
+    Events beyond the capacity are counted, but not kept.
+    """
     state = i64(o[STATE], words.WORDS)
     free = o[CAPACITY] - o[TICK_COUNT]
     aside = free < MOST_A_WORD  # one word may hold more events than the capacity allows
@@ -306,7 +317,7 @@ class Pacing:
     """Settings that decide to which tick an event belongs; see docs/howto/events_realtime.md.
 
     pace : "arrival": an event is due when its packet arrives; "sensor": an event is due when its sensor time has come
-    late : an event is counted as late if it is older than the newest event by more than this time [s]
+    late : an event counts as late if it is older than the newest event by more than this time [s]
     budget : share of the period that decoding may use in a tick (only in the mode realtime); 0: no limit
     """
 
@@ -324,13 +335,13 @@ class Pacing:
 
 
 class PacketReceiver:
-    """Memory and counters of a packet receiver. ``context`` is the first argument of its compiled functions.
+    """The memory and the counters of a packet receiver. ``context`` is the first argument of its compiled functions.
 
     slot : address of the input's header (`snn_control.engine.slots`)
     columns : addresses of the input's columns t int64, x uint16, y uint16, p uint8, with room for ``capacity`` events
     capacity : maximum number of events in a tick
-    size : (width, height) of the input, beyond which an event is out of the frame; (0, 0): not known
-    period_ns : period of a tick, of which the budget is a share
+    size : (width, height) of the input; events outside this frame are not kept; (0, 0): not known
+    period_ns : period of a tick [ns], of which the budget is a share
     """
 
     def __init__(
