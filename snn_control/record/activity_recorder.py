@@ -63,7 +63,10 @@ def record(context, stamp_ns, now_ns):
 class ActivityRecorder(CompiledPort):
     """An observer that keeps the commands and spikes of a loop or a `Controller`.
 
-    ticks, spikes : number of newest ticks and of newest spikes to keep; the file states how many were overwritten
+    ticks : number of newest ticks to keep
+    spikes : number of newest spikes to keep
+
+    The file states how many ticks and spikes were overwritten.
     """
 
     def __init__(self, bound: Bound, ticks: int = 300_000, spikes: int = 2_000_000) -> None:
@@ -84,23 +87,23 @@ class ActivityRecorder(CompiledPort):
 
     @property
     def total(self) -> int:
-        """Number of ticks since the recorder was cleared."""
+        """Number of ticks recorded since the last `clear`."""
         return int(self._block[TICKS_TOTAL])
 
     def clear(self) -> None:
-        """Clear everything, as before the first tick. Do not call it while the loop runs."""
+        """Remove everything that was recorded, as before the first tick. Do not call this while the loop runs."""
         self._block[[TICKS_TOTAL, SPIKES_TOTAL]] = 0
 
     def arrays(self, running: bool = False, most: int | None = None) -> dict[str, np.ndarray]:
-        """Return everything that is kept, the oldest first.
+        """Return everything that is kept, the oldest first, as a dictionary of arrays.
 
         The arrays are stamp_ns and now_ns (T,), command (T, outputs), fault (T,) uint8, spike_step, spike_population
         and spike_neuron (S,), population_names, and overwritten (2,): the numbers of ticks and of spikes that were
         overwritten. ``fault`` has the guard's reasons (`engine.kernels.guard`), and the bit `SAFE` while the command
         was the safe one.
 
-        running : true if a loop writes meanwhile. Then leave out what the loop overwrote, or may overwrite in the
-            present tick (an eighth of the spikes)
+        running : true if a loop writes meanwhile. Then the arrays leave out what the loop overwrote, or may overwrite
+            in the present tick (an eighth of the spikes)
         most : maximum number of ticks, the newest ones; None: all
         """
         totals = self.totals()
@@ -115,9 +118,10 @@ class ActivityRecorder(CompiledPort):
         return self._of_rows(ticks, spikes) | {"overwritten": np.array(totals) - (len(ticks), len(spikes))}
 
     def part(self, first: tuple[int, int], last: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Return the same arrays as `arrays`, for the ticks and spikes from ``first`` to before ``last``.
+        """Return the arrays of `arrays`, except ``overwritten``, for a range of ticks and a range of spikes.
 
-        first, last : (number of a tick, number of a spike), counted since `clear`; all of these must still be kept
+        first, last : each is (number of a tick, number of a spike), counted since `clear`. ``last`` is exclusive. All
+            ticks and spikes of the ranges must still be in the rings
         """
         ticks, spikes = (
             ring[np.arange(a, b) % len(ring)]
@@ -136,23 +140,25 @@ class ActivityRecorder(CompiledPort):
         }  # fmt: skip
 
     def still_there(self, ticks: int, spikes: int) -> bool:
-        """Return whether the ticks and spikes from these numbers on will stay in the rings for some time.
+        """Return whether the given tick and spike are new enough to stay in the rings for some time.
 
-        They will if they are at most half a ring old.
+        They are if they are at most half a ring old.
+
+        ticks, spikes : number of the tick and number of the spike, counted since `clear`
         """
         now = self.totals()
         rings = zip((self._ticks, self._spikes), now, (ticks, spikes), strict=True)
         return all(total - number <= len(ring) // 2 for ring, total, number in rings)
 
     def totals(self) -> tuple[int, int]:
-        """Return the number of ticks and the number of spikes so far. The spikes of all these ticks are recorded."""
+        """Return two counts since `clear`: ticks and spikes. The spikes of all these ticks have been recorded."""
         ticks = read_word(self.context + 8 * TICKS_TOTAL)
         return ticks, int(self._block[SPIKES_TOTAL])
 
     def save(
         self, path: str | os.PathLike, loop: Any, controller: Controller, most: int | None = None, **facts: Any
     ) -> None:
-        """Write `arrays`, the loop's histograms and counters, and ``facts`` as .npz, atomically."""
+        """Write `arrays`, the loop's histograms and counters, and ``facts`` to an .npz file, whole or not at all."""
         arrays = self.arrays(loop.running, most)
         arrays |= {"wake_histogram": loop.wake, "tick_histogram": loop.duration, "latency_histogram": loop.latency}
         rights = vars(loop.rights) | {"missing": [str(one) for one in loop.rights.missing]}

@@ -17,10 +17,10 @@ SMALL = 64  # most numbers in an observation or info that is kept; images have m
 
 
 class EpisodeRecorder:
-    """Keeps actions, rewards, small numeric observations and infos of every step.
+    """Records the steps of a world: actions, rewards, small numeric observations and infos of every step.
 
     It also keeps the rows of events of ``inputs``, and the ``score`` in the last info of each episode. In a long run it
-    keeps the first ``MOST_STEPS`` steps. `save` writes how many steps came after these (``dropped_steps``).
+    keeps the first ``MOST_STEPS`` steps. `save` writes how many more steps there were (``dropped_steps``).
     """
 
     def __init__(self, inputs: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ class EpisodeRecorder:
         self._scores: list[Mapping[str, float]] = []
 
     def add(self, step: int, action: Any, reward: float, observation: Any, info: Mapping[str, Any]) -> None:
-        """Add one step of the world. All numbers are copied.
+        """Record one step of the world. All numbers are copied.
 
         step : number of the step since the run began
         """
@@ -74,12 +74,12 @@ class EpisodeRecorder:
             self._events.setdefault(key, []).append((step, np.array(rows, np.float32)))
 
     def end_of_episode(self, step: int) -> None:
-        """Mark this step as the end of the episode."""
+        """Mark the last recorded step as the end of its episode."""
         if not self.dropped_steps:
             self.ends.append(step)
 
     def save(self, path: str | os.PathLike, facts: Mapping[str, Any]) -> None:
-        """Write the record as .npz, atomically.
+        """Write the record to an .npz file, whole or not at all.
 
         The file has one array for each key, ``events.NAME`` (n, 4) with ``events.NAME.step`` (n,) for events, and
         ``score.NAME`` (episodes,) for scores.

@@ -1,6 +1,6 @@
-"""The input log: the inputs of a controller, tick by tick, including the division of events into ticks.
+"""The input log: all inputs of a controller, tick by tick, and which events belong to which tick.
 
-A log that is replayed from its state gives the same commands, bit for bit. A replay uses no clock, no pace and no time
+A replay of a log from its state gives the same commands, bit for bit. A replay uses no clock, no pace and no time
 budget (`InputLog.ports`, `InputLog.replay`). `snn_control.record.input_recorder` makes the log.
 """
 
@@ -34,7 +34,7 @@ FACTS = ("period_ns", "first_tick", "overwritten")
 
 
 def _fits(one: Mapping[str, np.ndarray], ticks: int) -> bool:
-    """Return whether the columns of an input have the form that `InputLog` documents."""
+    """Return whether the arrays of an input have the form that `InputLog` documents."""
     fits = all(one[key].shape == (ticks,) and one[key].dtype == np.int64 for key in HEADER)
     if "values" in one:
         return fits and one["values"].ndim == 2 and len(one["values"]) == ticks and one["values"].dtype == np.float64
@@ -82,7 +82,7 @@ class InputLog:
         values: Mapping[str, np.ndarray],
         events: Mapping[str, Sequence[np.ndarray]],
     ) -> InputLog:
-        """Make a log in which every input arrives in every tick.
+        """Make a log in which a sample of every input arrives in every tick.
 
         period : length of a tick [s]
         values : input -> values, (ticks, size)
@@ -104,7 +104,7 @@ class InputLog:
         return len(self.control)
 
     def up_to(self, ticks: int) -> InputLog:
-        """Return the log of the first ``ticks`` ticks."""
+        """Return a log with only the first ``ticks`` ticks."""
         inputs = {}
         for name, one in self.inputs.items():
             ends = dict.fromkeys(one, ticks)
@@ -115,7 +115,7 @@ class InputLog:
         return replace(self, inputs=inputs, control=self.control[:ticks], handed=handed)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the log as .npz, atomically. Parent folders are created.
+        """Write the log to an .npz file. The file is written whole or not at all; parent folders are created.
 
         The arrays are ``<input>.<column>``, and one array for each other field, with the name of the field.
         """
@@ -155,8 +155,10 @@ class InputLog:
         return cls(period_ns, first_tick, overwritten, inputs, control, faulted, state, tunable, given)
 
     def begin(self, bound: Bound) -> None:
-        """Set a bound Program to the state before the first recorded tick. Raise InputError if it is another
-        controller's."""
+        """Set a bound Program to the state before the first recorded tick.
+
+        Raise InputError if the log is of another controller.
+        """
         if not self.state.size:
             return
         try:
@@ -165,7 +167,7 @@ class InputLog:
             raise InputError(f"the log's state is not of this controller: {error}") from None
 
     def hand_over(self, bound: Bound, tick: int) -> None:
-        """Give a bound Program the motion that a supervisor handed over before ``tick``, if there was a handover.
+        """Give a bound Program the motion of the commands that a supervisor handed over before ``tick``, if any.
 
         Raise InputError if the motion is of another controller.
         """
@@ -176,10 +178,10 @@ class InputLog:
                 raise InputError(f"the motion handed over by a supervisor is not of this controller: {error}") from None
 
     def settings(self, bound: Bound) -> dict[int, np.ndarray]:
-        """Return when tunable numbers were changed: tick of the log -> values from this tick on, (tunable,) float64.
+        """Return when tunable numbers changed: tick of the log -> their values from this tick on, (tunable,) float64.
 
         Values are matched by name. A number that the log does not have keeps its value. Raise InputError if the log has
-        other control words than the bound.
+        other control words than the bound Program.
         """
         asked, tuned, names = bound.array("control").size, tuned_words(len(self.tunable)), bound.program.facts.tunable
         if self.control.shape[1] not in (0, asked + tuned):
@@ -200,10 +202,10 @@ class InputLog:
         }
 
     def ports(self, bound: Bound) -> list[ReplayInput]:
-        """Return input ports that replay the log in a loop from its state, tick by tick.
+        """Return input ports with which a loop replays the log from its state, tick by tick.
 
-        The ports do not replay tuned numbers (`settings`) and motions from a supervisor (`hand_over`): apply these
-        separately. Raise InputError if the bound has no such input.
+        The ports do not replay tuned numbers and motions from a supervisor. Apply these with `settings` and
+        `hand_over`. Raise InputError if the bound Program has no such input.
         """
         self.settings(bound)  # of another controller?
         ports: list[ReplayInput] = []
@@ -218,10 +220,11 @@ class InputLog:
         return ports
 
     def observations(self) -> Iterator[dict[str, Any]]:
-        """Yield an observation for `Controller.step` for each tick; it is None for an input at which nothing arrived.
+        """Yield the observation of each tick for `Controller.step`.
 
-        `Controller.step` counts ages in whole periods, so a limit of age may apply a tick earlier or later than in the
-        recording. Control words are ignored. `ports` replays inputs and ages exactly.
+        An input at which nothing arrived has the value None. `Controller.step` counts ages in whole periods, so a limit
+        of age may apply a tick earlier or later than in the recording. Control words are ignored. `ports` replays
+        inputs and ages exactly.
         """
         for k in range(self.ticks):
             given: dict[str, Any] = {}
@@ -236,7 +239,7 @@ class InputLog:
             yield given
 
     def replay(self, controller: Controller) -> Iterator[dict[str, np.ndarray]]:
-        """Yield the commands of a controller that steps through `observations`, with the control words of each tick.
+        """Step a controller through `observations`, with the control words of each tick. Yield its commands.
 
         Raise InputError if the controller has other control words.
         """

@@ -1,7 +1,7 @@
-"""Keep the input log of a running loop, or of a controller that is stepped, in rings of fixed size.
+"""Keep the inputs of a running loop, or of a controller that is stepped, in rings of fixed size, as an input log.
 
-The io slots and the control words are copied as the tick read them. The whole state is copied at intervals, so that a
-log whose beginning was overwritten can start from a copy.
+The io slots and the control words are copied as the tick read them. The whole state is copied at intervals. If the
+beginning of a log was overwritten, the log can then start from such a copy.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STATES = 16  # maximum number of states; they take at most a quarter of the byte
 
 @register_jitable
 def _keep_events(row, n):
-    """Append the ``n`` events of a tick to the events in the ring, which wraps around."""
+    """Append the ``n`` events of a tick to the ring of events. The ring begins again at its start when it is full."""
     o = i64(row, INPUT_WORDS)
     at = o[EVENTS_TOTAL] % o[EVENTS]
     first = min(n, o[EVENTS] - at)
@@ -55,7 +55,7 @@ def _keep_events(row, n):
 
 @register_jitable
 def _keep_state(c, tick):
-    """Copy the state after a tick. The tick's number is written when the copy is complete."""
+    """Copy the state after a tick. The number of the tick is written when the copy is complete."""
     at = tick // c[EVERY] % c[N_STATES]
     ticks = i64(c[STATE_TICKS], c[N_STATES])
     ticks[at] = -1
@@ -68,7 +68,7 @@ def _keep_state(c, tick):
 
 @register_jitable
 def _keep_handed(c, tick):
-    """Keep the motion of the commands that a supervisor handed over before this tick, if there was one."""
+    """Keep the motion of the commands that a supervisor handed over before this tick, if any."""
     h = i64(c[HANDOVER], handover.WORDS)
     if h[handover.LOADED] != c[LAST_LOADED]:
         c[LAST_LOADED] = h[handover.LOADED]
@@ -113,13 +113,12 @@ def keep_inputs(context, stamp_ns, now_ns):
 class InputLogRecorder(CompiledPort):
     """An observer that writes the input log of a loop or a `Controller`.
 
-    Parameters
-    ----------
+    Parameters ----------
     bound : the controller's bound Program
     ticks : maximum number of newest ticks to keep
     events : maximum number of events to keep for each events input; ticks whose events were overwritten are lost
-    most_bytes : memory limit for the whole recorder. States take at most a quarter of it, events at most half of the
-        rest. If ``ticks`` and ``events`` need more, fewer are kept; `kept` says how many
+    most_bytes : memory limit for the whole recorder. Copies of the state take at most a quarter of it, events at most
+        half of the rest. If ``ticks`` and ``events`` need more, fewer are kept; `kept` says how many
     states : maximum number of copies of the state; without a copy, a log whose beginning was overwritten has no state
 
     Raises DescriptionError if no tick could be kept, or fewer events than may arrive in a tick.
@@ -170,7 +169,7 @@ class InputLogRecorder(CompiledPort):
         self._handed = np.zeros((0, 1), np.int64)
 
     def _room(self, ticks: int, events: int, most_bytes: int, tick_bytes: int) -> tuple[int, int]:
-        """Return the number of ticks to keep, and the number of events to keep for each events input."""
+        """Return two numbers that fit into the memory limit: ticks, and events of each events input."""
         cameras = [one.capacity for one in self._inputs if one.kind == "events"]
         if cameras:
             each = sum(np.dtype(dtype).itemsize for dtype in EVENT_COLUMNS.values())
@@ -179,13 +178,13 @@ class InputLogRecorder(CompiledPort):
         return max(1, min(ticks, most_bytes // tick_bytes)), events
 
     def follow(self, one: Handover) -> None:
-        """Record the newest `MOST_HANDED` motions that a supervisor hands over. Do not call it while a loop runs."""
+        """Also record the motions that a supervisor hands over, the newest `MOST_HANDED`. No loop may run meanwhile."""
         self._handed, self._followed = np.full((MOST_HANDED, 1 + one.motion.size - HEAD), 0, np.int64), one
         self._block[[HANDOVER, HANDED]] = one.context, self._handed.ctypes.data
 
     @property
     def kept(self) -> str:
-        """How many ticks and events are kept, as a text."""
+        """A text that says how many ticks and events the recorder keeps."""
         ticks, events = len(self._ring), int(self._table[:, EVENTS].max())
         seconds = ticks * self.period_ns * 1e-9
         span = f"{seconds:.3g}" if seconds < 1000 else f"{seconds:,.0f}"
@@ -194,16 +193,20 @@ class InputLogRecorder(CompiledPort):
 
     @property
     def total(self) -> int:
-        """Number of ticks recorded since the recorder was cleared, including overwritten ticks."""
+        """Number of ticks recorded since the last `clear`, including overwritten ticks."""
         return int(self._block[TOTAL])
 
     def has_room(self, ticks: int) -> bool:
-        """Return whether ``ticks`` more ticks overwrite nothing, even if every events input uses its whole capacity."""
+        """Return whether ``ticks`` more ticks fit without overwriting, even if all events inputs are filled to
+        capacity."""
         full = (self._table[:, EVENTS_TOTAL] + ticks * self._table[:, CAPACITY] > self._table[:, EVENTS]).any()
         return self.total + ticks <= len(self._ring) and not full
 
     def clear(self) -> None:
-        """Clear everything. Call it when the controller is in the state to start with, and not while a loop runs."""
+        """Remove everything that was recorded. The present state of the controller becomes the beginning of the log.
+
+        Do not call this while a loop runs.
+        """
         self._faulted = bool(self._guard[FAULTED])
         self._initial, self._first = self._state.copy(), int(self._clock[0])
         self._block[[TOTAL, N_HANDED]] = self._table[:, EVENTS_TOTAL] = 0
@@ -212,8 +215,8 @@ class InputLogRecorder(CompiledPort):
     def log(self, running: bool = False, most: int | None = None) -> InputLog:
         """Return a copy of everything that is kept, the oldest first. It begins at a kept state, if there is one.
 
-        running : true if a loop writes meanwhile. Then leave out what the loop overwrote, or may overwrite in the
-            present tick
+        running : true if a loop writes meanwhile. Then the log leaves out what the loop overwrote, or may overwrite in
+            the present tick
         most : number of newest ticks that are wanted; None: all. The log also has earlier ticks, back to a kept state
         """
         total = self.total
@@ -233,11 +236,14 @@ class InputLogRecorder(CompiledPort):
         return replace(self._of_rows(rows, columns), overwritten=overwritten, state=state)
 
     def part(self, first: int, last: int) -> InputLog:
-        """Return the log of ticks ``first`` to before ``last``, without a state. All of them must still be kept."""
+        """Return the log of the ticks from ``first`` up to ``last`` (exclusive), without a state.
+
+        All of these ticks must still be in the rings.
+        """
         return self._of_rows(self._ring[np.arange(first, last) % len(self._ring)], self._events)
 
     def _of_rows(self, rows: np.ndarray, columns: Mapping[str, Mapping[str, np.ndarray]]) -> InputLog:
-        """Return the log of some rows of the ring of ticks. ``columns`` are the rings of the events inputs."""
+        """Return the log of the ticks in ``rows``, from the ring of ticks. ``columns`` are the rings of the events."""
         inputs: dict[str, dict[str, np.ndarray]] = {}
         for word, one in zip(self._table, self._inputs, strict=False):
             at, end = int(word[AT]), int(word[AT] + word[SLOT_SIZE])
@@ -257,7 +263,7 @@ class InputLogRecorder(CompiledPort):
         return InputLog(self.period_ns, first, 0, inputs, control, self._faulted, tunable=self.tunable, handed=handed)
 
     def still_there(self, number: int) -> bool:
-        """Return whether tick ``number`` and its events will stay in the rings for some time."""
+        """Return whether tick ``number`` and its events are new enough to stay in the rings for some time."""
         row = self._ring[number % len(self._ring)]
         for word in self._table:
             begin = row[word[AT] + word[SLOT_SIZE]] if number < self.total else word[EVENTS_TOTAL]
@@ -267,14 +273,14 @@ class InputLogRecorder(CompiledPort):
 
     @property
     def beginning(self) -> tuple[int, bool, np.ndarray]:
-        """Return what `clear` stored about the moment before the first recorded tick.
+        """The moment before the first recorded tick, as `clear` stored it.
 
-        It is a tuple: the number of ticks so far, whether the guard was in a fault, and the state, (bytes,) uint8.
+        It is a tuple: the number of ticks before it, whether the guard was in a fault, and the state, (bytes,) uint8.
         """
         return self._first, self._faulted, self._initial.copy()
 
     def _state_for(self, rows: np.ndarray, most: int | None) -> tuple[np.ndarray, int]:
-        """Return a kept state, (bytes,) uint8, and the number of rows before the state.
+        """Return a kept state, (bytes,) uint8, and the number of rows that are older than this state.
 
         It is the oldest state after which all rows are kept. With ``most``, it is the newest state after which at least
         ``most`` rows are kept. If there is no such state, the array has no bytes.
@@ -294,5 +300,5 @@ class InputLogRecorder(CompiledPort):
         return np.zeros(0, np.uint8), 0
 
     def save(self, path: str | os.PathLike, running: bool = False, most: int | None = None) -> None:
-        """Save the result of `log` to a file."""
+        """Write the input log that `log` returns to a file."""
         self.log(running, most).save(path)

@@ -49,12 +49,12 @@ NAMES = {int: "int64", str: "string", list: "string[]"}
 
 # CDR ----------------------------------------------------------------------------------------------------------------
 def definition(kind: str) -> str:
-    """Return the definition of a message type, as in a .msg file."""
+    """Return the definition of a message type as text, as in a .msg file."""
     return "".join(f"{NAMES.get(of) or np.dtype(of).name + '[]'} {name}\n" for name, of in FIELDS[kind].items())
 
 
 def packed(kind: str, message: Mapping[str, Any]) -> bytes:
-    """Return a message of type ``kind`` (`FIELDS`) in CDR, in which each field is aligned to its own size."""
+    """Return a message of type ``kind`` as bytes in CDR, in which each field is aligned to its own size."""
     out = bytearray()
 
     def put(data: bytes, align: int) -> None:
@@ -81,7 +81,7 @@ def packed(kind: str, message: Mapping[str, Any]) -> bytes:
 
 
 def unpacked(kind: str, data: bytes) -> dict[str, Any]:
-    """Return field -> value of a message of type ``kind`` in CDR. Raise ValueError if the data end too early."""
+    """Return the fields of a CDR message of type ``kind``: name -> value. Raise ValueError if the data are short."""
     if data[:4] != ENCAPSULATION:
         raise ValueError("is not little-endian CDR")
     body, at = memoryview(data)[4:], 0
@@ -116,7 +116,7 @@ def unpacked(kind: str, data: bytes) -> dict[str, Any]:
 
 # writing ------------------------------------------------------------------------------------------------------------
 class McapRecorder:
-    """Appends the ticks of two recorders to a file, in a thread of its own.
+    """Writes what two recorders keep to a file, tick by tick, in a thread of its own.
 
     path : the file, which must not exist yet
     name : name of the node, with which the topics begin
@@ -186,7 +186,7 @@ class McapRecorder:
                 self._fail(error)
 
     def _sync(self) -> None:
-        """Protect the recorded data against a loss of power: end the chunk, and wait for the disk."""
+        """End the present chunk of the file and wait for the disk, so that a loss of power does not destroy data."""
         end_chunk = getattr(self._bag, "_Writer__finalize_chunk", None)  # mcap has no public name for it
         if end_chunk is not None:
             end_chunk()
@@ -199,7 +199,7 @@ class McapRecorder:
             self._failed(self.error)
 
     def _append(self) -> None:
-        """Append the ticks that both recorders have completed."""
+        """Append to the file the ticks that both recorders have completed."""
         ticks, spikes = self._activity.totals()
         ticks = min(ticks, self._inputs.total)
         if not (self._inputs.still_there(self._done) and self._activity.still_there(self._done, self._spikes)):
@@ -213,7 +213,7 @@ class McapRecorder:
         self._done = ticks
 
     def _write(self, log: InputLog, found: Mapping[str, np.ndarray]) -> int:
-        """Write the messages of some ticks. Return the number of spikes that belong to these ticks."""
+        """Write the messages of some ticks to the file. Return the number of spikes in these ticks."""
         steps = self._inputs.steps * (log.first_tick + 1 + np.arange(log.ticks))  # at the end of each tick
         ends = np.searchsorted(found["spike_step"], steps)
         spikes, begin = {key: found[key].astype(kind) for key, kind in SPIKES.items()}, 0
@@ -251,7 +251,7 @@ Read = tuple[dict[str, np.ndarray], InputLog, dict[str, bytes], str]
 
 
 class _Topic:
-    """The messages of one topic, as a growing column of numbers for each field."""
+    """The messages of one topic: for each field, a column of numbers that grows with each message."""
 
     def __init__(self, kind: str) -> None:
         self.kind, self.stamps = kind, array("q")
@@ -266,12 +266,12 @@ class _Topic:
         self.stamps.append(stamp)
 
     def column(self, key: str, messages: int) -> np.ndarray:
-        """Return all numbers of a field in the first ``messages`` messages, one message after another."""
+        """Return the numbers of a field in the first ``messages`` messages, one message after the other."""
         of = FIELDS[self.kind][key]
         return np.frombuffer(self._raw[key], np.int64 if of is int else of)[: sum(self.sizes[key][:messages])].copy()
 
     def rows(self, key: str, messages: int) -> np.ndarray:
-        """Return one row of numbers for each of the first ``messages`` messages.
+        """Return the numbers of a field in the first ``messages`` messages, one row for each message.
 
         Raise ValueError if rows differ in length.
         """
@@ -281,9 +281,9 @@ class _Topic:
 def read_mcap(path: str | Path) -> Read:
     """Read a file that `McapRecorder` wrote.
 
-    Return arrays as of `ActivityRecorder`, the input log, the controller's files, and the condition of the file:
-    "whole", "cut" or "damaged". A file that was cut or damaged is read up to that place. A file in which ticks are
-    missing counts as damaged. Raise InputError for any other file.
+    Return four things: arrays as of `ActivityRecorder`, the input log, the controller's files, and the condition of the
+    file: "whole", "cut" or "damaged". A file that was cut or damaged is read up to that place. A file in which ticks
+    are missing counts as damaged. Raise InputError for any other file.
     """
     from ..events.files.mcap_storage import McapStorage
     from ..events.files.storage import BAGS
@@ -345,7 +345,7 @@ def _read(
 
 
 def _columns(one: _Topic, n: int) -> dict[str, np.ndarray]:
-    """Return the columns of an input, as in `InputLog`."""
+    """Return the arrays of an input from its messages, in the form that `InputLog` documents."""
     columns = {key: one.column(key, n) for key in HEADER}
     if one.kind == "Values":
         return columns | {"values": one.rows("values", n)}

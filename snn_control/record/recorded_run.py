@@ -1,4 +1,4 @@
-"""Read a recorded run: its commands and spikes, its inputs and its controller, from .npz files or one .mcap file."""
+"""Read a recorded run from .npz files or one .mcap file: its commands and spikes, its inputs and its controller."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["RecordedRun", "read_run_record"]
 
 
 class RecordedRun(NamedTuple):
-    """A recorded run.
+    """The data of a recorded run.
 
     arrays : commands and spikes, as `ActivityRecorder.arrays` returns them
     log : inputs and control words of each tick
@@ -34,7 +34,7 @@ class RecordedRun(NamedTuple):
 
 
 def read_run_record(file: str | os.PathLike, controller: bool = True) -> RecordedRun:
-    """Read RUN.npz with the files beside it, or RUN.mcap, as ``controller_node`` records them.
+    """Read a run that ``controller_node`` recorded: RUN.npz with the files beside it, or RUN.mcap.
 
     controller : whether to read the controller, too
 

@@ -18,7 +18,7 @@ __all__ = ["Replay", "play_log", "replay_log"]
 
 @dataclass(frozen=True)
 class Replay:
-    """The result of a replay.
+    """The result of a replay: whether commands and spikes are the recorded ones, and the first difference.
 
     ticks, first_tick : number of ticks that were compared, and number of ticks before the first compared tick
     spikes : number of spikes that were compared
@@ -48,11 +48,12 @@ def replay_log(
     controller: Controller, log: InputLog, record: Mapping[str, np.ndarray], observers: Sequence[Any] = (),
     every: int = 0, then: Callable[[], object] = lambda: None,
 ) -> Replay:  # fmt: skip
-    """Replay a log with a controller, and compare commands and spikes with the arrays that were recorded with it.
+    """Replay an input log with a controller, and compare commands and spikes with the recorded ones.
 
-    record : arrays of `ActivityRecorder`
+    record : arrays of the `ActivityRecorder` that ran with the log
     observers : ports that are called after each tick
-    every, then : ``then`` is called after every ``every`` ticks or sooner, and at the end; with 0 only at the end
+    then : function that is called during the replay and at its end
+    every : maximum number of ticks between two calls of ``then``; 0: only the call at the end
 
     Raise InputError if the log has no beginning, is of another controller, or has no tick in common with the record.
     """
@@ -76,9 +77,9 @@ def replay_log(
 
 
 def play_log(controller: Controller, log: InputLog, observers: Sequence[Any], every: int) -> Iterator[int]:
-    """Run the ticks of a log again, without a clock.
+    """Run the ticks of an input log again, without a clock.
 
-    Yield the number of ticks so far, after every ``every`` ticks or sooner, and at the end.
+    Yield the number of ticks that have run, at the end and after at most ``every`` ticks.
 
     observers : ports that are called after each tick
 
@@ -114,7 +115,7 @@ def _commands(theirs: np.ndarray, ours: np.ndarray, first: int) -> dict[str, Any
 
 
 def _first_whole_step(arrays: Mapping[str, np.ndarray]) -> int:
-    """Return the first step whose spikes were all kept."""
+    """Return the first step of a record whose spikes were all kept."""
     steps = arrays["spike_step"]
     if not int(arrays["overwritten"][1]):
         return 0
@@ -122,7 +123,7 @@ def _first_whole_step(arrays: Mapping[str, np.ndarray]) -> int:
 
 
 def _spikes(arrays: Mapping[str, np.ndarray], begin: int, end: int) -> np.ndarray:
-    """Return the spikes in steps from ``begin`` to before ``end``, as (S, 3) int64 rows of step, population, neuron.
+    """Return the spikes from step ``begin`` up to ``end`` (exclusive), (S, 3) int64: step, population, neuron.
 
     The rows are in ascending order.
     """

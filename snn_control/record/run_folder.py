@@ -101,7 +101,7 @@ HISTOGRAMS = {
 
 
 def plain(value: Any, path: str) -> Any:
-    """Convert ``value`` to JSON types: NumPy scalars and small arrays become Python's, non-finite numbers null."""
+    """Convert a value to JSON types: small NumPy arrays become lists, numbers that are not finite become null."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if value is None or isinstance(value, str | int):
@@ -123,13 +123,12 @@ def plain(value: Any, path: str) -> Any:
 def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[str, Any] | None = None) -> Path:
     """Write a run folder. Create it if necessary, and replace its contents.
 
-    Parameters
-    ----------
+    Parameters ----------
     folder : where to write; parent folders are created
     summary : see the module's docstring; non-finite numbers become null
     arrays : name -> array, see the module's docstring; without arrays an old ``data.npz`` is removed
 
-    Raise InputError for values that JSON or an array without pickle cannot hold. Nothing is written in this case.
+    Raise InputError, and write nothing, for values that JSON or an array without pickle cannot hold.
     """
     folder = Path(folder)
     text = json.dumps(plain(summary, "summary"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -152,7 +151,7 @@ def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[st
 
 
 def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the summary and the arrays of a run folder. There are no arrays if there is no ``data.npz``.
+    """Return the summary and the arrays of a run folder. Without ``data.npz`` there are no arrays.
 
     Raise RuntimeFault if this is not a run folder, or if a file cannot be read.
     """
@@ -169,7 +168,7 @@ def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
 def read_arrays(path: str | os.PathLike, fault: type[SnnControlError] = RuntimeFault) -> dict[str, np.ndarray]:
-    """Return all arrays of an .npz file. Raise ``fault`` if the file cannot be read."""
+    """Return all arrays of an .npz file. Raise an error of the class ``fault`` if the file cannot be read."""
     try:
         with Arrays(path) as file:
             return dict(file)
@@ -179,7 +178,10 @@ def read_arrays(path: str | os.PathLike, fault: type[SnnControlError] = RuntimeF
 
 
 def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-    """Write a file of arrays and of ``facts``, which become a JSON object, atomically. Parent folders are created."""
+    """Write arrays and facts to one .npz file, whole or not at all. Parent folders are created.
+
+    facts : data that become a JSON object
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     everything: dict[str, Any] = {**arrays, "facts": np.array(json.dumps(facts))}
@@ -191,7 +193,7 @@ BESIDE = {"inputs": "_shown.npz", "controller": "_controller.yaml", "arrays of t
 
 
 def companion(record: str | os.PathLike, what: str) -> Path:
-    """Return the path of another file of a recorded run, by its key in `BESIDE`.
+    """Return the path of another file that belongs to the record of a run, by its key in `BESIDE`.
 
     For example, the inputs of a/b.npz are in a/b_shown.npz.
     """
@@ -200,14 +202,14 @@ def companion(record: str | os.PathLike, what: str) -> Path:
 
 
 def numbered(record: Path) -> Iterator[Path]:
-    """Yield ``a.npz``, ``a_2.npz``, ``a_3.npz``, ... without end."""
+    """Yield the paths ``a.npz``, ``a_2.npz``, ``a_3.npz``, ... for the path ``a.npz``, without end."""
     yield record
     yield from (record.with_name(f"{record.stem}_{k}{record.suffix}") for k in count(2))
 
 
 @contextmanager
 def new_record(record: Path) -> Iterator[Path]:
-    """Reserve the first free name of `numbered` during this context. Raise OSError if this fails.
+    """Reserve the first free name of `numbered` while this context lasts. Raise OSError if this fails.
 
     The context creates all files of the record immediately, empty, so that no other process uses the name. At the end,
     files that are still empty are removed.
@@ -225,7 +227,7 @@ def new_record(record: Path) -> Iterator[Path]:
 
 
 def remove_record(record: Path) -> None:
-    """Remove the file of a record and its companions, so that its name is free."""
+    """Remove the file of a record and the files beside it, so that its name is free."""
     for file in filter(Path.is_file, _files(record)):
         file.unlink()
 
@@ -240,7 +242,7 @@ def _remove_if_empty(file: Path) -> None:
 
 
 def is_file_of(record: Path, file: Path) -> bool:
-    """Return whether ``file`` has the name of a file of this record, or of a numbered one in the same folder."""
+    """Return whether the name of ``file`` belongs to this record, or to a numbered record in the same folder."""
     endings = "|".join(map(re.escape, (record.suffix, ".npz", *BESIDE.values())))
     name = rf"{re.escape(record.stem)}(_\d+)?({endings})"
     return file.parent == record.parent and re.fullmatch(name, file.name) is not None
@@ -249,7 +251,7 @@ def is_file_of(record: Path, file: Path) -> bool:
 def read_record(
     path: str | os.PathLike, fault: type[SnnControlError] = RuntimeFault
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return arrays and facts of a file that `write_record` wrote. Raise ``fault`` for any other file."""
+    """Return the arrays and facts of a file that `write_record` wrote. Raise ``fault`` for any other file."""
     arrays = read_arrays(path, fault)
     try:
         facts = json.loads(str(arrays.pop("facts")))

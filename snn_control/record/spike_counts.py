@@ -16,7 +16,7 @@ CLOCK, STEPS, COUNTS, N, RING = range(5)
 
 
 def count_spikes(context, stamp_ns, now_ns):
-    """Add the spikes of the tick that has just run. The loop calls this function as an observer."""
+    """Count the spikes of the tick that has just run. The loop calls this function as an observer."""
     c = i64(context, RING + RING_WORDS)
     counts, end = i64(c[COUNTS], c[N]), i64(c[CLOCK], 2)[1]
     for step in range(end - c[STEPS], end):

@@ -19,7 +19,7 @@ LONGEST_S = 2.0  # longest wait for the end of a tick, in addition to its period
 
 
 def copy_state(context, stamp_ns, now_ns):
-    """Copy the state if a copy was requested and is not done yet. The loop calls this function as an observer."""
+    """Copy the state if a copy was requested and has not been made. The loop calls this function as an observer."""
     wanted = load_acquire(context + 8 * WANTED)
     c = i64(context, WORDS)
     if wanted != c[DONE]:
@@ -31,7 +31,7 @@ def copy_state(context, stamp_ns, now_ns):
 
 
 class StateCopy(CompiledPort):
-    """An observer of a loop that copies the state on request. Without a request it costs nothing."""
+    """An observer of a loop that copies the state when it is asked to. Without a request it costs almost nothing."""
 
     def __init__(self, bound: Bound) -> None:
         self._bound, self._copy = bound, np.full(bound.state.size // 8, 0, np.int64)
@@ -40,7 +40,7 @@ class StateCopy(CompiledPort):
         ))  # fmt: skip
 
     def take(self) -> np.ndarray:
-        """Return the state block after a tick of the loop, (bytes,) uint8.
+        """Return a copy of the state after a tick of the loop, (bytes,) uint8.
 
         Raise RuntimeFault if no tick ends soon.
         """
