@@ -1,4 +1,4 @@
-"""Bounds of every current, spike and command of a controller, from ranges and weights alone.
+"""Bounds of every current, spike and command of a controller, computed from ranges and weights alone.
 
 Interval arithmetic is repeated, from the inputs on, until nothing changes. No stimulus can exceed a bound (except for
 membranes with another initial value, `v_init`). But a bound may never be reached, for example if all neurons of a sum
@@ -35,7 +35,7 @@ Span = np.ndarray  # (2, n) float64, lowest and highest
 
 @dataclass(frozen=True)
 class Bounds:
-    """Bounds of one population, one element for each neuron.
+    """The bounds of one population. Each array has one element for each neuron.
 
     drive : lowest and highest current, including synaptic currents
     output : lowest and highest output in a step: number of spikes, or graded value
@@ -53,7 +53,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class ReachableActivity:
-    """Bounds of a whole controller.
+    """The bounds of a whole controller.
 
     populations : name -> Bounds, including inputs whose encoder has neurons
     commands : lowest and highest value of every number of the outputs, in order. The values are those before the
@@ -67,9 +67,9 @@ class ReachableActivity:
 def reachable_activity(
     spec: ControllerSpec, program: Program, synapses: Sequence[Synapses] | None
 ) -> ReachableActivity:
-    """Compute bounds of all currents, spikes and commands of a controller.
+    """Compute the bounds of all currents, spikes and commands of a controller.
 
-    synapses : from `snn_control.analysis.synapses.all_synapses`; None: not known
+    synapses : result of `snn_control.analysis.synapses.all_synapses`; None: not known
     """
     sizes, found = sizes_of(program), {}
     most = {p.name: 1.0 if p.spiking and not p.multiplicity else math.inf for p in program.facts.populations}
@@ -101,7 +101,10 @@ def reachable_activity(
 
 
 def driven(spec: ControllerSpec, sizes: dict[str, int]) -> dict[str, float]:
-    """Return input -> largest current that its encoder gives its neurons, for inputs whose range limits it."""
+    """Return the largest current that an encoder gives its neurons: name of the input -> current.
+
+    Inputs whose range does not limit this current are left out.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
         most = {i.name: float(_encoded(i, sizes[i.name], spec.period)[1].max(initial=0.0)) for i in spec.inputs}
     return {name: current for name, current in most.items() if math.isfinite(current)}
@@ -112,12 +115,12 @@ def _constant(low: float, high: float, n: int) -> Span:
 
 
 def _hull(span: Span, value: Any) -> Span:
-    """Return the smallest span, lowest and highest value, that contains ``span`` and ``value``."""
+    """Return the lowest and highest value of the smallest span that contains both ``span`` and ``value``."""
     return np.array([np.minimum(span[0], value), np.maximum(span[1], value)])
 
 
 def _times(weight: Any, span: Span) -> Span:
-    """Return the lowest and highest value of weight times x, for x in ``span``.
+    """Return the lowest and highest value of weight * x, if x lies in ``span``.
 
     A weight of 0 gives 0, also for infinite x.
     """
@@ -130,7 +133,7 @@ def _steps_between(model: NeuronModel, dt: float) -> float:
 
 
 def _encoded(one: coding.Input, n: int, period: float) -> Span:
-    """Return the lowest and highest value of each of the ``n`` signals from an input."""
+    """Return the lowest and highest value of each of the ``n`` signals that an input sends."""
     e = getattr(one, "encoder", None)
     if isinstance(e, coding.PoolEncoder | coding.SurfaceEncoder):
         most = 1.0  # for a surface
@@ -183,13 +186,16 @@ def _drive(
 
 
 def _membrane(model: Any, drive: Span, dt: float) -> Span | None:
-    """Return the bounds of the membrane of a leaky model from its drive; None if the drive does not bound it."""
+    """Return the bounds of the membrane of a leaky model, given its drive; None if the drive does not bound it."""
     stable = model.integration != "euler" or bool((np.asarray(model.tau_mem) >= dt).all())
     return np.asarray(model.v_leak, np.float64) + _times(model.r, drive) if stable else None
 
 
 def _bounds(model: NeuronModel, drive: Span, dt: float, most: float) -> Bounds:
-    """Return the bounds of a population; ``most`` is the maximum number of spikes of a neuron in a step."""
+    """Return the bounds of a population.
+
+    most : maximum number of spikes of a neuron in a step
+    """
     n = drive.shape[1]
     no, yes, unknown = np.zeros(n, bool), np.ones(n, bool), np.full(n, np.inf)
     if model.graded:
@@ -215,7 +221,7 @@ def _bounds(model: NeuronModel, drive: Span, dt: float, most: float) -> Bounds:
 
 
 def _at_once(model: Any, drive: Span, limit: np.ndarray, held: Span | None, dt: float) -> np.ndarray:
-    """Return whether the lowest drive takes the membrane from its reset to the threshold within one step."""
+    """Return whether even the lowest drive takes the membrane from its reset to the threshold within one step."""
     if type(model) is network.Threshold:
         return drive[0] >= limit
     plain = type(model) in (network.IF, network.LIF, network.CubaLIF) and not model.reset_delay
@@ -229,7 +235,7 @@ def _at_once(model: Any, drive: Span, limit: np.ndarray, held: Span | None, dt: 
 
 
 def _command(spec: coding.Output, signals: dict[str, Span], periods: dict[str, float], dt: float) -> Span:
-    """Return the lowest and highest value of each number of an output, before its limits."""
+    """Return the lowest and highest value of each number of an output, before the output's limits apply."""
     if isinstance(spec.decoder, coding.ArgmaxDecoder):
         return _constant(-np.inf, np.inf, 1)
     found = np.tile(vector("bias", spec.bias, spec.size), (2, 1))
@@ -239,7 +245,7 @@ def _command(spec: coding.Output, signals: dict[str, Span], periods: dict[str, f
 
 
 def _term(term: Any, signal: Span, period: float, m: int, dt: float) -> Span:
-    """Return the lowest and highest contribution of one decoder to an output of m numbers."""
+    """Return the lowest and highest value that one decoder adds to each of the m numbers of an output."""
     n = signal.shape[1]
     if isinstance(term, coding.PopulationVectorDecoder | coding.FirstSpikeDecoder):
         rows = np.where(signal[1, :, None] > 0, decoder_rows(term, n, m), 0.0)

@@ -1,8 +1,8 @@
-"""Diagnose a controller: find its problems, either certain ones or problems observed with a stimulus.
+"""Diagnose a controller: find its problems, both certain ones and those observed with a stimulus.
 
 Some findings follow from weights, parameters and ranges alone: neurons can never fire or always fire, neurons are
 identical, a command can have only one sign or is constant (`reachable_activity`, `identical`). A number that was not
-finite is a problem with any stimulus, too. All other findings were observed with one stimulus, and count only if it is
+finite is a problem with any stimulus, too. All other findings were observed with one stimulus. They count only if it is
 a real stimulus, from a recording or an environment. A neuron that did not fire with this stimulus may have had no cause
 to fire: for example, a place cell's place was not visited, or a turn was not needed. So silence is a finding only if a
 changing stimulus had no effect at all.
@@ -53,8 +53,9 @@ class PopulationHealth:
     together : sizes of the groups of neurons with equal parameters and incoming weights, which therefore fire together
     identical : sizes of the groups of neurons that also have equal outgoing weights
     largest_drive : largest current (including synaptic) into a silent neuron, or into any neuron if none is silent
-    membrane : largest and median of the highest membranes of silent neurons that received input, as a fraction of the
-        way from rest to threshold; None if there are no such neurons, or if the model is not linear below its threshold
+    membrane : two numbers about silent neurons that received input: the largest and the median of their highest
+        membranes, as a fraction of the way from rest to threshold. None if there are no such neurons, or if the model
+        is not linear below its threshold
     threshold : threshold of the silent neuron that came closest to its threshold; None if ``membrane`` is None
     bad_steps : number of steps in which a current or membrane was not finite, or was beyond what the engine keeps, and
         was reset
@@ -110,7 +111,7 @@ class Health:
     not_finite_ticks: int
 
     def numbers(self) -> dict[str, Any]:
-        """Return all results as JSON data. Numbers have six digits; numbers that are not finite are null."""
+        """Return all results of the diagnosis as JSON data. Numbers have six digits; infinities and NaN are null."""
         text = json.dumps(asdict(self))
         found = json.loads(text, parse_constant=lambda _: None, parse_float=lambda t: float(f"{float(t):.6g}"))
         for o, one in zip(self.outputs, found["outputs"], strict=True):
@@ -118,7 +119,7 @@ class Health:
         return found
 
     def warnings(self) -> list[Finding]:
-        """Return all findings: the certain ones and, if the stimulus is not synthetic, those observed with it."""
+        """Return all findings: those that are certain and, if the stimulus is not synthetic, those observed with it."""
         found = [one for p in self.populations for one in _certain(p, self.steps)]
         found += health.findings(self.outputs, health.certain_findings)
         if self.not_finite_ticks:
@@ -132,7 +133,7 @@ class Health:
         return found if self.synthetic else found + self._observed()
 
     def _observed(self) -> list[Finding]:
-        """Return the findings from a stimulus; none if the stimulus is synthetic."""
+        """Return the findings that were observed with the stimulus; none if the stimulus is synthetic."""
         found = [one for p in self.populations for one in _saturated(p)]
         if self.safe_ticks == self.ticks:
             return found
@@ -197,7 +198,7 @@ def _saturated(p: PopulationHealth) -> Iterator[Finding]:
 
 
 def _silent(p: PopulationHealth) -> Finding:
-    """Return the finding for a population that did not fire although it can fire: the cause and a fix."""
+    """Return the finding on a population that did not fire although it can: the cause and a fix."""
     many = f"none of its {p.size:,} neurons fired" if p.size > 1 else "its neuron did not fire"
     if p.membrane is None:
         why = f"the largest current into them was {p.largest_drive:.3g}: raise the weights or the drive"
@@ -213,17 +214,17 @@ def _silent(p: PopulationHealth) -> Finding:
 
 
 def _percent(share: float) -> str:
-    """Return a share as a whole per cent, never rounded up to 100."""
+    """Return a share (0 to 1) as a whole per cent. Only a share of 1 gives 100."""
     return f"{min(share, 0.99):.0%}" if share > 0 else "0%"
 
 
 def _more(share: float) -> str:
-    """Return advice for a membrane that only reaches ``share`` of the way to its threshold: the missing factor."""
+    """Return advice for a membrane that reaches only ``share`` of the way to its threshold."""
     return f"weights or drive x {math.ceil(100 / share) / 100:.3g} or more, or a lower v_threshold"
 
 
 def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
-    """Return name -> (path in the controller file, model) for all neurons, first of encoders, then of populations."""
+    """Return all neurons, first those of encoders, then populations: name -> (path in the controller file, model)."""
     found = {}
     for one in spec.inputs:
         model = getattr(getattr(one, "encoder", None), "neuron", None)
@@ -233,7 +234,7 @@ def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
 
 
 def fires_always(model: NeuronModel, fired: np.ndarray, steps: int, dt: float) -> np.ndarray:
-    """Return whether each neuron fired in over 95 % of the steps that its refractory period allows, (n,) bool.
+    """Return which neurons fired in over 95 % of the steps that their refractory period allows, (n,) bool.
 
     fired : number of steps in which each neuron fired
     """

@@ -28,7 +28,7 @@ LABEL = "estimate, not measured: arithmetic alone in 45 nm CMOS (Horowitz 2014);
 
 @dataclass(frozen=True)
 class Energy:
-    """Energy of a tick [pJ], averaged over the ticks since the reset.
+    """The energy of a tick [pJ], averaged over all ticks since the last reset.
 
     synapses : energy of the accumulates and multiply-accumulates of synapses whose source and weight are not 0
     neurons : energy of one multiply-accumulate for each state variable that decays: membranes, currents, decoding
@@ -47,21 +47,21 @@ class Energy:
 
     @property
     def microwatt(self) -> float:
-        """Power [uW] if there is one tick in each period."""
+        """Power of the controller [uW] if it runs one tick in each period."""
         return self.tick * 1e-6 / self.period
 
 
 def price(kind: str, precision: str = "float32") -> float:
-    """Return the energy [pJ] of one "accumulate" or "multiply_accumulate" (``kind``) with a weight of a type.
+    """Return the energy [pJ] of one operation with a weight of the given type. In float32 it is 0.9 or 4.6 pJ.
 
-    In float32 it is 0.9 and 4.6 pJ.
+    kind : "accumulate" or "multiply_accumulate"
     """
     add = PICOJOULE["add", SUMS[precision]]
     return add if kind == "accumulate" else PICOJOULE["multiply", precision] + add
 
 
 def estimate(bound: Bound) -> Energy:
-    """Return the estimated energy of a tick of a bound Program, averaged over all ticks since its reset."""
+    """Return the estimated energy of a tick of a bound Program, averaged over all ticks since its last reset."""
     ticks, facts = max(1, int(bound.array("clock")[0])), bound.program.facts
     synapses = sum(row.effective * price(row.kind, row.precision) for row in counted(bound))
     neurons = facts.updates * bound.program.steps * price("multiply_accumulate")

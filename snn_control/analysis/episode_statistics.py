@@ -25,7 +25,7 @@ WORDS = RING_WORDS + 1  # words of a population: its ring, and the index of its 
 
 @dataclass(frozen=True)
 class EpisodeStatistics:
-    """The commands and firing of a controller in an episode.
+    """The commands and the firing of a controller in one episode.
 
     commands : (ticks, numbers) float64
     fired : (neurons,) int64, number of network steps in which each neuron fired, for all spiking populations in order
@@ -36,12 +36,12 @@ class EpisodeStatistics:
 
 
 def count_fired(rings, populations, rows, stride, clock, steps, counts, neurons):
-    """Count in how many of the newest ``steps`` network steps each neuron fired, in each row of a batch.
+    """Count in how many of the newest ``steps`` network steps each neuron fired, for each row of a batch.
 
     rings : address of the `ring_words` of each population, followed by the index of its first neuron
     rows, stride : number of rows, and bytes from the state of one row to the next
     clock : address of the clock of row 0
-    counts : address of int64 (rows, neurons), which are increased
+    counts : address of int64 (rows, neurons); the function adds to these counts
     """
     for r in range(rows):
         end = i64(clock + r * stride, 2)[1]
@@ -55,7 +55,7 @@ def count_fired(rings, populations, rows, stride, clock, steps, counts, neurons)
 
 
 class Watcher:
-    """An observer (`SteppedController.observers`) that stores the commands and counts the neurons that fired.
+    """An observer that stores the commands and counts how often neurons fired (`SteppedController.observers`).
 
     It observes one controller, or the rows of a batch.
     """
@@ -82,7 +82,7 @@ class Watcher:
         self._commands.append(self._command.copy())
 
     def take(self, row: int = 0) -> EpisodeStatistics:
-        """Return the statistics of a row of the batch since the last call, or since the start for the first call."""
+        """Return the statistics of a row of the batch since the last call of this method, or since the start."""
         commands = np.array([of[row] for of in self._commands[self._begun[row] :]])
         fired = self._fired[row].copy()
         self._fired[row], self._begun[row] = 0, len(self._commands)
@@ -91,7 +91,7 @@ class Watcher:
 
 @dataclass(frozen=True)
 class Firing:
-    """Number of neurons of a population that ``never`` fired, and number of neurons that ``always`` fired.
+    """The number of neurons of a population that ``never`` fired, and the number that ``always`` fired.
 
     A neuron counts as ``always`` if it fired in more than 95 % of the network steps in which its refractory period
     allows it to fire.
@@ -104,7 +104,10 @@ class Firing:
 
 
 def commands_of(spec: ControllerSpec, episodes: Sequence[EpisodeStatistics]) -> list[OutputHealth]:
-    """Return an `OutputHealth` for each number of the command over all episodes, without bounds from the weights."""
+    """Return how each number of the command moved in all episodes together, as a list of `OutputHealth`.
+
+    The bounds ``possible`` in it are infinite.
+    """
     gap = np.full((1, episodes[0].commands.shape[1]), np.nan)  # so that no change is counted between episodes
     commands = np.concatenate([part for one in episodes for part in (one.commands, gap)])
     live, numbers = ~np.isnan(commands[:, 0]), [(one, j) for one in spec.outputs for j in range(one.size)]
@@ -115,7 +118,7 @@ def commands_of(spec: ControllerSpec, episodes: Sequence[EpisodeStatistics]) -> 
 
 
 def firing_of(spec: ControllerSpec, program: Program, episodes: Sequence[EpisodeStatistics]) -> list[Firing]:
-    """Return which neurons fired during all episodes, for each spiking population."""
+    """Return how many neurons of each spiking population never or always fired in all episodes together."""
     models, fired, found, first = neurons_of(spec), np.sum([one.fired for one in episodes], axis=0), [], 0
     steps = sum(len(one.commands) for one in episodes) * program.steps
     for p in program.facts.populations:
@@ -131,7 +134,7 @@ def firing_of(spec: ControllerSpec, program: Program, episodes: Sequence[Episode
 def command_rows(
     spec: ControllerSpec, program: Program, episodes: Sequence[EpisodeStatistics]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return how each number of the command moved, and which neurons fired, as rows of plain data for JSON.
+    """Return statistics of the commands and of the neurons that fired, as rows of plain data for JSON.
 
     A chosen action has ``changes_hz``, the number of its changes per second. All other numbers have ``sign_changes_hz``
     and ``at_a_limit``. The latter is the share of ticks in which the number was at a limit, or for a squashed number,

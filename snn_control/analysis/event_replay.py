@@ -1,8 +1,8 @@
-"""Run a controller on the recording of an event camera: fit it to the camera, then step it through the events.
+"""Run a controller on the recording of an event camera.
 
-Without topics a tick is a `Controller.step` in this process. With topics, the recording is a world,
-``sim_worlds: EventReplay-v0``. The events, their times and the other inputs are the same with and without topics. In
-lockstep, the commands are the same, too.
+The controller is fitted to the camera (`fit`), then stepped through the events. Without topics, a tick is a call of
+`Controller.step` in this process. With topics, the recording is a world, ``sim_worlds: EventReplay-v0``. The events,
+their times and the other inputs are the same with and without topics. In lockstep, the commands are the same, too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Fitted", "command_digest", "fit", "paced", "play", "replay"]
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A controller fitted to the recording of an event camera, see `fit`.
+    """A controller that `fit` has fitted to the recording of an event camera.
 
     spec : the controller for the recording's camera, with one tick in each step
     events : the input that gets the recording's events
@@ -60,10 +60,9 @@ def fit(
     values: Mapping[str, Any] | None = None,
     guessed: bool = False,
 ) -> Fitted:
-    """Fit a controller to the camera of a recording, and choose the values of its other inputs.
+    """Fit a controller to the camera of a recording, and choose the values of the controller's other inputs.
 
-    size : (width, height) of the recording's camera; None means that it is not known; the size in the controller is
-        then used
+    size : (width, height) of the recording's camera; None: not known, the size in the controller is used
     name : name of the input that gets the events; None: the only events input
     values : input -> its numbers in every tick; 0 by default
     guessed : whether the size was guessed from the events
@@ -112,7 +111,7 @@ def _resized(camera: EventsInput, size: tuple[int, int]) -> EventsInput:
 
 
 def _values(spec: ControllerSpec, given: Mapping[str, Any], notes: list[str]) -> dict[str, list[float]]:
-    """Return the numbers of every value input, and add the assumptions to ``notes``."""
+    """Return the numbers of every value input, and append assumptions about them to ``notes``."""
     inputs = {i.name: i for i in spec.inputs if isinstance(i, ValueInput)}
     for name in given:
         if name not in inputs:
@@ -130,7 +129,7 @@ def _values(spec: ControllerSpec, given: Mapping[str, Any], notes: list[str]) ->
 
 
 def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Iterator[Tick]:
-    """Step a controller of ``fitted.spec`` with each tick and the values, and yield each tick after its step.
+    """Step the controller ``fitted.spec`` once for each tick of events. Yield each tick after its step.
 
     The times of the events count from one period before the recording starts, as in lockstep over topics.
     """
@@ -143,9 +142,9 @@ def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Itera
 
 
 def paced(ticks: Iterable[Tick], period: float, late: list[int]) -> Iterator[Tick]:
-    """Yield each tick when it is due in real time, one tick per ``period`` [s].
+    """Yield each tick when it is due in real time: one tick every ``period`` [s].
 
-    Indices of ticks that are more than a period late are appended to ``late``.
+    late : list to which the indices of ticks are appended that are more than a period late
     """
     begin = None
     for tick in ticks:
@@ -165,16 +164,21 @@ def replay(
     progress: Callable[[int], Any] = lambda index: None,
     input_log: InputLogRecorder | None = None,
 ) -> dict[str, np.ndarray]:
-    """Step a controller of ``fitted.spec`` through a recording.
+    """Step the controller ``fitted.spec`` through a recording. Return its commands and spikes.
 
     speed : sensor time divided by real time: 1 is as fast as recorded; 0 is as fast as possible
     progress : called with the index of each tick
     input_log : an input recorder of this controller, which records the inputs of each tick
 
-    Return a dictionary of arrays: ``command`` (ticks, outputs); ``safe`` (ticks,), whether the command was the safe
-    command; ``tick_events`` and ``tick_dropped`` (ticks,), numbers of events; ``late_ticks`` (), number of ticks that
-    started more than a period too late; ``loop_seconds`` (), duration from the first tick on; and the newest 2,000,000
-    spikes, as `ActivityRecorder.arrays` returns them.
+    The result is a dictionary of arrays:
+
+    command : (ticks, outputs)
+    safe : (ticks,), whether the command was the safe command
+    tick_events, tick_dropped : (ticks,), numbers of events, and of events that were left out
+    late_ticks : (), number of ticks that started more than a period too late
+    loop_seconds : (), duration from the first tick on [s]
+
+    The newest 2,000,000 spikes follow, as `ActivityRecorder.arrays` returns them.
     """
     recorder = ActivityRecorder(controller.bound, ticks=1)
     controller.observers = [recorder] if input_log is None else [recorder, input_log]
@@ -203,5 +207,5 @@ def replay(
 
 
 def command_digest(command: np.ndarray) -> str:
-    """Return 16 hexadecimal digits of sha256 over the bits of all commands, (ticks, outputs) float64."""
+    """Return the first 16 hexadecimal digits of the sha256 of all commands, (ticks, outputs) float64."""
     return hashlib.sha256(np.ascontiguousarray(command, "<f8").tobytes()).hexdigest()[:16]

@@ -32,12 +32,13 @@ SOME, ENOUGH = 200, 1_000  # ticks without a sign after which it is reported, an
 
 @dataclass(frozen=True)
 class InputHealth:
-    """Number of samples of one value input that were rejected, and that were clamped.
+    """How many samples of one value input were rejected, and how many were clamped.
 
     ticks : number of ticks in which a sample arrived
     rejected : number of these samples that the engine rejected as not plausible
-    clamped : largest share, over the numbers of the input, of ticks in which a number was beyond ``range``; ``worst``
-        is the name of that number
+    clamped : share of the ticks in which a number was beyond ``range``, for the number of the input with the largest
+        share
+    worst : name of that number
     low, high : the range of the number ``worst``; infinite if there is none
     span : smallest and largest finite value of the number ``worst``
     """
@@ -54,7 +55,7 @@ class InputHealth:
 
 
 class InputStatistics:
-    """Counts over the samples of a value input.
+    """Counts of the samples of a value input.
 
     samples, rejected : number of all samples, and number of samples that the engine rejected as not plausible
     beyond : (size,) int64, number of samples in which each number was beyond the range
@@ -68,7 +69,7 @@ class InputStatistics:
         self.lowest, self.highest = np.full(spec.size, np.nan), np.full(spec.size, np.nan)
 
     def add(self, rows: np.ndarray) -> None:
-        """Add samples, (k, size) numbers."""
+        """Count further samples, (k, size) numbers."""
         if not len(rows):
             return
         self.samples += len(rows)
@@ -79,7 +80,7 @@ class InputStatistics:
         self.highest = np.fmax(self.highest, np.fmax.reduce(known))
 
     def health(self) -> InputHealth | None:
-        """Return the `InputHealth`; None if nothing arrived."""
+        """Return the `InputHealth` of all counted samples; None if there were none."""
         if not self.samples:
             return None
         spec, j = self.spec, int(np.argmax(self.beyond))
@@ -92,9 +93,9 @@ class InputStatistics:
 
 
 def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, int]) -> InputHealth | None:
-    """Return the `InputHealth` of an input; None if nothing arrived.
+    """Return the `InputHealth` of an input; None if no sample arrived.
 
-    ``counters`` are the counts of this input in `Controller.counters`.
+    counters : the counts of this input in `Controller.counters`
     """
     logged = stimulus.log.inputs.get(spec.name)
     if logged is None:
@@ -108,7 +109,7 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
 
 
 def input_findings(i: InputHealth) -> Iterator[Finding]:
-    """Yield findings about the samples of an input that were clamped or rejected."""
+    """Yield findings on an input whose samples were clamped or rejected."""
     if i.rejected:
         text = f"{i.rejected:,} of {i.ticks:,} samples were rejected, not finite or not `plausible`"
         yield warning(i.where, text, "widen `plausible`, or correct the unit or the sensor")
@@ -121,7 +122,7 @@ def input_findings(i: InputHealth) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class OutputHealth:
-    """Statistics of one number of an output, over the ticks whose command was not the safe command.
+    """Statistics of one number of an output. Ticks with the safe command do not count.
 
     ticks : number of ticks whose command was not the safe command
     squash : whether the number is squashed into its limits
@@ -131,7 +132,7 @@ class OutputHealth:
     seconds : duration of the ticks [s]
     swings_hz : swings per second. A swing goes there and back, each way by more than a quarter of the limits' distance,
         in any number of ticks. The value is 0 without finite limits on both sides
-    swing : median length of the ways of these swings
+    swing : median distance that the number moves one way in these swings
     changes_hz, sign_changes_hz : changes of the value per second, and changes of its sign per second; 0 has no sign
     low, high, unit : limits and unit of the number; limits are infinite if there are none
     rest : the command while all sources of its decoder are silent
@@ -169,19 +170,19 @@ class OutputHealth:
 
     @property
     def signed(self) -> bool:
-        """Whether the limits are finite and allow numbers of both signs."""
+        """True if the limits are finite and allow numbers of both signs."""
         return self.low < 0 < self.high and math.isfinite(self.high - self.low)
 
     @property
     def one_sided(self) -> str:
-        """The only sign that the weights allow although the limits allow both signs: ">= 0" or "<= 0"; otherwise ""."""
+        """The only sign that the weights allow, ">= 0" or "<= 0", if the limits allow both signs; otherwise ""."""
         if not self.signed or self.possible[0] == self.possible[1]:
             return ""
         return ">= 0" if self.possible[0] >= 0 else "<= 0" if self.possible[1] <= 0 else ""
 
     @property
     def never(self) -> str:
-        """The sign, "negative" or "positive", that the moving number never had in many ticks; otherwise "".
+        """The sign that the number never had although it moved for many ticks: "negative" or "positive"; otherwise "".
 
         A sign is returned only if the limits allow it.
         """
@@ -193,7 +194,7 @@ class OutputHealth:
 def output_health(
     spec: Output, j: int, command: np.ndarray, live: np.ndarray, period: float, possible: Sequence[float]
 ) -> OutputHealth:
-    """Return the `OutputHealth` of number j of an output.
+    """Return the `OutputHealth` of the number with index j of an output.
 
     command : (ticks,) float64
     live : (ticks,) bool: true where the command was not the safe command
@@ -227,14 +228,17 @@ def output_health(
 
 
 def _sign_changes(command: np.ndarray, live: np.ndarray) -> int:
-    """Return the number of sign changes between consecutive ticks that are both live."""
+    """Return how often the sign of a command changed. Changes across a tick with the safe command do not count."""
     at = np.flatnonzero(live & (command != 0))
     positive, gaps = command[at] > 0, np.cumsum(~live)[at]
     return int(np.count_nonzero(np.diff(positive) & (np.diff(gaps) == 0)))
 
 
 def _ways(command: np.ndarray, least: float) -> np.ndarray:
-    """Return the distances between the turning points of a command (ticks,), where it reverses by over ``least``."""
+    """Return how far a command moves between its turning points, where it reverses by more than ``least``.
+
+    command : (ticks,)
+    """
     moved = command[np.r_[True, np.diff(command) != 0]]
     up = np.diff(moved) > 0
     ends = [float(moved[0])]
@@ -247,10 +251,11 @@ def _ways(command: np.ndarray, least: float) -> np.ndarray:
 
 
 def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Iterator[Finding]]) -> list[Finding]:
-    """Return the findings of all outputs.
+    """Return the findings on all outputs.
 
-    ``find`` is `certain_findings` or `output_findings`. If several numbers of one output have the same finding, it is
-    reported once.
+    find : `certain_findings` or `output_findings`
+
+    If several numbers of one output have the same finding, it is reported once.
     """
     found: dict[tuple[str, str, str], list[Finding]] = {}
     for o in outputs:
@@ -263,7 +268,7 @@ def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Ite
 
 
 def certain_findings(o: OutputHealth) -> Iterator[Finding]:
-    """Yield the findings that follow from the weights and so hold for any stimulus."""
+    """Yield the findings on an output that follow from the weights, and so hold for any stimulus."""
     if o.possible[0] == o.possible[1]:
         text = f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: no decoded signal can fire "
         yield warning(o.where, f"{text}or move, or its weights are 0", "correct the signals, or give it weights")
@@ -274,7 +279,7 @@ def certain_findings(o: OutputHealth) -> Iterator[Finding]:
 
 
 def at_limits(o: OutputHealth) -> Iterator[Finding]:
-    """Yield a finding if the command was at a limit for most of the time."""
+    """Yield a finding on an output whose command was at a limit for most of the time."""
     both = min(o.at_low, o.at_high) > OTHER
     if o.stuck > AT_LIMIT if both else o.stuck >= ONLY:
         where = "its limits" if both else f"its limit of {o.low if o.at_low else o.high:.4g}{_unit(o)}"
@@ -283,7 +288,7 @@ def at_limits(o: OutputHealth) -> Iterator[Finding]:
 
 
 def output_findings(o: OutputHealth) -> Iterator[Finding]:
-    """Yield the findings that were observed with a stimulus."""
+    """Yield the findings on an output that were observed with a stimulus."""
     yield from at_limits(o)
     if o.slewed > SLEWED:
         text = f"as fast as its slew limit allows in {round(o.slewed * o.ticks):,} of {o.ticks:,} ticks, so it lags "

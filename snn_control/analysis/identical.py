@@ -1,7 +1,7 @@
-"""Find neurons with equal behaviour, whose work one neuron could do.
+"""Find neurons that behave equally, so that one neuron could do the work of several.
 
 Neurons with equal parameters and equal incoming weights fire together; some also have equal outgoing weights. Each
-neuron gets a hash of everything that this depends on; neurons with equal hashes form a group.
+neuron gets a hash of its parameters and weights. Neurons with equal hashes form a group.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ Groups = tuple[int, ...]
 
 
 def identical(spec: ControllerSpec, synapses: Sequence[Synapses]) -> dict[str, tuple[Groups, Groups]]:
-    """Return population -> (sizes of groups of neurons that fire together, sizes of groups of identical neurons).
+    """Return the groups of neurons that behave equally, for each population, the largest groups first.
 
-    The largest groups come first; populations without groups are left out. Neurons soon differ if weights into their
-    population learn, if the neurons draw random numbers, or if a learning rule reads them individually. So such
-    populations are left out, too. Neurons without any input are dead, which is another finding, so they are left out.
+    The result is population -> (sizes of the groups of neurons that fire together, sizes of the groups of identical
+    neurons). Identical neurons also have equal outgoing weights.
+
+    Populations without groups are left out. So are populations whose neurons soon differ: weights into them learn, they
+    draw random numbers, or a learning rule reads the neurons individually. Neurons without any input are left out,
+    because they are another finding.
     """
     rules = [s.of.learning for s in synapses if s.of.learning is not None]
     taught = {getattr(rule, key) for rule in rules for key in rule.signals()}
@@ -57,7 +60,7 @@ def _groups(hashes: np.ndarray) -> Groups:
 
 
 def _hashes(columns: Iterable[np.ndarray]) -> np.ndarray:
-    """Return a hash of each row of some columns, (n,) uint64; different rows almost surely have different hashes.
+    """Return a hash of each row of several columns, (n,) uint64. Different rows almost surely have different hashes.
 
     columns : (n,) each: numbers, or uint64 hashes; splitmix64 is applied to one column after another
     """
@@ -74,9 +77,11 @@ def _hashes(columns: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _synapses(n: int, own: np.ndarray, other: np.ndarray, s: Synapses) -> np.ndarray:
-    """Return a hash of each neuron's synapses, (n,) uint64, which does not depend on their order.
+    """Return a hash of the synapses of each neuron, (n,) uint64. The order of the synapses does not matter.
 
-    own, other : (k,) index of the neuron itself, and hash or index of the other neuron, for each of the synapses ``s``
+    s : the synapses
+    own : (k,) index of the neuron to which each synapse counts
+    other : (k,) hash or index of the neuron at the other end of each synapse
     """
     total = np.zeros(n, np.uint64)
     with np.errstate(over="ignore"):
@@ -85,7 +90,7 @@ def _synapses(n: int, own: np.ndarray, other: np.ndarray, s: Synapses) -> np.nda
 
 
 def _parameters(p: Population, bias: np.ndarray, into: Sequence[Synapses]) -> list[np.ndarray]:
-    """Return all parameters of a population that are given for each neuron, (n,) each."""
+    """Return the parameters of a population that differ from neuron to neuron, (n,) each."""
     start = np.arange(p.size) if isinstance(p.v_init, Distribution) else p.v_init
     each = [bias, start, *(getattr(p.neuron, name) for name in p.neuron.arrays()), *(s.of.bias for s in into)]
     given = [np.asarray(value) for value in each if np.ndim(value)]
@@ -93,7 +98,7 @@ def _parameters(p: Population, bias: np.ndarray, into: Sequence[Synapses]) -> li
 
 
 def _read(spec: ControllerSpec, p: Population) -> list[np.ndarray]:
-    """Return the weights with which decoders read each neuron of a population, as arrays (n,)."""
+    """Return the weights with which decoders read each neuron of a population, as a list of (n,) arrays."""
     columns = []
     for output in spec.outputs:
         for term in output.terms:

@@ -1,4 +1,4 @@
-"""Find contents of a controller file that are valid but probably unintended, for `snn_control check` and the nodes."""
+"""Find values in a controller file that are valid but probably unintended, for `snn_control check` and the nodes."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ MAX_TIMES_S = {
 
 
 def lint(spec: ControllerSpec) -> list[Finding]:
-    """Return the weaknesses of a controller file as findings.
+    """Return findings on values of a controller file that are valid but probably unintended.
 
-    Weaknesses are times that look like ms, rates that look like millions, and unconnected parts. For inputs and outputs
-    on ROS topics, they are also missing reactions to faults, and limits that would cause faults.
+    These are times that look like ms, rates that look like millions, and unconnected parts. For inputs and outputs on
+    ROS topics, they are also missing reactions to faults, and limits that would cause faults.
     """
     return [*_too_long(spec), *_alone(spec), *unconnected(spec), *_limited(spec), *_on_topics(spec)]
 
 
 def unconnected(spec: ControllerSpec) -> list[Finding]:
-    """Warn of inputs that nothing reads, and of inputs and outputs without a topic if others have a topic."""
+    """Warn of inputs that nothing reads. Warn of inputs and outputs without a topic if others have a topic."""
     used = _read(spec.network.projections, spec)
     unread = [one.name for one in spec.inputs if one.name not in used and not getattr(one, "stop_when", "")]
     fix = "add a projection from it, or remove it"
@@ -69,7 +69,7 @@ def _alone(spec: ControllerSpec) -> Iterator[Finding]:
 
 
 def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
-    """Return the names of all inputs and populations that projections, decoders or learning rules read."""
+    """Return the names of all inputs and populations whose signals a projection, decoder or learning rule reads."""
     used = {p.pre for p in projections} | {term.source for output in spec.outputs for term in output.terms}
     rules = [p.learning for p in spec.network.projections if p.learning is not None]
     return used | {getattr(rule, key) for rule in rules for key in rule.signals()}
@@ -101,7 +101,7 @@ def _limited(spec: ControllerSpec) -> Iterator[Finding]:
 
 
 def _on_topics(spec: ControllerSpec) -> Iterator[Finding]:
-    """Warn of inputs and outputs whose fault would not stop the robot, or that would stop it without a fault."""
+    """Warn of inputs and outputs on topics whose faults the guard would miss, and of values it would reject wrongly."""
     for one in spec.inputs:
         path, topic = f"inputs.{one.name}", spec.ros_inputs.get(one.name)
         if topic is None:
@@ -134,7 +134,7 @@ def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
 
 
 def _times_of(where: str, described: object) -> Iterator[tuple[str, Any, float]]:
-    """Yield the same as `_times` for all times in the fields of a description, and of descriptions in them."""
+    """Yield (path, value [s], upper limit) for all times in the fields of a description, and of descriptions in it."""
     names = described.names() if isinstance(described, NeuronModel) else vars(described)
     for name in names:
         value = getattr(described, name)

@@ -1,9 +1,9 @@
-"""Run a controller and record the activity of each population in every network step; results are those of the tick.
+"""Run a controller and record the activity of each population in every network step, without changing the results.
 
-A tick is a sequence of operations. `Probed` runs the same operations in the same order from Python, in parts, and reads
-the state between them: the current that will drive a population's neurons before they run, and their membranes
+A tick is a sequence of operations. `Probed` runs the same operations in the same order from Python, in parts. Between
+them it reads the state: the current that will drive a population's neurons before they run, and their membranes
 afterwards. So it finds what cannot be seen between ticks, such as a membrane within a tick or a NaN that the engine
-removes immediately. It changes nothing.
+removes immediately.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Activity", "PopulationProbe", "Probed", "probe", "sample"]
 
 
 class PopulationProbe:
-    """Records the activity of one population of a bound Program, before and after its neurons run.
+    """Records the activity of one population of a bound Program, before and after the population's neurons run.
 
     Arrays have one element for each neuron.
 
@@ -54,7 +54,7 @@ class PopulationProbe:
         self._step, self.bad_steps, self._bad = 0, 0, False
 
     def before(self) -> None:
-        """Record the currents; call it before the population's neurons run."""
+        """Record the currents of the neurons. Call this method before the neurons run."""
         drive = self._currents[0] if len(self._currents) == 1 else self._currents[0] + self._currents[1]
         self._bad = not np.abs(drive).max() < HUGE  # NaN compares False
         if self._bad:
@@ -63,7 +63,7 @@ class PopulationProbe:
         np.maximum(self.drive_high, drive, out=self.drive_high)
 
     def after(self) -> None:
-        """Record membranes and spikes; call it after the population's neurons have run."""
+        """Record the membranes and spikes of the neurons. Call this method after the neurons have run."""
         if not np.abs(self._v).max() < HUGE:
             self._bad = True
         else:
@@ -78,7 +78,7 @@ class PopulationProbe:
 
 @dataclass
 class Activity:
-    """The activity of a controller with a stimulus.
+    """The activity of a controller that was run with a stimulus.
 
     program : the Program that ran
     dt, period : step of the network and period of a tick [s]
@@ -102,9 +102,9 @@ class Activity:
 
 
 class Probed(Controller):
-    """A controller with a probe at each population in each network step.
+    """A controller that records the activity of each population in each network step.
 
-    A `step` is one tick; ``repeat`` is ignored.
+    A call of `step` runs one tick; ``repeat`` is ignored.
     """
 
     def __init__(self, program: Program) -> None:
@@ -118,7 +118,7 @@ class Probed(Controller):
         self._stops = sorted(((self._row_of(one.name), one) for one in self.probes), key=lambda stop: stop[0])
 
     def _row_of(self, name: str) -> int:
-        """Return which operation of a step runs the neurons of population ``name``, as its index in the step."""
+        """Return the index, within a step, of the operation that runs the neurons of population ``name``."""
         names = self.program.names
         signal = names.get(f"{name}.spikes") or names[f"{name}.v"]
         return next(k for k, o in enumerate(self._step_rows) if o.label == name and signal in o.operands)
@@ -140,12 +140,12 @@ class Probed(Controller):
 
 
 def sample(n: int, most: int) -> np.ndarray:
-    """Return at most ``most`` indices of n, evenly spaced, including the first and the last index."""
+    """Return at most ``most`` evenly spaced indices from 0 to n - 1, including the first and the last."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
 def probe(program: Program, stimulus: Stimulus) -> Activity:
-    """Reset a controller, then run it with a stimulus and probes."""
+    """Reset a controller, run it with a stimulus, and return the recorded activity."""
     steps, probed = stimulus.ticks * program.steps, Probed(program)
     command, guard = probed.bound.array("command"), probed.bound.array("guard")
     commands = np.empty((stimulus.ticks, command.size))

@@ -1,4 +1,4 @@
-"""Measure how long each operation of a tick takes: read the clock after each operation of a bound table."""
+"""Measure how long each operation of a tick takes, by reading the clock after each operation."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def timed_rows(row, count, spent, last, scratch):
 
 
 def timed_tick(table, spent_at, scratch):
-    """Run a tick like `snn_control.engine.tick.tick`, and measure each operation.
+    """Run one tick like `snn_control.engine.tick.tick`, and add the duration of each operation to its sum.
 
-    Its nanoseconds are added to its int64 in the array at the address ``spent_at``.
+    spent_at : address of these sums, one int64 for each operation [ns]
     """
     header = i64(table, CLOCK + 1)
     clock = i64(header[CLOCK], 2)
@@ -50,7 +50,7 @@ def timed_tick(table, spent_at, scratch):
 
 
 class Profiled(Controller):
-    """A controller whose `step` is one tick, of which each operation is timed; ``repeat`` is ignored."""
+    """A controller whose `step` runs one tick and times each operation. ``repeat`` is ignored."""
 
     def __init__(self, program: Program) -> None:
         self._spent, self._scratch = np.zeros(len(program.operations), np.int64), np.zeros(2, np.int64)
@@ -65,12 +65,13 @@ class Profiled(Controller):
             self._times.append(self._spent.copy())
 
     def shares(self, tick_us: float = math.inf) -> list[dict[str, Any]]:
-        """Return the time of each operation in a tick [us] and the operation's share, the longest time first.
+        """Return how long each operation of a tick takes [us], and its share of the tick, the longest time first.
 
         The slowest hundredth of the ticks is left out, because other processes disturbed them.
 
-        tick_us : median time of a whole tick [us]. Reading the clock takes as long as a small operation, so the excess
-            of the median that is measured here over ``tick_us`` is subtracted from the operations
+        tick_us : median time of a whole tick without these clocks [us]. Reading the clock takes as long as a small
+            operation, so the excess of the median that is measured here over ``tick_us`` is subtracted from the
+            operations
         """
         program, times = self.program, np.array(self._times, np.float64)
         ticks = times.sum(axis=1)

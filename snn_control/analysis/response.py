@@ -36,7 +36,7 @@ SPANS = np.concatenate([[0.0], np.geomspace(1e-15, 1e12, 217)])  # currents amon
 
 @dataclass(frozen=True)
 class Curve:
-    """Rate of a neuron against constant current.
+    """The rate of a neuron at several constant currents (an f-I curve).
 
     current : (k,) in the unit of the membrane divided by the unit of r
     rate : (k,) Hz
@@ -52,7 +52,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class TuningCurve:
-    """Response of an encoder's neurons to one dimension of a value input; the other dimensions are constant.
+    """The responses of an encoder's neurons to one dimension of a value input, with the other dimensions constant.
 
     x : (k,) values, in the input's unit
     response : (k, neurons): rates [Hz] if the neurons spike, otherwise graded drives
@@ -71,19 +71,19 @@ class TuningCurve:
 
 
 def measurement_steps(model: NeuronModel, dt: float) -> int:
-    """Return for how many steps a constant current is applied to measure a rate."""
+    """Return the number of steps for which a constant current is applied to measure a rate."""
     taus = [np.max(getattr(model, name)) for name in model.names() if name.startswith("tau_")]
     return int(np.clip(round(max(SECONDS, SLOWEST * max(taus, default=0.0)) / dt), MIN_STEPS, MAX_STEPS))
 
 
 def parameters_of(model: NeuronModel, index: Any) -> NeuronModel:
-    """Return the model for the neurons ``index`` alone, by selecting from parameters that are given for each neuron."""
+    """Return a model of only the neurons ``index``: it has their parameters."""
     each = {name: np.asarray(getattr(model, name)) for name in model.names()}
     return replace(model, **{name: value[index] for name, value in each.items() if value.ndim == 1})
 
 
 def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndarray:
-    """Return the firing rate of a neuron at each of n constant currents, (n,) [Hz].
+    """Return the firing rates of a neuron at n constant currents, (n,) [Hz].
 
     model : its parameters are numbers, or (n,): one for each current
     """
@@ -114,9 +114,9 @@ def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndar
 def rheobase(model: NeuronModel, dt: float) -> float:
     """Return the smallest constant current with sustained firing, within a millionth; NaN if there is none.
 
-    The search starts at 0: upwards, or downwards if the neuron fires without a current. The result is also NaN if the
-    neuron fires at any current. The result is 0 without a leak, and for a stochastic neuron: any current suffices after
-    a long enough time.
+    The search starts at a current of 0 and goes upwards, or downwards if the neuron fires without a current. The result
+    is also NaN if the neuron fires at any current. Without a leak, and for a stochastic neuron, the result is 0: any
+    current suffices after a long enough time.
     """
     if type(model) in (IF, Bernoulli, Poisson):
         return 0.0
@@ -136,7 +136,7 @@ def rheobase(model: NeuronModel, dt: float) -> float:
 
 
 def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
-    """Return the rate of a neuron from below its rheobase to four times its rheobase.
+    """Return the f-I curve of a neuron, from below its rheobase to four times its rheobase.
 
     Without a leak, the curve goes up to a fifth of the highest rate.
 
@@ -157,10 +157,10 @@ def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
 
 
 def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
-    """Return a neuron's rate in continuous time, (k,) [Hz]; None unless it is an IF, LIF, CubaLIF or stochastic neuron.
+    """Return the rate of a neuron in continuous time, by a formula, (k,) [Hz].
 
-    For LIF see `snn_control.nef.rates`. Without a leak, the rate is 1 / (refractory + (v_threshold - v_reset) / (r I)).
-    For a reset by subtraction, v_reset is 0.
+    The result is None unless the neuron is IF, LIF, CubaLIF or stochastic. For LIF see `snn_control.nef.rates`. Without
+    a leak, the rate is 1 / (refractory + (v_threshold - v_reset) / (r I)). For a reset by subtraction, v_reset is 0.
     """
     if type(model) in (LIF, CubaLIF):
         return rates(model, current)  # type: ignore[arg-type]
@@ -174,7 +174,7 @@ def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
 
 
 def _alone(spec: ValueInput | EventsInput, dt: float) -> Controller:
-    """Return a controller that has only this input and its encoder."""
+    """Return a controller that consists of this input and its encoder."""
     alone = replace(spec, stale=math.inf, required=False)
     source: Any = MembraneDecoder(spec.name, 0.0)
     if getattr(spec.encoder, "neuron", None) is not None:
@@ -183,10 +183,12 @@ def _alone(spec: ValueInput | EventsInput, dt: float) -> Controller:
 
 
 def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[TuningCurve]:
-    """Return the tuning curves of an input's encoder for each dimension, with at most ``most`` neurons per dimension.
+    """Return the tuning curves of an input's encoder, one `TuningCurve` for each dimension.
 
     The other dimensions are in the middle of their range. For a `FieldsEncoder`, they are at the centre of the nearest
     field, because neurons may not respond between centres or where there is no field.
+
+    most : maximum number of neurons in a curve
     """
     if spec.encoder is None:
         return []
@@ -217,7 +219,7 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[TuningCurve]:
 
 
 def pooled(spec: EventsInput, dt: float, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Return an events encoder's output for one tick with these events, (channels, rows, columns) float32."""
+    """Return the output of an events encoder in one tick with the given events, (channels, rows, columns) float32."""
     controller = _alone(replace(spec, filters=()), dt)
     controller.step({spec.name: (np.zeros(len(x), np.int64), x, y, p)})
     columns, lines = spec.encoder.grid

@@ -1,4 +1,4 @@
-"""Measure the time of a tick, the delay with which the loop wakes, and a controller's largest rate on this computer.
+"""Measure the speed of a controller on this computer: time of a tick, delay of wake-ups, and largest rate.
 
 Ticks are timed individually while a stimulus is repeated, each time after a reset.
 """
@@ -34,7 +34,7 @@ Summary = dict[str, float]  # mean, p50, p99, p99.9, max
 
 
 def summary(times_ns: Iterable[float]) -> Summary:
-    """Return mean, p50, p99, p99.9 and max of times, converted from ns to us."""
+    """Return mean, p50, p99, p99.9 and max of times. The times are in ns, the results in us."""
     ns = np.asarray(times_ns, np.float64)
     p50, p99, p999 = np.quantile(ns, (0.5, 0.99, 0.999), method="inverted_cdf")
     found = {"mean": ns.mean(), "p50": p50, "p99": p99, "p99.9": p999, "max": ns.max()}
@@ -42,7 +42,7 @@ def summary(times_ns: Iterable[float]) -> Summary:
 
 
 def passes(stimulus: Stimulus) -> Iterator[None]:
-    """Yield once for each pass through a stimulus, until enough ticks have been timed."""
+    """Yield at the start of each pass through a stimulus, until enough ticks have been timed."""
     begin, ticks = time.perf_counter(), 0
     while ticks < ENOUGH and (not ticks or time.perf_counter() - begin < SECONDS):
         yield
@@ -50,7 +50,7 @@ def passes(stimulus: Stimulus) -> Iterator[None]:
 
 
 class _TimedTicks(Controller):
-    """A controller that measures the time of `Bound.tick`, called from Python."""
+    """A controller that times each call of `Bound.tick` from Python."""
 
     def __init__(self, program: Program) -> None:
         self.times: list[int] = []
@@ -64,14 +64,17 @@ class _TimedTicks(Controller):
 
 
 def call_times(program: Program, stimulus: Stimulus) -> Summary:
-    """Measure the time [us] of a tick that is called from Python, without the time to write its inputs."""
+    """Measure the duration of a tick that Python calls [us]. Writing the inputs is not included."""
     one = _TimedTicks(program)
     step_times(one, stimulus)
     return summary(one.times)
 
 
 def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
-    """Measure the time [us] of `Controller.step` with a dictionary: set inputs, run ``repeat`` ticks, read outputs."""
+    """Measure the duration of `Controller.step` with a dictionary [us].
+
+    A step sets the inputs, runs ``repeat`` ticks and reads the outputs.
+    """
     times: list[int] = []
     clock = time.perf_counter_ns
     for _ in passes(stimulus):
@@ -84,7 +87,7 @@ def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
 
 
 def loop_times(program: Program, stimulus: Stimulus) -> Summary:
-    """Measure the time [us] of a tick in the compiled loop, without the ports."""
+    """Measure the duration of a tick in the compiled loop [us]. The ports are not included."""
     one = Controller(program)
     ports = stimulus.log.ports(one.bound)
     loop = Loop(tick_address(), one.bound.table, one.period_ns, ports, mode="free", keep=one)
@@ -98,9 +101,9 @@ def loop_times(program: Program, stimulus: Stimulus) -> Summary:
 
 
 def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[str, Any]:
-    """Measure the delay [us] with which the loop wakes at the controller's rate.
+    """Measure how late the loop wakes at the controller's rate [us].
 
-    hog : run while another thread never releases Python's lock
+    hog : whether another thread, which never releases Python's lock, runs meanwhile
     """
     quit_hog = threading.Event()
 
@@ -123,17 +126,16 @@ def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[s
 def largest_rate(controller: Controller, period_us: float, seconds: float) -> dict[str, Any]:
     """Find the largest rate [Hz] at which at most one tick in a thousand is unfinished when the next tick is due.
 
-    Each try runs a loop for ``seconds``. The first try has the period ``period_us``; later tries have increasing
-    periods. Other processes can only delay a loop, so a rate that is nearly kept is tried up to `CHANCES` times.
+    Each try runs a loop for ``seconds``. The first try has the period ``period_us``; later tries have longer periods.
+    Other processes can only delay a loop, so a rate that is nearly kept is tried up to `CHANCES` times.
     """
     return search(lambda period: _at_rate(controller, period, seconds), period_us)
 
 
 def search(at_rate: Callable[[int], dict[str, Any]], period_us: float) -> dict[str, Any]:
-    """Try increasing periods until one is kept.
+    """Try longer and longer periods until the loop keeps one. Return the result of the last try.
 
-    Return the result of ``at_rate(period [ns])`` for it, or of the last try.
-
+    at_rate : function (period [ns]) -> result of a try
     period_us : first period to try [us]
     """
     found: dict[str, Any] = {}
@@ -149,14 +151,14 @@ def search(at_rate: Callable[[int], dict[str, Any]], period_us: float) -> dict[s
 
 
 def _at_rate(controller: Controller, period: int, seconds: float) -> dict[str, Any]:
-    """Run a loop with a period [ns], and return its rate, its share of late ticks and whether it kept the period."""
+    """Run a loop with the given period [ns]. Return its rate, its share of late ticks, and whether it kept up."""
     stats, _ = _run_loop(controller, period, max(seconds, min(2000 * period * 1e-9, 2.0)))
     late = stats["overruns"] / max(1, stats["ticks"])
     return {"hz": round(1e9 / period, 1), "late_share": round(late, 5), "kept": late <= LATE}
 
 
 def _run_loop(controller: Controller, period: int, seconds: float) -> tuple[dict[str, Any], Rights]:
-    """Run a loop with a period [ns], and return its statistics and the scheduling rights that it had."""
+    """Run a loop with the given period [ns]. Return the loop's statistics and the scheduling rights that it had."""
     loop = Loop(tick_address(), controller.bound.table, period, name="bench", keep=controller)
     rights = loop.start()
     time.sleep(seconds)

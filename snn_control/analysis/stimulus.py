@@ -38,12 +38,13 @@ MOST_EVENTS = 4_000_000  # for each camera of an environment
 
 @dataclass(frozen=True)
 class Stimulus:
-    """The inputs of a controller, tick by tick.
+    """The inputs that a controller gets in an analysis, tick by tick.
 
     text : a description of the stimulus, used in titles
     period : period of a tick [s]
     log : the inputs of every tick
-    synthetic : the stimulus was neither measured nor simulated, so a controller's reaction to it proves little
+    synthetic : true if the stimulus was neither measured nor simulated; a controller's reaction to it then proves
+        little
     """
 
     text: str
@@ -61,21 +62,24 @@ class Stimulus:
 
     @property
     def values(self) -> dict[str, np.ndarray]:
-        """Name of a value input -> (ticks, size) float64, for the value inputs at which anything arrived."""
+        """The values of the stimulus: name of a value input -> (ticks, size) float64.
+
+        Inputs at which nothing arrived are left out.
+        """
         return {name: one["values"] for name, one in self.log.inputs.items() if "values" in one and one["fresh"].any()}
 
     @property
     def events(self) -> dict[str, tuple[np.ndarray, ...]]:
-        """Name of an events input -> columns t int64 [ns], x, y, p."""
+        """The events of the stimulus: name of an events input -> columns t int64 [ns], x, y, p."""
         inputs = self.log.inputs.items()
         return {name: tuple(one[key] for key in EVENT_COLUMNS) for name, one in inputs if "offsets" in one}
 
 
 def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and highest values that a stimulus gives an input, (size,) each.
+    """Return the lowest and the highest value that a stimulus gives an input, (size,) each.
 
-    These are the first that are known of the input's range, the range that its encoder covers, its plausible range, and
-    -1 to 1. If only one end of a range is known, the other end is 2 away from it.
+    They are the first of these that is known: the input's range, the range that its encoder covers, its plausible
+    range, -1 to 1. If only one end of a range is known, the other end is 2 away from it.
     """
     low, high = (np.broadcast_to(np.asarray(side, np.float64), spec.size).copy() for side in spec.range)
     e: Any = spec.encoder
@@ -89,7 +93,7 @@ def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
 
 
 def default_stimulus(spec: ControllerSpec, seconds: float, seed: int = 0) -> Stimulus:
-    """Return the default stimulus, which the docstring of this module describes; it has at least one tick."""
+    """Return the default stimulus, which the docstring of this module describes. It has at least one tick."""
     rng = np.random.default_rng(seed)
     ticks = max(1, round(seconds / spec.period))
     if ticks > MOST_TICKS:
@@ -113,7 +117,8 @@ def _sinusoids(spec: ValueInput, ticks: int, rng: np.random.Generator) -> np.nda
 
 
 def _wandering_disc(spec: EventsInput, ticks: int, period: float, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Return times [ns], x, y and polarities of events; the polarity is ON where the disc's edge moves outwards."""
+    """Return the events of a moving disc: times [ns], x, y and polarities. An edge that moves outwards gives ON
+    events."""
     (width, height), seconds = spec.size, ticks * period
     n = round(min(EVENTS_A_PIXEL * width * height * seconds, spec.capacity * ticks / 2))
     t = np.sort(rng.uniform(0, seconds, n))
@@ -134,7 +139,7 @@ def closed_loop(
     env: Any, controller: Controller, title: str, ticks: int, seed: int = 0, *,
     most_episodes: float = np.inf, before_step: Callable[[], object] = lambda: None,
 ) -> Stimulus:  # fmt: skip
-    """Return the inputs of a controller that acts in an environment, about ``ticks`` ticks long.
+    """Return the inputs of a controller that acts in an environment for about ``ticks`` ticks.
 
     When an episode ends, the next begins with the next seed; the controller is not reset. If the stimulus is replayed
     to a controller that was just reset, the controller gives the same commands again.

@@ -73,7 +73,11 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
 
 
 def _ticks(path: str | os.PathLike, period: float, whole: int, seconds: float | None, fixed: bool = True) -> int:
-    """Return the number of ticks to use from a file with ``whole`` ticks; if ``fixed``, not more than ``whole``."""
+    """Return how many ticks of a file to use.
+
+    whole : number of ticks in the file
+    fixed : whether more than these ticks are an error
+    """
     ticks = whole if seconds is None else max(1, round(seconds / period))
     if fixed and not 1 <= ticks <= whole:
         raise DescriptionError("--seconds", seconds, f"must be at most the {whole * period:g} s that {path} lasts")
@@ -85,7 +89,7 @@ def _ticks(path: str | os.PathLike, period: float, whole: int, seconds: float | 
 
 @contextmanager
 def _reading(path: str | os.PathLike) -> Iterator[None]:
-    """Context that turns exceptions from reading an .npz file into DescriptionError."""
+    """Context that turns an exception from reading an .npz file into a DescriptionError."""
     try:
         yield
     except OSError as error:
@@ -95,7 +99,10 @@ def _reading(path: str | os.PathLike) -> Iterator[None]:
 
 
 def _array_names(path: str | os.PathLike) -> set[str] | None:
-    """Return the names of the arrays in an .npz file; None for other files or folders, which must be recordings."""
+    """Return the names of the arrays in an .npz file.
+
+    Return None for another file or folder; it must be a recording.
+    """
     with _reading(path):
         is_archive = False
         if not os.path.isdir(path):
@@ -138,7 +145,7 @@ def _logged(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None
 
 
 def _recorded(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None) -> Stimulus:
-    """Return the recording of an event camera as a stimulus; its text says how many events were outside the frame."""
+    """Return the recording of an event camera as a stimulus, whose text says how many events were outside the frame."""
     cameras = [one for one in spec.inputs if isinstance(one, EventsInput)]
     if len(cameras) != 1:
         rule = "is a recording of events, and the controller must have one input of events"

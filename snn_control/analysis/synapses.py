@@ -1,4 +1,4 @@
-"""List all synapses of a description as arrays, and replace its initial weights by learned weights."""
+"""List all synapses of a controller's description as arrays, and replace its initial weights by learned weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_SYNAPSES = 4_000_000  # maximum number of synapses of a controller that are 
 
 @dataclass(frozen=True)
 class Synapses:
-    """The synapses of one projection, without those whose weight is always 0.
+    """The synapses of one projection whose weight is not always 0.
 
     pre, post : (k,) int64, source and target neuron
     weight : (k,) float64
@@ -37,7 +37,10 @@ class Synapses:
 
 
 def sizes_of(program: Program) -> dict[str, int]:
-    """Return name -> number of signals, for populations, inputs whose encoder spikes, and graded inputs."""
+    """Return the number of signals of each source of projections: name -> number.
+
+    Sources are populations, inputs whose encoder spikes, and graded inputs.
+    """
     found = {p.name: p.size for p in program.facts.populations}
     for one in program.facts.inputs:
         for kind in ("drive", "pooled", "held"):
@@ -60,7 +63,7 @@ def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | Non
 
 
 def synapse_arrays(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return sources, targets, weights and delays [s] of all synapses of a projection, as a tuple of (k,) arrays.
+    """Return all synapses of a projection: sources, targets, weights and delays [s], a tuple of (k,) arrays.
 
     Synapses with weight 0 are included, except for convolutions; int8 weights are returned after rounding.
     """
@@ -79,7 +82,7 @@ def synapse_arrays(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, 
 
 
 def decoder_rows(term: Decoder, n: int, m: int) -> np.ndarray:
-    """Return the factors with which a decoder reads n neurons for m numbers: weights or directions, (n, m) float64."""
+    """Return the weights or directions with which a decoder computes m numbers from n neurons, (n, m) float64."""
     values = getattr(term, "directions", getattr(term, "weights", None))
     if values is None:  # a first spike gives the index of its neuron, or one number for each neuron
         values = np.arange(n) if m == 1 else np.eye(n, m)
@@ -88,9 +91,10 @@ def decoder_rows(term: Decoder, n: int, m: int) -> np.ndarray:
 
 
 def with_learned(spec: ControllerSpec, path: str | os.PathLike) -> ControllerSpec:
-    """Return the description with learned weights, from a file of `Controller.save_state`, instead of initial weights.
+    """Return the description of a controller with its learned weights in place of the initial weights.
 
-    Raises ProgramError if the file is of another kind, or belongs to another controller.
+    The learned weights come from a file of `Controller.save_state`. Raises ProgramError if the file is of another kind,
+    or belongs to another controller.
     """
     controller = Controller.from_spec(spec)
     controller.load_state(path)

@@ -197,8 +197,7 @@ class InputLogRecorder(CompiledPort):
         return int(self._block[TOTAL])
 
     def has_room(self, ticks: int) -> bool:
-        """Return whether ``ticks`` more ticks fit without overwriting, even if all events inputs are filled to
-        capacity."""
+        """Return whether ``ticks`` more ticks fit without overwriting, even with as many events as the inputs allow."""
         full = (self._table[:, EVENTS_TOTAL] + ticks * self._table[:, CAPACITY] > self._table[:, EVENTS]).any()
         return self.total + ticks <= len(self._ring) and not full
 
