@@ -1,4 +1,4 @@
-"""A Python client of a run that is watched, for tests and scripts.
+"""A Python client for the live page's server, for tests and scripts.
 
 >>> with Client("http://127.0.0.1:8765/#token=...") as client:
 ...     client.act("tune", path="network.populations.hidden.bias", value=0.5)
@@ -23,7 +23,7 @@ __all__ = ["Client"]
 
 
 class Client:
-    """A connection to a run that is watched.
+    """A connection to a run that ``snn_control watch`` shows.
 
     url : the address that ``snn_control watch`` prints; with its token the client may change the run
     timeout : longest wait for an answer or a frame [s]
@@ -57,7 +57,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection. Frames that were not read would hold back the server's answer, so they are read."""
+        """Close the connection. First read the remaining frames, which would hold back the server's answer."""
         closing = threading.Thread(target=self._open.close)
         closing.start()
         with suppress(Exception):  # the connection is closed
@@ -66,9 +66,9 @@ class Client:
         closing.join()
 
     def frame(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return the next frame, the newest activity: its header and arrays by name (docs/reference/watch_protocol.md).
+        """Return the next frame of activity: its header, and its arrays by name (docs/reference/watch_protocol.md).
 
-        Raises RuntimeFault if none arrives in time.
+        Raises RuntimeFault if no frame arrives in time.
         """
         try:
             while not self._frames:
@@ -78,11 +78,14 @@ class Client:
         return protocol.decode(self._frames.popleft())
 
     def look(self, names: list[str]) -> None:
-        """Select the populations whose membranes are in each frame."""
+        """Choose the populations whose membranes each frame contains."""
         self._ask({"op": "look", "names": names})
 
     def act(self, action: str, **values: Any) -> dict[str, Any]:
-        """Request an action such as ``pause`` or ``tune`` and return the answer; raises InputError if it is refused."""
+        """Request an action such as ``pause`` or ``tune``, and return the server's answer.
+
+        Raises InputError if the server refuses the action.
+        """
         return self._ask({"op": "act", "action": action, **values})
 
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +98,7 @@ class Client:
         return said
 
     def _take(self) -> dict[str, Any]:
-        """Receive a message, keep it if it is a frame or a scene, and return it if it is a text frame."""
+        """Receive one message. A frame or a scene is stored; a text frame is returned."""
         message = self._connection.recv(self.timeout)
         if isinstance(message, bytes):
             self._frames.append(message)

@@ -12,11 +12,14 @@ OUTPUT = "#3b4754"  # for commands, which are no population
 
 
 def colour_places(spec: ControllerSpec) -> dict[str, int]:
-    """Return name -> index in a list of colours; inputs in the order of the file come first, then populations."""
+    """Return the index of the colour of each input and population: name -> index in a list of colours.
+
+    Inputs come first, in the order of the file, then populations.
+    """
     names = [*(one.name for one in spec.inputs), *(p.name for p in spec.network.populations)]
     return {name: k for k, name in enumerate(names)}
 
 
 def colours_of(spec: ControllerSpec) -> dict[str, str]:
-    """Return name -> colour; inputs and populations have this colour in every picture of their controller."""
+    """Return the colour of each input and population in all pictures of a controller: name -> colour."""
     return {name: PALETTE[k % len(PALETTE)] for name, k in colour_places(spec).items()}

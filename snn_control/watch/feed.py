@@ -1,4 +1,4 @@
-"""Make the frames of the live page: a controller's activity since the last frame, from the rings of its recorders."""
+"""Make the frames of the live page: what a controller did since the last frame, taken from its recorders."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ REPEAT_S = 3.0  # between two copies of the weights that do not learn, because a
 
 
 class Timed(Protocol):
-    """A loop whose times are shown, such as `snn_control.realtime.loop.Loop`."""
+    """A loop whose times the page shows, such as `snn_control.realtime.loop.Loop`."""
 
     def stats(self) -> dict[str, Any]: ...
 
 
 def picture_of(log: Mapping[str, np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """Return the newest events of an input as a picture, (rows, columns) int8: ON minus OFF events of each cell.
+    """Return the newest events of an input as a picture, (rows, columns) int8.
+
+    A cell of the picture is the number of its ON events minus the number of its OFF events.
 
     log : columns x, y, p of the events, as in `InputLog`
     size : (width, height) of the sensor [pixel]; large sensors are pooled to at most `MAX_PICTURE` cells a side
@@ -54,11 +56,12 @@ def picture_of(log: Mapping[str, np.ndarray], size: tuple[int, int]) -> np.ndarr
 
 
 class Feed:
-    """Makes frames from the recorders of a running controller; it never makes the controller wait.
+    """Makes frames from the recorders of a running controller. The controller never waits for it.
 
     states : maximum number of copies of the state; with a copy, ``inputs`` can be saved as a record that replays
     loop : the loop that runs the controller; None: there is none
-    clock, repeat_s : clock by which slow values are read [s], and time after which unchanged weights are sent again [s]
+    clock : clock by which slow values are read [s]
+    repeat_s : time after which unchanged weights are sent again [s]
     observer : port that the loop or the `Controller` must call after each tick; it does nothing until `watch` is called
     looked_at : populations whose membranes and weights are in the frames
     """
@@ -83,7 +86,7 @@ class Feed:
         self._taken_at = self._read_at = self._all_at = -math.inf
 
     def watch(self, on: bool) -> None:
-        """Start recording, or stop it if ``on`` is false. The next frame has only ticks from now on."""
+        """Start recording if ``on`` is true, else stop. The next frame has only the ticks that follow this call."""
         if on:
             self._ticks, self._spikes = self.activity.totals()
             self._tick = int(self.controller.bound.array("clock")[0])
@@ -91,14 +94,14 @@ class Feed:
         self.observer.open(on)
 
     def restart(self) -> None:
-        """Clear the recorders after a reset of the controller, which counts its ticks from 0 again. No loop may run."""
+        """Clear the recorders after a reset of the controller, which restarts its count of ticks. No loop may run."""
         self.activity.clear()
         self.inputs.clear()
         self._marks.restart()
         self._ticks = self._spikes = self._tick = 0
 
     def take(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return a frame with the ticks since the last one: its header and its arrays by name."""
+        """Return a frame with the ticks since the last frame: its header, and its arrays by name."""
         ticks, spikes = self.activity.totals()
         ticks = min(ticks, self.inputs.total)
         first = max(self._ticks, ticks - MAX_TICKS, 0)
@@ -127,7 +130,7 @@ class Feed:
         return header | self._slowly(arrays), arrays
 
     def _slowly(self, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Return the values that are only read every `SLOW_S`: power, times, and descriptions of weights.
+        """Return values that change slowly, read only every `SLOW_S`: power, times, and descriptions of weights.
 
         arrays : arrays of the frame, to which pictures of weights are added
         """
@@ -175,6 +178,6 @@ class Feed:
 
 
 def timing_of(stats: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the times of a loop since its start [us], from `realtime.Loop.stats`."""
+    """Return the times of a loop since its start [us], for the page, from `realtime.Loop.stats`."""
     times = {key: {p: stats[key][p] * 1e-3 for p in ("p50", "p99", "max")} for key in ("wake", "tick", "latency")}
     return {"missed": stats["missed"], **{key: one for key, one in times.items() if stats[key]["count"]}}

@@ -1,4 +1,4 @@
-"""Foxglove's websocket protocol, version 1: a watched run for Foxglove, Lichtblick, and other clients of this protocol.
+"""Show a watched run in Foxglove, Lichtblick and other clients of Foxglove's websocket protocol, version 1.
 
 A client sees tunable numbers as parameters, and can subscribe to channels; other channels are not computed. Times of
 messages are those of the run: they begin at the wall clock when the client connects, stand still while the run is
@@ -34,7 +34,10 @@ MAX_ITEMS, MAX_TEXT = 256, 400  # in a list of a client's message; of an answer
 
 
 def offered(path: str, subprotocols: Iterable[str]) -> bool:
-    """Whether a client requests this protocol, and not the page's own. ``subprotocols`` are the lines of its header."""
+    """Return whether a client requests Foxglove's protocol, and not the page's own.
+
+    subprotocols : lines of the client's header that name protocols
+    """
     offers = {one.strip() for line in subprotocols for one in line.split(",")}
     return path in PATHS and protocol.SUBPROTOCOL not in offers and not offers.isdisjoint(SUBPROTOCOLS)
 
@@ -44,7 +47,7 @@ def _said(**message: Any) -> str:
 
 
 def _items(said: Mapping[str, Any], key: str, kind: type) -> list[Any]:
-    """Return a list in a message. Raises InputError unless it is a short list whose elements are of type ``kind``."""
+    """Return a list from a message. Raises InputError unless it is a short list of elements of type ``kind``."""
     found = said.get(key)
     if not isinstance(found, list) or len(found) > MAX_ITEMS or not all(type(one) is kind for one in found):
         raise InputError(f"{key}: must be a list of at most {MAX_ITEMS} elements of type {kind.__name__}")
@@ -56,7 +59,7 @@ class Session:
 
     scene : the scene of the source, see `snn_control.watch.scene`
     controls : whether the client may set parameters
-    act : (action, values), which does an action of the source and may wait
+    act : function (action, values) that does an action of the source; it may wait
     refused : number of wrong messages
     """
 
@@ -77,7 +80,7 @@ class Session:
         self._tuned = self._parameters = {one["path"]: one["value"] for one in scene["tunable"]}
 
     def hello(self) -> list[str]:
-        """Return the first messages to the client: about the server, and its channels."""
+        """Return the first messages for the client: they describe the server and its channels."""
         capabilities = ["time", "parameters", "parametersSubscribe"]
         info = {"name": f"snn_control: {self._title}", "capabilities": capabilities, "sessionId": secrets.token_hex(8)}
         first = [_said(op="serverInfo", **info), self._advertise()]
@@ -86,9 +89,9 @@ class Session:
         return first
 
     def change(self, scene: Mapping[str, Any]) -> list[str]:
-        """Continue with another scene.
+        """Continue with another scene. Return the messages for the client.
 
-        Return the messages to send; the client has to subscribe again, to new channels.
+        The client must subscribe again, because the new scene has new channels.
         """
         old = range(self._first_id, self._first_id + len(self._channels.all))
         self._first_id = old.stop
@@ -104,9 +107,9 @@ class Session:
 
     # messages from the client ----------------------------------------------------------------------------------------
     async def answer(self, message: str | bytes) -> list[str]:
-        """Do what a client's message requests, and return the answers.
+        """Do what a message of the client requests. Return the messages that answer it.
 
-        A wrong message is counted, and gets an error.
+        A wrong message is counted and answered with an error.
         """
         answers: list[str] = []
         errors: list[str] = []
@@ -173,7 +176,7 @@ class Session:
         return []
 
     def _named(self, said: Mapping[str, Any]) -> list[str]:
-        """Return the known parameters that a message names; all parameters if it names none."""
+        """Return the known parameters that a message names; all parameters if the message names none."""
         names = _items(said, "parameterNames", str)
         return [name for name in self._parameters if name in names or not names]
 
@@ -186,8 +189,7 @@ class Session:
 
     # messages to the client ------------------------------------------------------------------------------------------
     def messages(self, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Iterator[str | bytes]:
-        """Convert a frame to messages: first changed parameters, then those of subscribed channels in the order of
-        time."""
+        """Convert a frame to messages: first the changed parameters, then those of subscribed channels by time."""
         yield from self._changed(header["tuned"])
         frame = Frame(header, arrays, self._time(header))
         found: list[tuple[int, int, bytes]] = []
@@ -203,7 +205,7 @@ class Session:
         yield from self._clock(frame.ns)
 
     def _changed(self, tuned: list[float]) -> Iterator[str]:
-        """Yield a message with the parameters that changed since the last frame, if the client follows them.
+        """Yield a message with the parameters that changed since the last frame, if the client subscribed to them.
 
         A value that was set is in the frames from the next tick on.
         """
@@ -214,7 +216,7 @@ class Session:
             yield self._values(followed)
 
     def _time(self, header: Mapping[str, Any]) -> int:
-        """Return the time of the messages at the end of a frame [ns]. It continues after a reset of the run."""
+        """Return the time at the end of a frame, for its messages [ns]. The time continues after a reset of the run."""
         t_ns = round(header["t"] * 1e9)
         if self._offset_ns is None:
             self._offset_ns = time.time_ns() - t_ns

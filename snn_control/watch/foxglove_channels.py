@@ -1,4 +1,4 @@
-"""The channels of a watched run for Foxglove's protocol, which convert frames to JSON messages.
+"""The channels of a watched run in Foxglove's protocol. A channel converts frames to JSON messages.
 
 Pictures, spikes, scans and marks are messages of Foxglove's own schemas: https://docs.foxglove.dev/docs/sdk/schemas.
 """
@@ -46,7 +46,7 @@ FIELDS = [{"name": name, "offset": offset, "type": NUMBER_TYPES[dtype]} for name
 
 
 class Frame(NamedTuple):
-    """A frame of the server, and the time ``ns`` at its end [ns]."""
+    """A frame of the server, with the time at its end, ``ns`` [ns]."""
 
     header: Mapping[str, Any]
     arrays: Mapping[str, np.ndarray]
@@ -54,7 +54,7 @@ class Frame(NamedTuple):
 
 
 class Channel(NamedTuple):
-    """A topic, its schema, and the function that makes its messages from a frame."""
+    """A topic, the schema of its messages, and the function that makes messages from a frame."""
 
     topic: str
     schema: Schema
@@ -66,7 +66,7 @@ def _stamped(ns: int, **fields: Any) -> Messages:
 
 
 def _image(ns: int, name: str, picture: np.ndarray) -> Messages:
-    """Return the message of a picture, (rows, columns) or (rows, columns, 3) uint8."""
+    """Return the message for a picture, (rows, columns) or (rows, columns, 3) uint8."""
     rows, columns = picture.shape[:2]
     return _stamped(
         ns, frame_id=name, width=columns, height=rows, encoding="rgb8" if picture.ndim == 3 else "mono8",
@@ -75,7 +75,7 @@ def _image(ns: int, name: str, picture: np.ndarray) -> Messages:
 
 
 class Channels:
-    """The channels of a scene. It stores the spikes of the last second, and counts from which rates are computed."""
+    """The channels of a scene. For rates, this object stores the spikes of the last second."""
 
     def __init__(self, scene: Mapping[str, Any]) -> None:
         self._period, self._dt = scene["period"], scene["dt"]
@@ -101,17 +101,16 @@ class Channels:
         self.restart()
 
     def restart(self) -> None:
-        """Forget the earlier frames, because the next ones do not continue them."""
+        """Forget the earlier frames, because the next frames do not continue them."""
         self._kept = np.zeros((3, 0), np.int64)  # step, population, neuron
         self._counts: list[tuple[float, Mapping[str, int]]] = []
 
     @staticmethod
     def _parts_of_command(outputs: list[dict[str, Any]]) -> dict[str, int | slice]:
-        """Return key -> columns of the command.
+        """Return which numbers of the command belong to each key of its message: key -> columns.
 
-        A key is a label, or ``joints`` for the labels ``joints[0]``, ``joints[1]``, ...
-
-        So each label is a path in a message.
+        A key is a label, or ``joints`` for the labels ``joints[0]``, ``joints[1]``, ... So each label is a path in a
+        message.
         """
         parts: dict[str, int | slice] = {}
         at = 0
@@ -201,7 +200,7 @@ class Channels:
 
     @staticmethod
     def _grid(one: Mapping[str, Any], frame: Frame) -> Messages:
-        """Return the message of a picture that is read as cells: the mean brightness of each cell, 0 to 255."""
+        """Return the message for a picture that an input reads as cells: the mean brightness of each cell, 0 to 255."""
         values = frame.arrays.get(f"value.{one['name']}")
         if values is None:
             return []
@@ -217,8 +216,10 @@ class Channels:
 
     @staticmethod
     def _scan(one: Mapping[str, Any], frame: Frame) -> Messages:
-        """Return the ranges of equal sectors as a scan, with a beam in the middle of each; 0 where nothing was
-        detected."""
+        """Return the message for ranges of equal sectors: a scan with one beam in the middle of each sector.
+
+        A range of 0 means that nothing was detected.
+        """
         ranges = frame.arrays.get(f"value.{one['name']}")
         if ranges is None:
             return []

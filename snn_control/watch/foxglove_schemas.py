@@ -1,4 +1,4 @@
-"""JSON Schemas of the messages for Foxglove's protocol: Foxglove's own, as far as they are used, and ours.
+"""JSON Schemas of the messages in Foxglove's protocol: the parts of Foxglove's own schemas that are used, and ours.
 
 Foxglove's are published, with descriptions, in https://github.com/foxglove/foxglove-sdk/tree/main/schemas/jsonschema.
 """

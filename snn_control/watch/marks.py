@@ -1,4 +1,7 @@
-"""Marks on the time axis for what operators and pages did to a controller, found in the control words of its ticks."""
+"""Marks on the time axis of the live page: what operators and pages did to the controller.
+
+They are found in the control words of the ticks.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ MOST = 100  # of a frame
 
 
 class Marks:
-    """Finds changes of the control words (`snn_control.engine.control`) from tick to tick.
+    """Finds changes of the control words (`snn_control.engine.control`) from one tick to the next.
 
     tunable : names of the tunable numbers, in the order of the control words
     """
@@ -26,11 +29,14 @@ class Marks:
         self._before: np.ndarray | None = None
 
     def restart(self) -> None:
-        """Forget the last tick, so that the next tick has no marks."""
+        """Forget the last tick, so that the next tick gets no marks."""
         self._before = None
 
     def of(self, log: InputLog) -> list[dict[str, Any]]:
-        """Return the marks of a log whose ticks follow those of the last call: dictionaries of t [s], kind and text."""
+        """Return the marks of a log, each a dictionary of t [s], kind and text.
+
+        The ticks of the log must follow those of the last call.
+        """
         rows, tuned = log.control, len(self._tunable)
         if not len(rows) or not rows.shape[1]:
             return []

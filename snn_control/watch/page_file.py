@@ -1,4 +1,4 @@
-"""The live page in one file: its modules, its style and the frames of a run, which plays without a server."""
+"""The live page in one HTML file, which plays the frames of a run without a server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OTHER = re.compile(r"^(import|export)\b|</script", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Embedded:
-    """A run in a page: the scene as JSON, and its frames, compressed with gzip, in base64."""
+    """A run that is stored in a page: the scene as JSON, and the frames, compressed with gzip, in base64."""
 
     scene: str
     record: str
@@ -37,7 +37,7 @@ class Embedded:
 
 @dataclass(frozen=True)
 class PageParts:
-    """The parts of the live page, as HTML, CSS and JavaScript: buttons of the head, panels, what opens over them."""
+    """The parts of the live page, as HTML, CSS and JavaScript: buttons of the head, panels, dialogs over the panels."""
 
     style: str
     buttons: str
@@ -47,7 +47,7 @@ class PageParts:
 
 
 def page_parts() -> PageParts:
-    """Return the parts of the live page. They load nothing."""
+    """Return the parts of the live page. They load no other files."""
     html = _text("index.html")
     buttons, rest = _between(html, '<span class="space"></span>', "</header>")
     panels, rest = _between(rest, "<main>", "</main>")
@@ -59,13 +59,16 @@ def _text(name: str) -> str:
 
 
 def _between(text: str, begin: str, end: str) -> tuple[str, str]:
-    """Return the text between two others, and what follows."""
+    """Return the text between two marks, and the text after the second mark."""
     inside, _, rest = text[text.index(begin) + len(begin) :].partition(end)
     return inside, rest
 
 
 def _script() -> str:
-    """Return all modules as one script. Each is a function of its own, after those that it imports."""
+    """Return all JavaScript modules of the page as one script.
+
+    Each module becomes a function, which follows those of the modules that it imports.
+    """
     texts = {one.name.removesuffix(".js"): _text(one.name) for one in PAGE.iterdir() if one.name.endswith(".js")}
     needs = {name: {other for _, other in IMPORT.findall(text)} for name, text in texts.items()}
     parts = ["const modules = {};"]
@@ -78,7 +81,7 @@ def _script() -> str:
 
 
 def embedded(run: RecordedRun, title: str, **more: Any) -> Embedded:
-    """Replay a run, as `RecordRun` does, and return it for a page. The page has only the newest part of a large run.
+    """Replay a run, as `RecordRun` does, and return it for storage in a page. If it is large, only its end is kept.
 
     more : more keys of the scene
     """
@@ -110,7 +113,7 @@ def _packed(frames: Sequence[bytes]) -> str:
 
 
 def _without(frames: Sequence[bytes], first: int) -> list[bytes]:
-    """Return the frames without the first ones, whose newest weights are kept in the first frame that remains."""
+    """Return the frames without the first ones. Their newest weights move to the first frame that remains."""
     told: dict[str, Any] = {}
     kept: dict[str, Any] = {}
     for frame in frames[: first + 1]:

@@ -32,7 +32,7 @@ def _padded(data: bytes, fill: bytes) -> bytes:
 
 
 def encode(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Return a header and arrays as a binary frame. Numbers in the header that are not finite become null."""
+    """Return a header and arrays as one binary frame. Numbers in the header that are not finite become null."""
     listed = [[name, array.dtype.str, array.shape] for name, array in arrays.items()]
     text = json.dumps(plain({**header, "arrays": listed}, "header"), separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 4) % ALIGNMENT)
@@ -41,7 +41,7 @@ def encode(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes
 
 
 def decode(frame: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return header and arrays of a binary frame; raises InputError if it is not one."""
+    """Return the header and the arrays of a binary frame. Raises InputError if the bytes are no such frame."""
     try:
         size = int.from_bytes(frame[:4], "little")
         header = json.loads(frame[4 : 4 + size])

@@ -1,4 +1,4 @@
-"""The source of a live page for a recorded run: the run is replayed at once, and all frames are kept.
+"""The source of a live page for a recorded run. The run is replayed at the start, and all its frames are kept.
 
 A run without a record, e.g. the reaction to a stimulus, is shown in the same way.
 """
@@ -33,14 +33,14 @@ TIMES = {"wake": "wake_histogram", "tick": "tick_histogram", "latency": "latency
 class RecordRun:
     """A `Source` for a recorded run. The page fetches all frames once, and plays them itself.
 
-    run : with ``arrays``, the replay is compared with them; without, there is no record
+    run : the run; if it has ``arrays``, the replay is compared with these recorded commands and spikes
     progress : called with the share of the ticks that were replayed, from 0 to 1
-    membranes : bytes of all membranes that are kept, at most; populations are left out, the largest first
+    membranes : maximum number of bytes of all membranes that are kept; the largest populations are left out first
 
     Raises InputError if the record cannot be replayed.
 
     data : the frames, each after its length (uint32, little-endian)
-    found : result of the replay: whether it gave the bits of the record; None without a record
+    found : result of the comparison; None without a record
     """
 
     changes = 0
@@ -84,7 +84,10 @@ class RecordRun:
         self._first_s = log.first_tick * period
 
     def _too_large(self, room: int) -> set[str]:
-        """Return the names of the membranes that are left out: the smallest populations fill the room of a frame."""
+        """Return the names of the populations whose membranes are left out.
+
+        The smallest populations are kept, as many as fit into a frame.
+        """
         ordered = sorted(self.controller.program.facts.populations, key=lambda p: p.size)
         return {f"membrane.{p.name}" for p, total in zip(ordered, accumulate(p.size for p in ordered)) if total > room}
 

@@ -1,4 +1,4 @@
-"""The scene: the description of a controller for the live page, with everything that does not change while it runs."""
+"""The scene: the part of a controller's description that the live page shows and that does not change in a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANGLES = {  # unit [rad] -> how a field selects angles
 
 
 def scene_of(controller: Controller, spec: ControllerSpec, title: str) -> dict[str, Any]:
-    """Return populations, inputs, outputs, connections, learning rules and tunable parameters as JSON data."""
+    """Return a controller as JSON data: populations, inputs, outputs, connections, rules and tunable parameters."""
     program, colours = controller.program, colours_of(spec)
     return {
         "title": title, "dt": program.facts.dt, "period": program.facts.period,
@@ -36,7 +36,7 @@ def scene_of(controller: Controller, spec: ControllerSpec, title: str) -> dict[s
 
 
 def _populations(spec: ControllerSpec, program: Program, colours: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the populations, first those of encoders, then those of the network, each after its sources."""
+    """Return the populations for the page, those of encoders first, and sources before their targets."""
     neurons = {one.name: getattr(getattr(one, "encoder", None), "neuron", None) for one in spec.inputs}
     neurons |= {p.name: p.neuron for p in spec.network.populations}
     return [
@@ -50,7 +50,7 @@ def _populations(spec: ControllerSpec, program: Program, colours: dict[str, str]
 
 
 def _threshold(neuron: Any) -> float | None:
-    """Return the threshold of a neuron model; None if it has none, or one per neuron."""
+    """Return the threshold that all neurons of a model share; None if there is none, or one for each neuron."""
     value: Any = getattr(neuron, "v_threshold", None)
     return None if value is None or np.ndim(value) else float(value)
 
@@ -76,7 +76,7 @@ def _inputs(spec: ControllerSpec, program: Program, colours: dict[str, str]) -> 
 
 
 def _angles(field: str) -> list[float] | None:
-    """The angles [rad] that a field selects from a scan, e.g. ``ranges[-90deg:90deg]`` or ``ranges[angle=-1:1]``."""
+    """Return the angles [rad] of the beams that a field selects from a scan, e.g. ``ranges[-90deg:90deg]``."""
     for unit, pattern in ANGLES.items():
         if found := pattern.search(field):
             return [float(end) * unit for end in found.groups()]

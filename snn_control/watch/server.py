@@ -1,7 +1,7 @@
-"""The server of the live page: the page's files over HTTP, and the run's frames over a websocket, on one port.
+"""The server of the live page. One port serves the page's files over HTTP, and the run's frames over a websocket.
 
-It runs in a thread of ordinary priority. The run never waits for it: a client that does not keep up loses its oldest
-frames, which are counted. Everything that a client sends is untrusted.
+The server runs in a thread of ordinary priority. The run never waits for it: a client that does not keep up loses its
+oldest frames, which are counted. Everything that a client sends is untrusted.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TYPES = {
 
 
 class _Client:
-    """A connected page: the frames that wait for it, what it wants in the frames, and its counts."""
+    """A connected page: the frames that wait to be sent, the contents that the page wants in frames, and counts."""
 
     def __init__(self, connection: Any, controls: bool) -> None:
         self.connection, self.controls = connection, controls
@@ -57,7 +57,7 @@ class _Client:
         self.ready = asyncio.Event()
 
     def offer(self, frame: tuple[dict[str, Any], Mapping[str, Any]] | None) -> None:
-        """Append a frame to the queue. If too many frames wait, the oldest one is dropped and counted.
+        """Append a frame to the queue of this page. If too many frames wait, drop and count the oldest one.
 
         None stands for a new scene; frames before it are removed.
         """
@@ -75,7 +75,7 @@ class Server:
 
     source : the run
     host, port : address to listen on; port 0: a free port
-    control : pages whose address has the token may change the run; without it, pages can only watch
+    control : whether pages whose address has the token may change the run; if false, pages can only watch
     ended : set when the server has ended; `close` then raises RuntimeFault if an error ended it
 
     Raises RuntimeFault if it cannot listen at this address.
@@ -98,12 +98,12 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The address of the page, with the token if pages may change the run."""
+        """Address of the page. It contains the token if pages may change the run."""
         host = "127.0.0.1" if self.host in ANYWHERE else f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}/" + (f"#token={self.token}" if self.token else "")
 
     def close(self) -> None:
-        """Close all connections and end the thread."""
+        """Close all connections and end the server's thread."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._end.set)
             self._thread.join(5.0)
@@ -137,7 +137,7 @@ class Server:
             await self._give_frames()
 
     async def _give_frames(self) -> None:
-        """Offer frames to all clients until the end."""
+        """Offer the frames of the run to all clients, until the server ends."""
         due, changes = time.monotonic(), self.source.changes
         while not self._end.is_set():
             due = max(due + 1 / RATE, time.monotonic())
@@ -157,7 +157,7 @@ class Server:
 
     # connections -----------------------------------------------------------------------------------------------------
     def _request(self, connection: Any, request: Any) -> Any:
-        """Answer a request for a file of the page, or let a websocket be opened."""
+        """Answer a request for a file of the page. A request for a websocket is let through."""
         url = urlsplit(request.path)
         app = foxglove.offered(url.path, request.headers.get_all("Sec-WebSocket-Protocol"))
         given = parse_qs(url.query).get("token", [""])[0]
@@ -185,7 +185,7 @@ class Server:
         return response
 
     def _from_here(self, headers: Any, any_origin: bool) -> bool:
-        """Whether Host names this server and Origin, if there is one, is the page's own.
+        """Return whether a request comes from the page itself: Host is this server, and Origin is its page or missing.
 
         So a page of another site cannot connect, and a foreign name that resolves to this machine is not served.
 
@@ -297,7 +297,7 @@ class Server:
 
 
 def _quiet() -> Any:
-    """Return a logger without output: errors of clients are counted, not printed."""
+    """Return a logger without output, since errors of clients are counted and not printed."""
     import logging
 
     logger = logging.getLogger("snn_control.watch")

@@ -1,4 +1,4 @@
-"""`Source`: the interface between the live page's server and a run, which is a world, a node or a recording."""
+"""`Source`: the interface between the live page's server and a run (a world, a node or a recording)."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ __all__ = ["Source", "number_in"]
 class Source(Protocol):
     """A run that the live page can show.
 
-    data : a file of all frames, which the page fetches; empty if the frames come one by one
-    changes : a number that increases with each new scene
+    data : one file with all frames, which the page fetches; empty if the frames come one by one
+    changes : a number that increases whenever the scene changes
     """
 
     data: bytes
     changes: int
 
     def scene(self) -> dict[str, Any]:
-        """Return the unchanging description of the run, JSON data: `scene.scene_of` with ``kind`` and ``actions``."""
+        """Return the description of the run as JSON data: `scene.scene_of`, with ``kind`` and ``actions``."""
 
     def frames(self) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
-        """Return the new frames, each as a header and arrays by name."""
+        """Return the frames since the last call, each as a header and arrays by name."""
 
     def look(self, names: set[str]) -> None:
-        """Add the membranes of these populations to each frame, and their weights from time to time."""
+        """Add the membranes of these populations to each frame, and now and then their weights."""
 
     def act(self, action: str, values: Mapping[str, Any]) -> str:
-        """Do an action that a page requests, and return a text for the page, which may be empty.
+        """Do an action that a page requests. Return a text for the page, which may be empty.
 
         values : the page's message
 
-        Raise InputError if it cannot be done. The call may wait for the run.
+        Raise InputError if the action cannot be done. The call may wait for the run.
         """
 
     def close(self) -> None:
@@ -44,7 +44,10 @@ class Source(Protocol):
 
 
 def number_in(values: Mapping[str, Any], key: str, low: float, high: float, default: float | None = None) -> float:
-    """Return a number of a message; raises InputError if it is missing, without ``default``, or out of range."""
+    """Return a number from a message.
+
+    Raises InputError if the number is out of range, or if it is missing and there is no ``default``.
+    """
     value = values.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise InputError(f"{key} = {value!r:.40}: must be a number from {low:g} to {high:g}")

@@ -23,7 +23,7 @@ KEYS = {"steps": "steps", "score": "score", "worst": "worst", "spikes_a_step": "
 
 
 class WatchedTraining(WorldRun):
-    """Plays episodes with the controller that a training wrote last, without slowing the training.
+    """A `Source` that plays episodes with the newest controller of a training run, without slowing the training.
 
     folder : folder of the training, which must hold a newest controller (``newest.yaml``)
     """
@@ -62,7 +62,9 @@ class WatchedTraining(WorldRun):
         return super()._begin(env)
 
     def _take_newest(self, written: float) -> None:
-        """Continue with the newest controller; with the old one if the file cannot be read, e.g. while it is written.
+        """Continue with the newest controller of the training.
+
+        If its file cannot be read, e.g. while it is written, continue with the present controller.
 
         written : time of the file
         """
@@ -79,7 +81,10 @@ class WatchedTraining(WorldRun):
 
 
 def curve_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Return the curve of the phases of a training. ``worst`` is empty if the phases were not validated."""
+    """Return the learning curve of a training from the rows of its phases: key -> values.
+
+    The values of a key that some phase lacks, such as ``worst`` without validation, are empty.
+    """
     every = max(1, -(-len(rows) // MOST_ROWS))
     rows = rows[(len(rows) - 1) % every :: every]  # with the newest one
     kept = [key for key in KEYS if all(key in row for row in rows)]

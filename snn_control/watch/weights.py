@@ -1,4 +1,4 @@
-"""Pictures of the weights onto a population, averaged so that they are small enough for a page."""
+"""Pictures of the weights of projections onto a population, averaged so that they are small enough for a page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_PICTURES = 8  # of a population
 
 
 class Weights:
-    """Makes pictures of the weights of a controller's projections. Weights that learn are read again in each call."""
+    """Makes pictures of the weights of a controller's projections. Each call reads weights that learn again."""
 
     def __init__(self, controller: Controller, spec: ControllerSpec) -> None:
         self._controller, self._projections = controller, spec.network.projections
@@ -31,12 +31,12 @@ class Weights:
         self._kept: dict[int, np.ndarray] = {}  # pictures of projections that do not learn
 
     def onto(self, population: str, learned: bool) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-        """Return the pictures of the projections onto a population, at most `MOST_PICTURES`: descriptions and arrays.
+        """Return pictures of the projections onto a population: their descriptions, and their arrays by name.
 
-        An array is (targets, sources) float32, and its name is the ``key`` of its description. In a large matrix a cell
-        is the mean of several weights; a cell without a synapse is 0.
+        There are at most `MOST_PICTURES`. An array is (targets, sources) float32, and its name is the ``key`` of its
+        description. In a large matrix a cell is the mean of several weights; a cell without a synapse is 0.
 
-        learned : only projections that learn
+        learned : whether to return only projections that learn
         """
         told: list[dict[str, Any]] = []
         arrays: dict[str, np.ndarray] = {}
@@ -78,7 +78,7 @@ class Weights:
 
 
 def _grids(spec: ControllerSpec) -> dict[str, tuple[int, int]]:
-    """Return name -> (columns, rows) of the inputs and populations whose neurons form a picture.
+    """Return the grid of the inputs and populations whose neurons form a picture: name -> (columns, rows).
 
     If there are several channels or polarities, their pictures follow one another.
     """
@@ -96,8 +96,9 @@ def _grids(spec: ControllerSpec) -> dict[str, tuple[int, int]]:
 
 
 def _pooled(pre: np.ndarray, post: np.ndarray, weights: np.ndarray, n_pre: int, n_post: int) -> np.ndarray:
-    """Return the mean weight of the synapses in each cell of a picture, (rows, columns) float32. Cell r of R rows
-    begins at target floor(r n / R).
+    """Return the mean weight of the synapses in each cell of a picture, (rows, columns) float32.
+
+    With R rows and n targets, cell r begins at target floor(r n / R).
 
     pre, post, weights : (k,) source, target and weight of each synapse
     """
@@ -109,7 +110,7 @@ def _pooled(pre: np.ndarray, post: np.ndarray, weights: np.ndarray, n_pre: int, 
 
 
 def _pooled_matrix(weights: np.ndarray) -> np.ndarray:
-    """Return what `_pooled` returns, for a matrix of weights (sources, targets)."""
+    """Return the mean weight in each cell of a picture, as `_pooled` does, from a matrix (sources, targets)."""
     n_pre, n_post = weights.shape
     columns, rows = min(n_pre, MOST_COLUMNS), min(n_post, MOST_ROWS)
     starts = [np.arange(k) * n // k for k, n in ((columns, n_pre), (rows, n_post))]

@@ -1,4 +1,7 @@
-"""A run for the live page: a controller in a Gymnasium environment that can be paused, stepped, slowed and changed."""
+"""A run for the live page: a controller acts in a Gymnasium environment.
+
+The page can pause, step, slow and change the run.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ ACTIONS = (
 
 
 class WorldRun:
-    """Runs episodes of an environment in a thread of its own, at a chosen speed.
+    """A run of episodes of an environment, in a thread of its own and at a chosen speed.
 
     make : makes the environment; called in the thread, since some environments belong to the thread that made them
     title : name of the run on the page
@@ -73,9 +76,9 @@ class WorldRun:
 
     @contextmanager
     def _between_steps(self) -> Iterator[None]:
-        """Context that holds the lock between two steps.
+        """Context in which this thread holds the lock of the run, between two steps of the environment.
 
-        The world's thread waits, or it would take the lock again at once.
+        The run's thread waits meanwhile; otherwise it would take the lock again at once.
         """
         with self._counting:
             self._asking += 1
@@ -222,7 +225,7 @@ class WorldRun:
                     self._wanted.clear()
 
     def _begin(self, env: Any) -> Any:
-        """Begin an episode, with the seed that a page requested or the next seed. Return its first observation."""
+        """Begin an episode with the seed that a page requested, or with the next seed. Return the first observation."""
         seed = self._episode["seed"] + 1 if self._reset_to is None else self._reset_to
         ended = self._episode
         self._reset_to = None
