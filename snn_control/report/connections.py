@@ -1,4 +1,4 @@
-"""Distributions of weights, delays and degrees of connections."""
+"""Draw how weights, delays and numbers of synapses of connections are distributed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WEIGHT = "weight [a.u.]"
 
 @dataclass(frozen=True)
 class Synapses:
-    """The synapses of one projection as they are drawn, without those whose weight is always 0.
+    """The synapses of one projection that a picture shows; those whose weight is always 0 are left out.
 
     places : number of weights
     weights, delays : (k,) float64; delays are in s. For a convolution, these are the weights of the kernels, each
@@ -51,10 +51,12 @@ class Synapses:
 
 
 def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
-    """Return the synapses of a projection, with weights and delays as in the controller.
+    """Return the synapses of a projection, with weights and delays as the controller uses them.
+
+    Delays are rounded to whole steps, and int8 weights are rounded.
 
     sizes : number of neurons of each input and population
-    dt : step of the network [s]; delays are rounded to whole steps, and int8 weights as in the controller
+    dt : step of the network [s]
     """
     n_pre, n_post = sizes[p.pre], sizes[p.post]
     kernels = np.asarray(p.weights, np.float64) if isinstance(p.connector, Convolution) else None
@@ -72,17 +74,20 @@ def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
 
 
 def vary(s: Synapses) -> bool:
-    """Return whether there is something to draw: a quantity that differs between the synapses."""
+    """Return whether a projection has something to draw: weights, delays or numbers of synapses that differ."""
     return not (_one(s.weights) and _one(s.delays)) or _degrees_vary(s)
 
 
 def _one(values: np.ndarray) -> bool:
-    """Return whether all values are equal, so that a histogram is not useful."""
+    """Return whether all values are equal. A histogram would then be useless."""
     return len(values) == 0 or bool((values == values[0]).all())
 
 
 def _count(s: Synapses) -> str:
-    """Return ``24 synapses``, or ``12 synapses in 24 places (zeros are none)`` if some places have no synapse."""
+    """Return the number of synapses as text.
+
+    It is ``24 synapses``, or ``12 synapses in 24 places (zeros are none)`` if some places have no synapse.
+    """
     some = not s.kernels and len(s.weights) < s.places
     return count(int(s.into.sum()), "synapse") + f" in {count(s.places, 'place')} (zeros are none)" * some
 
@@ -90,7 +95,7 @@ def _count(s: Synapses) -> str:
 def draw_weights(
     figure: Figure, projections: Sequence[Synapses], colours: Mapping[str, str] | None = None
 ) -> tuple[str, str]:
-    """Draw one row for each projection: histograms of weights, delays and degrees.
+    """Draw one row for each projection: histograms of its weights, delays and numbers of synapses per neuron.
 
     If a quantity is the same for all synapses of a projection, it is written as text.
 
@@ -120,7 +125,7 @@ def draw_weights(
 
 
 def span(values: np.ndarray, scale: float = 1.0) -> str:
-    """Return the range of some values as text: ``0.1``, ``-2 to 2`` or ``none``."""
+    """Return the range of some values as text: ``0.1``, ``-2 to 2``, or ``none`` without values."""
     ends = [number(float(v) * scale) for v in (values.min(), values.max())] if len(values) else ["none"]
     return " to ".join(dict.fromkeys(ends))
 
@@ -138,7 +143,7 @@ def _degrees_vary(s: Synapses) -> bool:
 
 
 def _weight_histogram(axes: Axes, s: Synapses) -> None:
-    """Draw a histogram of the weights: red above 0, blue below."""
+    """Draw a histogram of weights: red above 0, blue below 0."""
     counts, edges = np.histogram(s.weights, _edges(np.unique(s.weights)))
     middle = (edges[:-1] + edges[1:]) / 2
     for colour, there in ((EXCITES, middle > 0), (INHIBITS, middle < 0), (MUTED, middle == 0)):
@@ -155,7 +160,7 @@ def _delay_histogram(axes: Axes, s: Synapses) -> None:
 
 
 def _edges(different: np.ndarray) -> np.ndarray:
-    """Return the edges of a histogram's bins: one bin per value if values are on a coarse grid, otherwise 40 bins."""
+    """Return the edges of a histogram's bins: one bin for each value of a coarse grid, otherwise 40 bins."""
     gap = float(np.diff(different).min())
     places = (different - different[0]) / gap
     if places[-1] < 60 and np.allclose(places, np.rint(places), atol=1e-3):
@@ -164,7 +169,7 @@ def _edges(different: np.ndarray) -> np.ndarray:
 
 
 def _degrees(axes: Axes, s: Synapses, colours: Mapping[str, str]) -> None:
-    """Draw the number of synapses onto each target neuron, and from each source neuron, in their colours."""
+    """Draw how many synapses end at each target neuron and how many begin at each source neuron, in their colours."""
     most = int(max(s.into.max(), s.out.max()))
     edges = np.linspace(-0.5, most + 0.5, min(most + 1, 30) + 1)
     for name, of, degree, style in (("in", s.post, s.into, "-"), ("out", s.pre, s.out, (0, (3, 1.5)))):

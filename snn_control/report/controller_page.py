@@ -51,7 +51,7 @@ MOST_SYNAPSES = 5_000_000  # maximum number in a projection whose weights are dr
 
 @dataclass(frozen=True)
 class View:
-    """One picture of a controller, which is drawn later.
+    """One picture of a controller that can be drawn.
 
     name : name of the picture's file without the suffix; the name starts with the kind of the picture
     line : a description of the picture in one line
@@ -78,9 +78,9 @@ class ControllerPage:
 
 
 def views(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses | None]) -> list[View]:
-    """Return all pictures of a controller, before they are drawn.
+    """Return all pictures of a controller that can be drawn, as `View` objects.
 
-    synapses : those of each projection; None: they are too many to draw
+    synapses : the synapses of each projection; None: they are too many to draw
     """
     sizes, spiking, colours = sizes_of(program), set(program.facts.spiking), colours_of(spec)
     found: list[View] = []
@@ -110,7 +110,7 @@ def _encoder(spec: ControllerSpec, one: Input) -> View | None:
 
 
 def _weights(drawn: Sequence[Synapses], colours: dict[str, str]) -> list[View]:
-    """Return one picture for every `ROWS` projections."""
+    """Return pictures of the weights of all projections; each picture shows up to `ROWS` projections."""
     found = []
     for k, part in enumerate([drawn[k : k + ROWS] for k in range(0, len(drawn), ROWS)], 1):
         name = "weights" if len(drawn) <= ROWS else f"weights-{k}"
@@ -121,13 +121,13 @@ def _weights(drawn: Sequence[Synapses], colours: dict[str, str]) -> list[View]:
 
 
 def few_synapses(spec: ControllerSpec, program: Program) -> list[Synapses | None]:
-    """Return the synapses of each projection; None if they are too many to draw."""
+    """Return the synapses of each projection that can be drawn; None for a projection with too many."""
     sizes, pairs = sizes_of(program), zip(spec.network.projections, program.facts.projections, strict=True)
     return [synapses_of(p, sizes, spec.dt) if f.synapses <= MOST_SYNAPSES else None for p, f in pairs]
 
 
 def choose(found: Sequence[View], only: Sequence[str]) -> list[View]:
-    """Return the views that ``only`` names, by their names or kinds; return all views if ``only`` is empty."""
+    """Return the views whose name or kind is in ``only``; all views if ``only`` is empty."""
     known = list(dict.fromkeys([*(v.kind for v in found), *(v.name for v in found)]))
     for name in only:
         if name not in known:
@@ -144,13 +144,13 @@ def write_controller_page(
     only: Sequence[str] = (),
     title: str = "Controller",
 ) -> ControllerPage:
-    """Draw a controller, and write its pictures and ``index.html``, which contains all pictures, into a folder.
+    """Draw a controller. Write its pictures, and a page ``index.html`` that contains all of them, into a folder.
 
     Pictures that an earlier call wrote and that are not drawn now are removed, unless they were changed since. All
-    pictures are drawn before the first file is written. Each file is written atomically, and the page is written last.
+    pictures are drawn before the first file is written. Each file is written whole or not at all, and the page is
+    written last.
 
-    Raises
-    ------
+    Raises ------
     DescriptionError : an unknown name in ``only``, or a folder that cannot be created
     RuntimeFault : matplotlib or Jinja2 is not installed
     """
@@ -181,7 +181,7 @@ def _mark(data: bytes) -> str:
 
 
 def _remove_old(folder: Path, written: Mapping[str, str]) -> None:
-    """Remove the files that an earlier page lists, except files that were changed since or that are written now."""
+    """Remove the files that an earlier page lists. Files that were changed since, or that are written now, are kept."""
     try:
         head = (folder / PAGE).read_text(encoding="utf-8", errors="replace")[:HEAD]
     except OSError:
@@ -238,14 +238,14 @@ def _page(
 
 
 def _delay(p: Projection, dt: float) -> str:
-    """Return a projection's delay in ms as text, rounded to steps; if synapses differ, smallest to largest delay."""
+    """Return the delay of a projection in ms as text, rounded to steps. If synapses differ, it is a range."""
     steps = np.rint(np.asarray(p.delay, np.float64) / dt)
     ends = [f"{float(end) * dt * 1e3:g}" for end in (steps.min(), steps.max())] if steps.size else ["0"]
     return " to ".join(dict.fromkeys(ends))
 
 
 def _words(one: Any) -> tuple[str, str, str, str]:
-    """Return the size of an input, the types of its encoder and of its filters, and when it stops the commands."""
+    """Return four texts on an input: its size, the types of its encoder and filters, and when it stops commands."""
     size = f"{one.size[0]} × {one.size[1]} px" if isinstance(one, EventsInput) else number(one.size)
     encoder, filters = getattr(one, "encoder", None), getattr(one, "filters", ())
     names = ", ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(each).__name__).lower() for each in filters)

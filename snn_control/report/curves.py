@@ -1,4 +1,4 @@
-"""Draw the behaviour of single neurons and encoders: f-I curves (rate against current), tuning curves, pooled events.
+"""Draw how single neurons and encoders behave: f-I curves (rate against current), tuning curves, pooled events.
 
 The picture of an encoder is drawn by a function (figure, input, dt [s], names of the input's numbers) -> (caption,
 alternative text). The encoder's lowering names this function (`engine.lowering.EncoderLowering.drawing`).
@@ -29,7 +29,7 @@ NEURONS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#b5de2b")  # viridis wit
 
 
 def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], NeuronModel]]:
-    """Group populations whose neurons have equal descriptions; return a list of (names, description)."""
+    """Group populations whose neurons have equal descriptions. Return a list of (names, description)."""
     found: dict[NeuronModel, list[str]] = {}
     for name, model in neurons.items():
         found.setdefault(model, []).append(name)
@@ -37,9 +37,9 @@ def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], Neu
 
 
 def f_i_curves(model: NeuronModel, dt: float, up_to: float = 0.0) -> list[tuple[str, NeuronModel, Curve]]:
-    """Return the f-I curves of a model: a list of (label, model of one neuron, its curve).
+    """Return the f-I curves of a model: a list of (label, model of one neuron, curve of this neuron).
 
-    It has several entries if the parameters of neurons differ.
+    The list has several entries if the parameters of neurons differ.
 
     up_to : a current that the curves must include
     """
@@ -59,7 +59,7 @@ def draw_f_i(
     colours: Mapping[str, str],
     driven: Mapping[str, float],
 ) -> tuple[str, str]:
-    """Draw rate against constant current, with one pair of axes for each model.
+    """Draw rate against constant current, with one pair of axes for each neuron model.
 
     The curves have the colour of the first population with that model.
 
@@ -97,7 +97,7 @@ def draw_f_i(
 
 
 def _from_zero(axes: Axes) -> None:
-    """Make the axis of a rate begin at 0 and extend to at least 1, so that a rate of 0 is a line at the bottom."""
+    """Let the axis of a rate begin at 0 and extend to at least 1, so that a rate of 0 is a line at the bottom."""
     axes.set_ylim(0, max(axes.get_ylim()[1], 1.0))
 
 
@@ -107,7 +107,7 @@ def _names(names: Sequence[str], most: int = 3) -> str:
 
 
 def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
-    """Draw the responses of neurons to the value, with one pair of axes for each dimension that has a response."""
+    """Draw the tuning curves of an encoder, with one pair of axes for each dimension to which neurons respond."""
     tunings = tuning(spec, dt)
     spiking = spec.encoder is not None and spec.encoder.neuron is not None
     silent = [names[t.dimension] for t in tunings if not len(t.neurons)]
@@ -144,7 +144,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
 
 
 def _alike(tunings: Sequence[TuningCurve]) -> list[list[TuningCurve]]:
-    """Return groups of tunings that differ only in which neurons respond."""
+    """Group tuning curves that are equal except for the neurons that respond. Return the groups."""
     found: dict[Any, list[TuningCurve]] = {}
     for one in tunings:
         found.setdefault((one.of, one.x.tobytes(), one.response.round(4).tobytes()), []).append(one)
@@ -152,7 +152,7 @@ def _alike(tunings: Sequence[TuningCurve]) -> list[list[TuningCurve]]:
 
 
 def _same(same: Sequence[TuningCurve], names: Sequence[str]) -> str:
-    """Return a further line of a title, which names the other numbers whose curves are the same."""
+    """Return a second line of a title: it names the other numbers that have the same curves."""
     said = [names[t.dimension] for t in same]
     which = ", ".join(said) if len(said) <= 2 else f"{said[0]}, … {said[-1]}"
     return f"\nthe same, of neurons of its own: {which}" if said else ""
@@ -173,7 +173,7 @@ def _tuning_curves(axes: Axes, tuning: TuningCurve) -> None:
 
 
 def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
-    """Draw the contribution of each number to each neuron's current.
+    """Draw how much each number of an input adds to each neuron's current.
 
     Few numbers are drawn as tuning curves. Many numbers are drawn as an image of the weights.
     """
@@ -197,7 +197,7 @@ def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
 
 
 def _where(spec: ValueInput, tuning: TuningCurve, names: Sequence[str], most: int = 2) -> str:
-    """Return the values of the other dimensions as the second line of a title."""
+    """Return a second line of a title: the values at which the other dimensions are held."""
     others = [d for d in range(spec.size) if d != tuning.dimension]
     if not others:
         return ""
@@ -212,7 +212,7 @@ def _where(spec: ValueInput, tuning: TuningCurve, names: Sequence[str], most: in
 
 
 def example_events(spec: EventsInput) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return x, y, p of events of a disc that has just moved to the right: ON on the right edge, OFF on the left."""
+    """Return the events (x, y, p) of a disc that has just moved to the right: ON at its right edge, OFF at its left."""
     (width, height), rng = spec.size, np.random.default_rng(0)
     n = min(spec.capacity, 4 * min(width, height))
     angle, radius = rng.uniform(0, 2 * np.pi, n), 0.3 * min(width, height) * (1 + 0.06 * rng.standard_normal(n))
@@ -222,7 +222,7 @@ def example_events(spec: EventsInput) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def draw_events(figure: Figure, spec: EventsInput, dt: float, names: Sequence[str] = ()) -> tuple[str, str]:
-    """Draw the cells of an events encoder over the sensor with example events, and the output for these events."""
+    """Draw an events encoder: its cells over the sensor, example events, and its output for these events."""
     (width, height), (columns, rows) = spec.size, spec.encoder.grid
     x, y, p = example_events(spec)
     response = pooled(spec, dt, x, y, p)

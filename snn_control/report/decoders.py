@@ -1,4 +1,4 @@
-"""Draw how much each neuron contributes to an output: the weights of its decoders."""
+"""Draw how much each neuron contributes to an output: the weights of the output's decoders."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_BARS = 48  # number of neurons
 
 @dataclass(frozen=True)
 class _Panel:
-    """The contents of one pair of axes: weights (neurons, lines) and a label for each line.
+    """The contents of one pair of axes: weights (neurons, lines), and a label for each line.
 
     grid : (columns, rows) if the neurons form a grid, whose weights are drawn as an image
     blocks : names of the numbers if the source has a block of neurons for each number
@@ -68,7 +68,7 @@ def _per(term: coding.Decoder) -> str:
 
 
 def times_of(term: coding.Decoder) -> list[tuple[str, float]]:
-    """Return the time constant or window of a decoder as a list of (symbol, seconds), for labels."""
+    """Return the time constants or the window of a decoder for labels, as a list of (symbol, seconds)."""
     signs = {"tau": "τ", "window": "window"}
     return [(sign, time) for name, sign in signs.items() if (time := getattr(term, name, None)) is not None]
 
@@ -99,7 +99,7 @@ def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
 
 
 def _blocks(spec: ControllerSpec, source: str) -> list[str]:
-    """Return the names of the numbers of an input if its encoder has separate neurons for each number; otherwise []."""
+    """Return the names of an input's numbers if its encoder has separate neurons for each number; otherwise []."""
     for one in spec.inputs:
         if one.name == source and isinstance(getattr(one, "encoder", None), coding.PopulationEncoder):
             return number_names(spec, one)
@@ -107,7 +107,7 @@ def _blocks(spec: ControllerSpec, source: str) -> list[str]:
 
 
 def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -> tuple[str, str]:
-    """Draw one pair of axes for each output and source: the weight of each neuron.
+    """Draw the weight of each neuron in each output, with one pair of axes for each output and source.
 
     Neurons that form a picture are drawn as a picture. Few neurons are drawn as bars. In all other cases, the weights
     are drawn as an image with one row for each term and number.
@@ -138,7 +138,7 @@ def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -
 
 
 def _picture(axes: Axes, panel: _Panel, weights: np.ndarray) -> None:
-    """Draw weights (rows, columns) as an image. If there are few weights, write the numbers into the cells."""
+    """Draw weights (rows, columns) as an image. Few weights are also written as numbers into the cells."""
     signed_image(axes, weights, f"weight [{panel.unit}]")
     most = np.abs(weights).max()
     if weights.size <= 24:
@@ -158,7 +158,7 @@ def _decoder_bars(axes: Axes, panel: _Panel) -> None:
 
 
 def _name_blocks(axes: Axes, panel: _Panel) -> None:
-    """Label the axis with names of numbers instead of indices, if an encoder has separate neurons for each number."""
+    """Label an axis with the names of an input's numbers, if the encoder has separate neurons for each number."""
     if len(panel.blocks) < 2 or len(panel.blocks) > 12:
         return
     each = len(panel.weights) // len(panel.blocks)

@@ -1,4 +1,4 @@
-"""Draw events of a recording or a run in one figure: pictures, rate, activity of the pixels, intervals, x-y-t.
+"""Draw the events of a recording or a run in one figure: pictures, rate, activity of pixels, intervals, x-y-t.
 
 `Survey` processes the events in chunks, in memory of bounded size. `survey_arrays` makes the arrays of a survey that a
 run folder stores. `draw_recording` draws a survey.
@@ -32,11 +32,11 @@ EVERY = 4  # every 4th row and column of the sensor is used for the intervals
 
 
 class Survey:
-    """Statistics of a stream of events.
+    """Statistics of a stream of events. Call ``add`` with the chunks in order.
 
     begins : time of the first event [s] if the stream is a part of a longer stream; shifts the time axes
 
-    Call ``add`` with the chunks in order. The results are:
+    The results are:
 
     first, last : time of the first event and latest time of an event [ns]; None without events
     on, off : number of ON events and number of OFF events
@@ -65,7 +65,7 @@ class Survey:
         self._newest = 0  # time of the last event that was added [ns]
 
     def add(self, events: Events) -> None:
-        """Add the next events."""
+        """Add the next chunk of events."""
         if not len(events):
             return
         t = events.ns
@@ -101,7 +101,7 @@ class Survey:
         self._rate += np.bincount(codes, minlength=4 * BINS).reshape(2 * BINS, 2)
 
     def grow(self, rows: int, columns: int) -> None:
-        """Enlarge ``pixels`` to the size of the sensor, if necessary."""
+        """Enlarge ``pixels`` to the size of the sensor, if it is smaller."""
         old = self.pixels.shape
         rows, columns = max(min(rows, MOST_SIDE), old[0]), max(min(columns, MOST_SIDE), old[1])
         if (rows, columns) != old:
@@ -135,9 +135,9 @@ class Survey:
             self._points = [points[::2]]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all data of the survey as arrays, from which `of` restores it.
+        """Return all data of the survey as arrays, from which `of` restores the survey.
 
-        Their size is bounded except for the pixels.
+        The size of these arrays is bounded, except for the pixels.
         """
         times = [self.bin_ns, self.first or 0, self.last or 0]
         return {
@@ -148,7 +148,10 @@ class Survey:
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> Survey:
-        """Restore a survey from `arrays`; no events can be added to it. Raises KeyError if an array is missing."""
+        """Restore a survey from `arrays`. No events can be added to this survey.
+
+        Raises KeyError if an array is missing.
+        """
         survey = cls(float(arrays["begins"]))
         survey.bin_ns, survey.first, survey.last = (int(value) for value in arrays["times"])
         survey._rate, survey.pixels = arrays["rate"], arrays["pixels"]
@@ -171,12 +174,12 @@ class Survey:
 
     @property
     def seconds(self) -> float:
-        """Time from the first event to the last [s]."""
+        """Time from the first event to the last event [s]."""
         return (self._span - 1) * 1e-9
 
     @property
     def silences(self) -> list[tuple[float, float]]:
-        """Start and end [s] of stretches of two or more bins without an event, for at most 50 stretches."""
+        """Start and end [s] of the stretches without an event, at least two bins long; at most 50 stretches."""
         edges = np.flatnonzero(np.diff(np.r_[0, self.rate.sum(axis=1) == 0, 0]))
         stretches = edges.reshape(-1, 2)
         long = stretches[np.diff(stretches, axis=1)[:, 0] >= 2][:50]
@@ -203,14 +206,16 @@ def events_of_episode(world: Mapping[str, np.ndarray], name: str, step: float, w
 
 
 def event_arrays(events: Events) -> dict[str, np.ndarray]:
-    """Return `survey_arrays` for events whose times are times of the run."""
+    """Return `survey_arrays` of events whose times are times of the run."""
     begins = float(events.ns[0]) * 1e-9 if len(events) else 0.0
     size = events.width or 0, events.height or 0
     return survey_arrays((events[k : k + PIECE] for k in range(0, len(events), PIECE)), size, begins)
 
 
 def survey_arrays(pieces: Iterable[Events], size: tuple[int, int], begins: float = 0.0) -> dict[str, np.ndarray]:
-    """Return arrays of a survey for a run folder (names: `record.run_folder`); an empty dictionary without events.
+    """Return the statistics of events as arrays for a run folder (names: `record.run_folder`).
+
+    The dictionary is empty if there are no events.
 
     pieces : chunks of events
     size : width and height of the sensor [pixel]; 0, 0: not known
@@ -243,7 +248,7 @@ def event_counters(*records: Mapping[str, Any]) -> dict[str, Any]:
 def draw_recording(
     figure: Figure, survey: Survey, moments: Sequence[tuple[float, np.ndarray]] = (), title: str = ""
 ) -> tuple[str, str]:
-    """Draw a survey in one figure, and return caption and alternative text.
+    """Draw a survey in one figure. Return the caption and the alternative text.
 
     moments : list of (time [s after the first event], picture); the pictures are shown above the plots
     """
@@ -268,7 +273,7 @@ def draw_recording(
 
 
 def _unit(survey: Survey) -> tuple[float, str]:
-    """Return the scale and the name of a unit that suits times of this length."""
+    """Return the scale and the name of a unit that suits a time of this length."""
     units = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
     return next((unit for unit in units if survey.seconds * unit[0] >= 1.0), units[-1])
 
@@ -287,9 +292,9 @@ def _draw_moments(
 
 
 def draw_rate(axes: Axes, survey: Survey) -> None:
-    """Draw ON events above the axis and OFF events below.
+    """Draw the rate of events over time: ON events above the axis and OFF events below.
 
-    Stretches without events are grey; dashed lines mark steps back of the clock.
+    Stretches without events are grey. Dashed lines mark the times at which the clock went back.
     """
     width = survey.bin_ns * 1e-9
     rates = survey.rate / width

@@ -40,7 +40,7 @@ def write_event_video(
     most: tuple[int, int] = (1280, 960),
     progress: Callable[[float], object] | None = None,
 ) -> int:
-    """Write a video of events and return its number of pictures. If there are no events, return 0 and write no file.
+    """Write a video of events. Return its number of pictures; without events, return 0 and write no file.
 
     path : .mp4, .gif or .png (contact sheet), see `VideoWriter`
     source : an open recording, or events in order, as one array of events or in chunks
@@ -55,8 +55,7 @@ def write_event_video(
         their colours
     progress : called with the time that was reached [s after the first event]
 
-    Raises
-    ------
+    Raises ------
     InputError : if style, fps or speed is invalid
     DescriptionError, RuntimeFault : as `VideoWriter` raises them
     """
@@ -89,7 +88,7 @@ def event_moments(
     style: str = "polarity",
     size: tuple[int, int] | None = None,
 ) -> list[tuple[float, np.ndarray]]:
-    """Return pictures of events at some times: a list of (time, picture (rows, columns, 3) uint8).
+    """Return pictures of the events around some times: a list of (time, picture (rows, columns, 3) uint8).
 
     times : times of the pictures [s after the first event]
     seconds : a picture shows the events of this duration before its time
@@ -108,7 +107,7 @@ def event_moments(
 
 
 def part_of(source: Recording | Events | Iterable[Events], start: float, stop: float) -> Iterator[Events]:
-    """Return the events from ``start`` to before ``stop`` [s after the first event] in chunks that are not empty."""
+    """Return the events from ``start`` to before ``stop`` [s after the first event], in chunks that are not empty."""
     if isinstance(source, Recording):
         source = source.chunks()
     pieces = [source] if isinstance(source, Events) else source
@@ -118,7 +117,7 @@ def part_of(source: Recording | Events | Iterable[Events], start: float, stop: f
 def _opened(
     source: Recording | Events | Iterable[Events], size: tuple[int, int] | None
 ) -> tuple[Iterator[Events], tuple[int, int], int] | None:
-    """Return the chunks of a source, (width, height) of its sensor and its first time [ns]; None without events."""
+    """Return the chunks of a source, the (width, height) of its sensor and its first time [ns]; None without events."""
     pieces = part_of(source, 0.0, math.inf)
     first = next(pieces, None)
     if first is None:
@@ -130,7 +129,7 @@ def _opened(
 
 
 def picture_ns(fps: float, speed: float) -> float:
-    """Return the duration of the part of the recording that one picture shows [ns]."""
+    """Return how much time of the recording one picture shows [ns]."""
     for name, value in (("fps", fps), ("speed", speed)):
         if not 0 < value < np.inf:
             raise InputError(f"{name} = {value!r}: must be positive and finite")
@@ -140,7 +139,7 @@ def picture_ns(fps: float, speed: float) -> float:
 def _slices(
     pieces: Iterable[Events], origin: int, drawn: Painter, window: float, start: float, silence: int
 ) -> Iterator[tuple[int, int]]:
-    """Pass the events of each picture to the painter ``drawn``, then yield the picture's end and its number of events.
+    """Pass the events of each picture to the painter ``drawn``. Yield the end of each picture and its number of events.
 
     The end is in ns after ``origin``. If the clock steps back, the time stays constant.
 
@@ -171,7 +170,7 @@ def _slices(
 
 
 def decimals_for(seconds: float) -> int:
-    """Return the number of decimals for times [s], such that times that differ by ``seconds`` have different texts."""
+    """Return how many decimals texts of times [s] need, so that two times ``seconds`` apart have different texts."""
     return min(9, max(3, 1 - int(np.floor(np.log10(seconds)))))
 
 
@@ -185,7 +184,7 @@ def speed_text(speed: float) -> str:
 
 
 def speed_for(seconds: float) -> float:
-    """Return speed 1, or a slower speed (1, 2 or 5 times a power of ten) if the video would be too short."""
+    """Return the speed of a video: 1, or a slower speed (1, 2 or 5 times a power of ten) if it would be too short."""
     wanted = seconds / LEAST_SECONDS
     if wanted >= 1.0 or wanted <= 0.0:
         return 1.0
@@ -194,6 +193,9 @@ def speed_for(seconds: float) -> float:
 
 
 def style_for(events: int, seconds: float, speed: float, fps: float = 30.0) -> str:
-    """Return ``polarity``, or ``surface`` for slow motion, in which pictures of this style would be almost empty."""
+    """Return the style for a video: ``polarity``, or ``surface`` for slow motion.
+
+    In slow motion, pictures of the style ``polarity`` would be almost empty.
+    """
     of_a_picture = events * speed / fps / max(seconds, 1e-9)
     return "surface" if speed < 1 and of_a_picture < FEW else "polarity"

@@ -1,6 +1,6 @@
 """Common parts of all pictures: colours, axes, images with colour bars, and writing figures to files.
 
-matplotlib is imported when the first picture is drawn, and only its Agg canvas is used, which needs no display and no
+matplotlib is imported when the first picture is drawn. Only its Agg canvas is used, which needs no display and no
 global state.
 """
 
@@ -52,7 +52,7 @@ FORMATS: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date"
 
 
 def tint(colour: str, share: float) -> str:
-    """Return a colour mixed with a ``share`` of white; if ``share`` is below 0, with black."""
+    """Return a colour mixed with white, whose share is ``share``; with black if ``share`` is below 0."""
     from matplotlib.colors import to_hex, to_rgb
 
     red, green, blue = (c * (1 + share) if share < 0 else c + (1 - c) * share for c in to_rgb(colour))
@@ -60,12 +60,12 @@ def tint(colour: str, share: float) -> str:
 
 
 def shades(colour: str, n: int) -> list[str]:
-    """Return n shades of a colour, from dark to light, for several numbers of one input or population."""
+    """Return n shades of a colour, from dark to light, for several numbers that belong to one input or population."""
     return [colour] if n == 1 else [tint(colour, -0.35 + 0.9 * k / (n - 1)) for k in range(n)]
 
 
 def ramp(*colours: str) -> Colormap:
-    """Return a matplotlib colour map that passes through the given colours."""
+    """Return a matplotlib colour map that passes through the given colours in order."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("ramp", colours)
@@ -75,7 +75,7 @@ def ramp(*colours: str) -> Colormap:
 
 
 def axes_in_rows(figure: Figure, n: int, columns: int, height: float) -> list[Axes]:
-    """Set the size of the figure and return n axes, at most ``columns`` in a row, each ``height`` [inch] high."""
+    """Set the size of a figure and return n axes, in rows of at most ``columns``, each ``height`` [inch] high."""
     columns = min(n, columns)
     rows = -(-n // columns)
     figure.set_size_inches(WIDTH, 0.5 + height * rows)
@@ -86,7 +86,7 @@ def axes_in_rows(figure: Figure, n: int, columns: int, height: float) -> list[Ax
 
 
 def whole_ticks(axes: Axes, which: str = "both", most: int = 5) -> None:
-    """Set at most ``most`` ticks, at whole numbers, on both axes, or only on "x" or "y"."""
+    """Set at most ``most`` ticks at whole numbers, on both axes or only on the axis "x" or "y"."""
     from matplotlib.ticker import MaxNLocator
 
     for axis in (axes.xaxis, axes.yaxis) if which == "both" else (getattr(axes, f"{which}axis"),):
@@ -94,7 +94,7 @@ def whole_ticks(axes: Axes, which: str = "both", most: int = 5) -> None:
 
 
 def legend_above(axes: Axes, columns: int) -> None:
-    """Add a legend in one row, to the right of the title."""
+    """Add a legend in one row, on the right of the title."""
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0.2)
 
 
@@ -102,7 +102,7 @@ def legend_above(axes: Axes, columns: int) -> None:
 
 
 def colour_bar(axes: Axes, shown: Any, label: str, **options: Any) -> None:
-    """Add a colour bar next to axes.
+    """Add a colour bar beside axes.
 
     shown : the image, mesh or points that were drawn on the axes
     options : arguments of `matplotlib.figure.Figure.colorbar`
@@ -111,20 +111,20 @@ def colour_bar(axes: Axes, shown: Any, label: str, **options: Any) -> None:
 
 
 def signed_scale(values: np.ndarray) -> dict[str, Any]:
-    """Return a colour map and limits for signed numbers, such that 0 is white."""
+    """Return a colour map and its limits for numbers of both signs. White stands for 0."""
     most = float(np.abs(values).max(initial=0.0)) or 1.0
     return {"cmap": SIGNED, "vmin": -most, "vmax": most}
 
 
 def signed_image(axes: Axes, values: np.ndarray, label: str) -> None:
-    """Draw signed numbers (rows, columns) as an image with a colour bar."""
+    """Draw numbers of both signs, (rows, columns), as an image with a colour bar."""
     image = axes.imshow(values, aspect="auto", interpolation="nearest", **signed_scale(values))
     axes.grid(False)
     colour_bar(axes, image, label)
 
 
 def photo(axes: Axes, image: np.ndarray, title: str) -> None:
-    """Draw an image of a camera, (rows, columns, 3) uint8, without ticks."""
+    """Draw an image from a camera, (rows, columns, 3) uint8, without ticks."""
     axes.imshow(image, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
@@ -135,12 +135,12 @@ def photo(axes: Axes, image: np.ndarray, title: str) -> None:
 
 
 def thin(n: int, most: int) -> slice:
-    """Return the slice that selects every k-th of n samples, with k such that at most ``most`` are selected."""
+    """Return a slice that selects every k-th of n samples. k is so large that at most ``most`` are selected."""
     return slice(None, None, max(1, -(-n // most)))
 
 
 def rate_prefix(highest: float) -> tuple[float, str]:
-    """Return the scale and the prefix of the unit for rates up to ``highest`` [1/s]."""
+    """Return a scale and the prefix of the unit, such as k, for rates up to ``highest`` [1/s]."""
     for scale, prefix in ((1e6, "M"), (1e3, "k")):
         if highest >= scale:
             return scale, prefix
@@ -152,7 +152,7 @@ def rate_prefix(highest: float) -> tuple[float, str]:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn picture: caption, alternative text, bytes in each format, and values of its axes (`pointer_values`)."""
+    """A drawn picture: its caption, alternative text, bytes in each format, and axes (`pointer_values`)."""
 
     title: str
     caption: str
@@ -166,7 +166,7 @@ class Picture:
 
 
 def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "png") -> Picture:
-    """Draw a picture as PNG and, if ``also`` is another of `FORMATS`, in that format too.
+    """Draw a picture as PNG, and also in the format ``also`` if that is another of `FORMATS`.
 
     fill : function that puts axes into the figure, sets the size of the figure, and returns caption and alternative
         text
@@ -196,7 +196,7 @@ def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "pn
 
 
 def pointer_values(figure: Figure) -> list[dict[str, Any]]:
-    """Return, for each pair of axes of a drawn figure, the data with which a page shows the values under the pointer.
+    """Return the data with which a page shows the values under the pointer, for each pair of axes of a figure.
 
     box : left, top, right and bottom of the axes, as shares of the figure
     x, y : label, first value, last value, and 1 if the axis is logarithmic
@@ -219,14 +219,14 @@ def pointer_values(figure: Figure) -> list[dict[str, Any]]:
 
 
 def _label(axes: Axes, axis: Axis, key: str) -> str:
-    """Return the label of an axis; if it has no label, return the label of axes that share it."""
+    """Return the label of an axis, or else the label of an axis that shares its scale."""
     group = axes.get_shared_x_axes() if key == "x" else axes.get_shared_y_axes()
     labels = [axis.get_label_text(), *(getattr(a, f"get_{key}label")() for a in group.get_siblings(axes))]
     return next((text.replace("\n", " ") for text in labels if text), "")
 
 
 def _cells(axes: Axes) -> dict[str, Any]:
-    """Return the values of a small image that fills its axes. Values that are not finite become None (null in JSON)."""
+    """Return the values of a small image that fills its axes. Infinities and NaN become None (null in JSON)."""
     for image in axes.images:
         values, bar = image.get_array(), image.colorbar
         if values is not None and values.ndim == 2 and values.size <= MOST_CELLS and bar is not None:

@@ -24,7 +24,7 @@ LIVE_ONLY = ("camera", "tracking", "latency")  # pictures that do not exist for 
 
 
 def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return (label, value, remark) for each of the most important numbers."""
+    """Return the most important numbers of a run, each as (label, value, remark)."""
     tiles: list[tuple[str, str, str]] = []
     rows, unit = rms_of(summary)
     if rows:
@@ -52,7 +52,7 @@ def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 @dataclass(frozen=True)
 class Omitted:
-    """The reason why a picture is missing, shown in its place."""
+    """The reason why a picture is missing. The page shows this text in place of the picture."""
 
     title: str
     missing: str
@@ -60,7 +60,7 @@ class Omitted:
 
 @dataclass(frozen=True)
 class Clip:
-    """A video in place of a picture, as the bytes of a .gif."""
+    """A video that the page shows in place of a picture, as the bytes of a .gif file."""
 
     title: str
     caption: str
@@ -70,14 +70,14 @@ class Clip:
 
 @dataclass(frozen=True)
 class Page:
-    """The content of a self-contained HTML page.
+    """The content of an HTML page that needs no other files.
 
     facts : shown in the line below the title
     tiles : label, value and remark of the most important numbers
     kind : kind of the verdict: ``pass``, ``fail`` or ``none``
     notes : one line each, in a box above the pictures
     live : a run that can be played on the page, above the pictures
-    files : other files that were written with the page; their names are stored in the head of the page, not shown
+    files : other files that were written with the page; the head of the page stores their names and does not show them
     """
 
     title: str
@@ -92,7 +92,7 @@ class Page:
     files: str = ""
 
     def html(self) -> str:
-        """Return the page as text; raises RuntimeFault if Jinja2 is not installed."""
+        """Return the page as HTML text. Raises RuntimeFault if Jinja2 is not installed."""
         jinja2 = optional("jinja2", "a report needs Jinja2", "report", RuntimeFault)
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("snn_control.report"), autoescape=True, undefined=jinja2.StrictUndefined,
@@ -103,7 +103,10 @@ class Page:
 
 
 def _has(summary: Mapping[str, Any], key: str) -> bool:
-    """Return whether a run of this kind can have the picture ``key`` at all, e.g. camera events or a tracking error."""
+    """Return whether a run of this kind can have the picture ``key`` at all.
+
+    For example, a run without a camera has no picture of events.
+    """
     if "recording" in summary and key in LIVE_ONLY:
         return False
     if key == "events":
@@ -112,9 +115,9 @@ def _has(summary: Mapping[str, Any], key: str) -> bool:
 
 
 def write_report(folder: str | Path, record: RecordedRun | None = None) -> Path:
-    """Write ``report.html`` into a run folder and return its path.
+    """Write ``report.html`` into a run folder. Return the path of this file.
 
-    record : the run, which the page plays; it is replayed first
+    record : the recorded run, which is replayed and which the page can play
 
     A picture whose arrays are missing is left out. The page has a note about it, unless a run of this kind never has
     this picture (`_has`). Raises RuntimeFault if there is no run in this folder, or if matplotlib or Jinja2 is not

@@ -1,4 +1,4 @@
-"""Make videos of a controller that runs on events: events, the network's input, spikes and commands side by side."""
+"""Make videos of a controller that runs on events. They show events, the network's input, spikes and commands."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def write_replay_video(
 
 
 def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[float, float]]:
-    """Return the low and high end of the scale for each number of the command.
+    """Return the low and the high end of the scale on which each number of the command is drawn.
 
     These are the limits of the output. Without limits, they are the range of the number in the run. If the run used
     only a small part of the limits, they are also this range, but at least a tenth of the limits, so that noise looks
@@ -98,7 +98,7 @@ def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[floa
 
 
 def _pooled(controller: Controller, camera: EventsInput) -> np.ndarray | None:
-    """Return the network's input for the events, in the form that `ReplayVideo` needs; None if it is not a picture."""
+    """Return the network's input for given events, in the form that `ReplayVideo` needs; None if it is no picture."""
     name = f"{camera.name}.pooled"
     grid: Any = getattr(camera.encoder, "grid", None)
     if name not in controller.program.names or np.shape(grid) != (2,):
@@ -168,7 +168,7 @@ class ReplayVideo:
 
     @property
     def pictures(self) -> int:
-        """Number of pictures drawn so far."""
+        """Number of pictures that have been drawn."""
         return self._writer.pictures
 
     def add(
@@ -179,7 +179,7 @@ class ReplayVideo:
         spikes: Mapping[str, np.ndarray],
         command: np.ndarray,
     ) -> None:
-        """Add the data of one tick.
+        """Add the data of one tick to the video.
 
         tick : number of the tick, larger than the number of the last tick
         events : the controller's events in the tick; None: no events. The times of the events are replaced by the time
@@ -243,9 +243,9 @@ class ReplayVideo:
         return np.asarray(picture)
 
     def _pooled_picture(self, pooled: np.ndarray) -> np.ndarray:
-        """Draw the pooled input; negative values have the colour of OFF events.
+        """Draw the network's pooled input. Negative values have the colour of OFF events.
 
-        Full brightness is the largest 95th percentile of the cells in any tick so far.
+        Full brightness is the 95th percentile of the cells, the largest one of all ticks up to now.
         """
         on, off = pooled if pooled.ndim == 3 else (np.maximum(pooled, 0), np.maximum(-pooled, 0))
         given = np.abs(pooled[pooled != 0])

@@ -36,11 +36,14 @@ SHORTEST = 0.1  # shortest latency that is resolved [µs]
 
 
 class Missing(Exception):
-    """Raised if a picture cannot be drawn because its arrays are missing or do not fit; the text is the reason."""
+    """Raised if a picture cannot be drawn because its arrays are missing or do not fit. The message is the reason."""
 
 
 def take(arrays: Arrays, name: str, *shape: int | None) -> np.ndarray:
-    """Return the array ``name`` after a check of its shape (None: any length). Empty arrays count as missing."""
+    """Return the array ``name``. Raise Missing if there is no such array, if it is empty, or if it has another shape.
+
+    shape : length of each axis; None: any length
+    """
     if name not in arrays:
         raise Missing(f"the run holds no array “{name}”")
     array = arrays[name]
@@ -54,13 +57,13 @@ def take(arrays: Arrays, name: str, *shape: int | None) -> np.ndarray:
 
 
 def take_or(arrays: Arrays, name: str, otherwise: Sequence) -> list:
-    """Return the items of the array ``name``, or ``otherwise`` if it is missing or has another length."""
+    """Return the array ``name`` as a list, or ``otherwise`` if it is missing or has another length."""
     array = arrays.get(name)
     return array.tolist() if array is not None and array.shape == (len(otherwise),) else list(otherwise)
 
 
 def named_arrays(spec: ControllerSpec, program: Program, populations: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the arrays with names of command numbers and recorded populations."""
+    """Return arrays for a run folder that name the numbers of the command and the recorded populations."""
     sizes, units = sizes_of(program), {output.unit for output in spec.outputs}
     return {
         "command_names": np.array(output_names(spec, units=len(units) > 1)),
@@ -71,7 +74,7 @@ def named_arrays(spec: ControllerSpec, program: Program, populations: Sequence[s
 
 
 def draw(key: str, summary: Summary, arrays: Arrays) -> kit.Picture:
-    """Draw one of `PICTURES`.
+    """Draw one of `PICTURES`, chosen by its name.
 
     Raises Missing if an array is missing or does not fit, and all errors that `paint` raises.
     """
@@ -83,7 +86,7 @@ def draw(key: str, summary: Summary, arrays: Arrays) -> kit.Picture:
 
 
 def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw pictures of the world at up to six moments, in one row, or in two columns if they are wide."""
+    """Draw up to six pictures of the world at different times, in one row, or in two columns if they are wide."""
     frames = take(arrays, "frames", None, None, None, 3)
     k, h, w, _ = frames.shape
     t = take(arrays, "frame_t", k)
@@ -99,7 +102,7 @@ def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
 
 
 def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw the events of the camera: rate, activity of the pixels, intervals between events, and x-y-t."""
+    """Draw the events of the camera: their rate, the activity of the pixels, intervals between events, and x-y-t."""
     take(arrays, "events_rate", None, 2)
     try:
         survey = Survey.of({key.removeprefix("events_"): arrays[key] for key in arrays if key.startswith("events_")})
@@ -114,7 +117,7 @@ def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
 
 
 def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw each axis of target and head, and the distance between them with the rms of each controller."""
+    """Draw each axis of target and head over time, and their distance with the rms of each controller."""
     t = take(arrays, "t", None)
     target, error = take(arrays, "target", len(t), None), take(arrays, "error", len(t))
     k = target.shape[1]
@@ -164,7 +167,7 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
 
 
 def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw the share of wake-ups, messages and ticks that lasted longer than a time; both axes are logarithmic."""
+    """Draw the share of wake-ups, messages and ticks that took longer than a time, on logarithmic axes."""
     there = {name: what for name, what in HISTOGRAMS.items() if np.sum(arrays.get(f"{name}_counts", 0)) > 0}
     if not there:
         raise Missing(f"the run holds no latency histogram ({', '.join(name + '_counts' for name in HISTOGRAMS)})")
@@ -189,7 +192,7 @@ def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]
 
 
 def _label_times(axes: Axes) -> None:
-    """Give at least two ticks of the logarithmic axis a label, and leave room for text at its end."""
+    """Label at least two ticks of a logarithmic time axis, and leave room for text at the end of the axis."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     low, high = axes.get_xlim()

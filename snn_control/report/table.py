@@ -1,7 +1,4 @@
-"""Convert the summary of a run to tables, which the page and the terminal show.
-
-Both show the same numbers because both get them from `sections`.
-"""
+"""Convert the summary of a run to tables. The page and the terminal show the same numbers, both from `sections`."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ _LABELS = {
 class Section:
     """One small table: a heading, the names of the columns, and rows of text.
 
-    The names of the columns are empty if the columns are name and value.
+    The names of the columns are empty if the table has pairs of a name and a value.
 
     note : text below the table
     """
@@ -73,23 +70,23 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def count(n: int, word: str = "number") -> str:
-    """Return a count with its noun, e.g. ``1 number`` or ``3 000 numbers``, in the format of `number`."""
+    """Return a number and its noun as text, e.g. ``1 number`` or ``3 000 numbers``."""
     return counted(n, word, number(n))
 
 
 def label(key: str) -> str:
-    """Return the label of a key of the summary."""
+    """Return the text that tables show for a key of the summary."""
     return _LABELS.get(key, key.replace("_", " "))
 
 
 def verdict_kind(summary: Mapping[str, Any]) -> str:
-    """Return ``pass``, ``fail`` or ``none``, from the first word of the verdict."""
+    """Return the kind of a verdict, ``pass``, ``fail`` or ``none``, from its first word."""
     word = str(summary.get("verdict") or "").strip().lower()
     return "pass" if word.startswith("pass") else "fail" if word.startswith("fail") else "none"
 
 
 def scored_from(summary: Mapping[str, Any], before: str = ", ") -> str:
-    """Return ``, from 1 s on`` if the tracking error of a run counts only from a later time, otherwise "".
+    """Return a text such as ``, from 1 s on`` if the tracking error counts only from a later time; otherwise "".
 
     before : text before "from"
     """
@@ -98,15 +95,16 @@ def scored_from(summary: Mapping[str, Any], before: str = ", ") -> str:
 
 
 def mapping(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return the mapping under a key of the summary; an empty mapping if there is none."""
+    """Return the mapping under a key of the summary; an empty mapping if there is no such key."""
     value = summary.get(key)
     return value if isinstance(value, Mapping) else {}
 
 
 def rms_of(summary: Mapping[str, Any]) -> tuple[list[tuple[str, float]], str]:
-    """Return a list of (name, rms) of the tracking errors, the run's own controller first, and the unit of the rms.
+    """Return the rms tracking error of each controller, a list of (name, rms), and the unit of the rms.
 
-    The unit is the end of the key, e.g. of ``rms_deg``; its text begins with a space if needed.
+    The run's own controller is first. The unit is the end of the key, e.g. of ``rms_deg``; its text begins with a space
+    if needed.
     """
     table = mapping(summary, "tracking")
     unit = next((key[4:] for name in table for key in mapping(table, name) if key.startswith("rms_")), "deg")
@@ -118,7 +116,7 @@ def rms_of(summary: Mapping[str, Any]) -> tuple[list[tuple[str, float]], str]:
 def _grid(
     title: str, first: str, table: Mapping[str, Any], names: Mapping[str, str] | None = None, note: str = ""
 ) -> list[Section]:
-    """Return {row: {column: value}} as a list with one table; an empty list if there are no rows.
+    """Return a list with one table of {row: {column: value}}; an empty list if there are no rows.
 
     first : heading of the column of row names
     names : column -> heading, in the order to show; None: all columns
@@ -139,18 +137,18 @@ PAIRS = ("guard", "world_steps", "network", "rights", "made", "versions")  # tab
 
 
 def _note(summary: Mapping[str, Any], key: str) -> str:
-    """Return the note below a table, which the summary has under the key ``about_the_<key>``."""
+    """Return the note below a table, which is the value of ``about_the_<key>`` in the summary."""
     return str(summary.get(f"about_the_{key}") or "")
 
 
 def _pairs(title: str, values: Mapping[str, Any], note: str = "") -> list[Section]:
-    """Return names and values as a list with one table; without values, return an empty list."""
+    """Return a list with one table of names and values; an empty list without values."""
     rows = tuple((label(key), number(value)) for key, value in values.items())
     return [Section(title, (), rows, note)] if rows else []
 
 
 def sections(summary: Mapping[str, Any]) -> list[Section]:
-    """Return the tables of a summary (keys: see snn_control.record.run_folder). Missing parts give no table."""
+    """Return the tables of a run's summary (keys: see snn_control.record.run_folder). Missing parts give no table."""
     known = {"title", "verdict", "scored_from_s", "events", *GRIDS, *PAIRS}
     known |= {f"about_the_{key}" for key in (*GRIDS, *PAIRS, "pictures")}
     criteria, tracking, loop = (_note(summary, key) for key in ("criteria", "tracking", "loop"))

@@ -1,4 +1,4 @@
-"""Write videos to files: .mp4, .gif, or .png as a contact sheet. Each file is written atomically.
+"""Write videos to files: .mp4, .gif, or .png as a contact sheet. Each file is written whole or not at all.
 
 `EpisodeVideo` gets the pictures from a Gymnasium environment; Gymnasium itself is not needed.
 """
@@ -30,12 +30,12 @@ WIDEST = 2600  # width of a contact sheet [pixel] at which text is still readabl
 
 
 def import_av() -> Any:
-    """Return the package av; raises RuntimeFault with installation instructions if it is missing."""
+    """Return the package av. Raises RuntimeFault, with instructions for installation, if it is missing."""
     return optional("av", "a video needs av (PyAV)", "events", RuntimeFault)
 
 
 class Mp4:
-    """An H.264 video in 4:2:0, which every player shows. If a side is odd, a row or column is added."""
+    """An H.264 video in 4:2:0, which every player shows. A picture with an odd side gets one more row or column."""
 
     dot = 2  # 2 x 2 pixels share a colour
 
@@ -81,7 +81,7 @@ class Gif:
 
 
 class ContactSheet:
-    """A sheet of up to twelve pictures, evenly spaced in time, in rows; fewer pictures if they are wide."""
+    """One picture with up to twelve pictures of a video, evenly spaced in time, in rows; fewer if they are wide."""
 
     dot = 1
 
@@ -117,7 +117,9 @@ SUFFIXES = tuple(KINDS)
 
 
 class VideoWriter:
-    """Collects pictures and writes a file when closed. After an exception in its ``with`` statement, no file is left.
+    """Collects pictures, and writes them to a file when it is closed.
+
+    After an exception in its ``with`` statement, no file is left.
 
     path : ends in .mp4 (H.264, needs av), .gif or .png (a contact sheet of up to twelve pictures, fewer if they are
         wide)
@@ -125,8 +127,7 @@ class VideoWriter:
 
     ``dot`` is the side [pixel] that a coloured dot needs to keep its colour.
 
-    Raises
-    ------
+    Raises ------
     DescriptionError : another suffix, or a folder in which no file can be written
     RuntimeFault : av or Pillow is not installed
     """
@@ -149,13 +150,13 @@ class VideoWriter:
 
     @property
     def text(self) -> str:
-        """A description of the file, which is complete after `close`."""
+        """A description of the file in words, which is complete after `close`."""
         if isinstance(self._kind, ContactSheet):
             return f"{self.path}, a sheet of {self._kind.shown} of {counted(self.pictures, 'picture')}"
         return f"{self.path}, {counted(self.pictures, 'picture')}"
 
     def add(self, image: np.ndarray) -> None:
-        """Add the next picture, (rows, columns, 3) uint8; raises InputError if its size differs from the first."""
+        """Add the next picture, (rows, columns, 3) uint8. Raises InputError if its size is not that of the first."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise InputError(f"picture = {image.dtype} {image.shape}: must be (rows, columns, 3) uint8")
         if self._kind is None:
@@ -167,7 +168,7 @@ class VideoWriter:
         self.pictures += 1
 
     def close(self) -> None:
-        """Write the file, replacing an old file; without pictures, write no file. A second call does nothing."""
+        """Write the file, replacing an old file. Without pictures, no file is written. A second call does nothing."""
         if self._file.closed:
             return
         with self._file:
@@ -178,7 +179,7 @@ class VideoWriter:
             replace_file(self.path, lambda file: shutil.copyfileobj(self._file, file))
 
     def discard(self) -> None:
-        """Close without writing a file."""
+        """Stop without writing a file."""
         self._file.close()
 
     def __enter__(self) -> VideoWriter:
@@ -200,7 +201,7 @@ def check_draws(env: Any, path: str | os.PathLike) -> None:
 
 
 class EpisodeVideo(VideoWriter):
-    """A video of an episode: call `take` before each step and after the last step.
+    """A video of an episode. Call `take` before each step of the environment, and after the last step.
 
     The video has the rate of the environment.
 
@@ -222,7 +223,7 @@ class EpisodeVideo(VideoWriter):
         super().__init__(path, self._step_fps / self._every)
 
     def take(self) -> None:
-        """Take a picture of the present state, if a picture is due."""
+        """Take a picture of the environment's present state, if the next picture of the video is due."""
         if self._seen % self._every == 0 and self.pictures < self.most:
             image = self.picture()
             if self.path.suffix.lower() == ".png":
@@ -231,7 +232,7 @@ class EpisodeVideo(VideoWriter):
         self._seen += 1
 
     def picture(self) -> np.ndarray:
-        """Return a picture of the environment, (rows, columns, 3) uint8."""
+        """Return a picture of the environment now, (rows, columns, 3) uint8."""
         # pygame prints a greeting to stdout, which a program may read
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         try:

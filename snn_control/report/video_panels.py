@@ -27,12 +27,12 @@ NAMES, VALUES = 136, 52  # pixels for text beside spikes and commands
 
 
 def import_pillow() -> Any:
-    """Return the module PIL.Image; raises RuntimeFault with installation instructions."""
+    """Return the module PIL.Image. Raises RuntimeFault, with instructions for installation, if it is missing."""
     return optional("PIL.Image", "pictures of events need Pillow", "report", RuntimeFault)
 
 
 class Box(NamedTuple):
-    """A rectangle of the picture [pixel]."""
+    """A rectangle in a picture [pixel]."""
 
     x: int
     y: int
@@ -41,27 +41,31 @@ class Box(NamedTuple):
 
 
 def blank(width: int, height: int) -> Any:
-    """Return an empty Pillow picture in the colour of the background between the panels."""
+    """Return an empty Pillow picture in the background colour."""
     return import_pillow().new("RGB", (width, height), GROUND)
 
 
 @lru_cache(maxsize=8)
 def font(size: int) -> Any:
-    """Return the typeface of Pillow in a size."""
+    """Return Pillow's typeface in the given size [pixel]."""
     from PIL import ImageFont
 
     return ImageFont.load_default(size)
 
 
 def write(picture: Any, x: float, y: float, text: str, colour: tuple = INK, size: int = 14, anchor: str = "la") -> None:
-    """Write text. ``anchor`` is l, m or r (left, middle, right at x), then a, m or s (top, middle, base line at y)."""
+    """Write text into a picture at the point (x, y).
+
+    anchor : two letters. The first is l, m or r: x is the left end, the middle or the right end of the text. The second
+        is a, m or s: y is the top, the middle or the base line
+    """
     from PIL import ImageDraw
 
     ImageDraw.Draw(picture).text((x, y), text, fill=colour, font=font(size), anchor=anchor)
 
 
 def paste(picture: Any, box: Box, image: np.ndarray) -> int:
-    """Draw an image into a picture, as large as fits into the box, centred. Return its first column [pixel]."""
+    """Draw an image into a box of a picture, centred and as large as fits. Return the image's first column [pixel]."""
     rows, columns = image.shape[:2]
     scale = min(box.width / columns, box.height / rows)
     rows, columns = max(1, int(rows * scale)), max(1, int(columns * scale))
@@ -74,7 +78,7 @@ def paste(picture: Any, box: Box, image: np.ndarray) -> int:
 def with_words(
     image: np.ndarray, height: int, size: int, words: Sequence[tuple[str, tuple, str]], width: int = 0
 ) -> np.ndarray:
-    """Return the image with a strip of text below it, ``height`` pixels high.
+    """Return an image with a strip of text below it, ``height`` pixels high.
 
     words : list of (text, colour, anchor); the anchor is "lm" at the left, "mm" in the middle or "rm" at the right
     width : minimum width of the result [pixel]; a narrower image is centred
@@ -89,7 +93,7 @@ def with_words(
 
 
 class Recent(deque):
-    """A queue of (time [s], data) for the last ``span`` seconds."""
+    """A queue of pairs (time [s], data) that keeps the last ``span`` seconds."""
 
     def __init__(self, span: float) -> None:
         super().__init__()
@@ -102,9 +106,9 @@ class Recent(deque):
 
 
 class Raster:
-    """Draws spikes of the last ``span`` seconds, one band per population.
+    """Draws the spikes of the last ``span`` seconds, in one band for each population.
 
-    The height of a band grows with the root of the population's size.
+    The height of a band grows with the square root of the population's size.
 
     populations : name -> number of neurons
     colours : name -> index in `LINES`; by default in the order of the populations
@@ -124,14 +128,14 @@ class Raster:
         self._spikes = Recent(span)  # rows and colours
 
     def add(self, t: float, spikes: Mapping[str, np.ndarray]) -> None:
-        """Add the spikes at the time t [s]: name -> (n,) indices."""
+        """Add the spikes at the time t [s]: name of a population -> (n,) indices of neurons."""
         for k, name in enumerate(self.populations):
             if len(neurons := spikes.get(name, ())):
                 rows = self._tops[k] + (np.asarray(neurons) * self._scale[k]).astype(np.int32)
                 self._spikes.add(t, (rows, np.full((len(rows), 3), self._colours[k], np.uint8)))
 
     def draw(self, picture: Any, t: float) -> None:
-        """Draw the bands with their names, and the dots up to the time t [s] at the right."""
+        """Draw the bands with their names. The right end of the bands is the time t [s]."""
         dots = np.full((self.box.height, self.box.width - NAMES, 3), GROUND, np.uint8)
         for name, top, height, colour in zip(self.populations, self._tops, self._heights, self._colours):
             dots[top : top + height] = BACK
@@ -157,11 +161,11 @@ class Raster:
 
 
 class Strips:
-    """Draws numbers over the last ``span`` seconds, each in a strip with a scale of its own.
+    """Draws how numbers change over the last ``span`` seconds, each in a strip with its own scale.
 
     labels : names of the numbers
-    limits : low and high of each number; if a limit is infinite or exceeded, the scale is the range seen so far. A
-        scale never shrinks
+    limits : low and high end of the scale of each number. If a limit is infinite or exceeded, the scale is the range of
+        the numbers so far. A scale never shrinks
     """
 
     def __init__(
@@ -175,14 +179,14 @@ class Strips:
         self._low, self._high = np.minimum(ends[:, 0], 0.0), np.maximum(ends[:, 1], 0.0)
 
     def add(self, t: float, values: np.ndarray) -> None:
-        """Add the numbers that are valid from the time t [s] on."""
+        """Add the numbers that hold from the time t [s] on."""
         values = values[: len(self.labels)].copy()
         self._given.add(t, values)
         np.minimum(self._low, values, out=self._low)
         np.maximum(self._high, values, out=self._high)
 
     def draw(self, picture: Any, t: float) -> None:
-        """Draw lines, names and present values; the time t [s] is at the right."""
+        """Draw lines, names and present values. The right end of the strips is the time t [s]."""
         times, values = np.array([when for when, _ in self._given]), np.array([row for _, row in self._given])
         ages = (t - times) / self._given.span
         for k in range(len(self.labels)):
