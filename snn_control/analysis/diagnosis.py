@@ -85,14 +85,14 @@ class PopulationHealth:
 
 @dataclass(frozen=True)
 class Health:
-    """The result of `diagnose`.
+    """The result of `diagnose`: what was found in a controller.
 
     stimulus, seconds : title and length [s] of the stimulus
     synthetic : whether the stimulus was neither measured nor simulated; a controller's reaction to such a stimulus is
         no finding
     changes : whether the stimulus changed with time
-    weighed : whether synapses were examined individually, which is not done if there are too many
-    steps, ticks : numbers of network steps and ticks
+    weighed : whether each synapse was examined; this is not done if there are too many
+    steps, ticks : numbers of network steps and of ticks with the stimulus
     safe_ticks : number of ticks with the safe command
     not_finite_ticks : number of ticks in which an output was not finite
     """

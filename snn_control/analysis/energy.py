@@ -1,4 +1,4 @@
-"""Estimate the energy of a controller's arithmetic from its counters.
+"""Estimate the energy that a controller's arithmetic needs, from counts of its operations.
 
 The costs are those of single operations in 45 nm CMOS at 0.9 V (Horowitz 2014, Computing's energy problem (and what we
 can do about it), ISSCC, doi:10.1109/ISSCC.2014.6757323, figure 1.1.9). docs/howto/measuring.md says which costs are

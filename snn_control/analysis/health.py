@@ -165,7 +165,7 @@ class OutputHealth:
 
     @property
     def stuck(self) -> float:
-        """Share of the ticks in which the number is at a limit that is not its value at rest."""
+        """Share of the ticks in which the number is at a limit, unless the limit is its value at rest."""
         return self.at_low * (self.low != self.rest) + self.at_high * (self.high != self.rest)
 
     @property

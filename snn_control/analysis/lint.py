@@ -76,7 +76,7 @@ def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
 
 
 def _limited(spec: ControllerSpec) -> Iterator[Finding]:
-    """Warn of rate limits that block almost all events of a camera, and of capacities that are too small for them.
+    """Warn of a rate limit that removes almost all events of a camera, and of a capacity below the rate limit.
 
     A camera sends 10,000 to 100,000,000 events a second. The rate limit should thin the events evenly, before the
     capacity removes all events at the end of a tick.

@@ -247,7 +247,7 @@ class Bound:
         return calls.stepper(self.tables[0], name, slot, data, *self._kept)
 
     def address(self, place: Place | str) -> int:
-        """Return the address of a place or named array (of row 0). Raise ProgramError if it is outside its block."""
+        """Return the address of a place or named array, in row 0. Raise ProgramError if it is outside its block."""
         return address_of(self.program.names[place] if isinstance(place, str) else place, self._blocks)
 
     def array(self, name: str | Place) -> np.ndarray:
@@ -347,7 +347,7 @@ class Bound:
         return self._newest_setting()[1:].view(np.float64).tolist()
 
     def _newest_setting(self) -> np.ndarray:
-        """Return the setting that the next tick uses, (1 + tunable,) int64: its number, then the bits of its values."""
+        """Return the setting that the next tick uses, (1 + tunable,) int64: its number, then bits of tunable values."""
         n = self._tuned_words
         if self._settings:
             return np.delete(self._settings[-1][: n + 1], 1)

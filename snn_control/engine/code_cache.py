@@ -109,7 +109,7 @@ def _sources() -> list[Path]:
 
 
 def _locked(folder: int) -> bool:
-    """Lock an open folder until it is closed. Return False if another process has locked it."""
+    """Lock an open folder until it is closed. Return False if another process holds the lock."""
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

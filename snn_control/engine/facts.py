@@ -123,9 +123,9 @@ class RuleFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts about a controller that was built for one dt and period [s]. Both are 0 if they are not known.
+    """Facts about a controller that was built for one dt and period [s]; both are 0 if they are not known.
 
-    spiking : populations that fire, in the order of their counters
+    spiking : names of the populations that fire, in the order of their spike counters
     updates : number of state variables that decay in a step
     repeat : number of ticks for which an observation is used (`ControllerSpec.repeat`)
     tunable : names of the tunable numbers (`ControllerSpec.tunable`)

@@ -183,9 +183,9 @@ def _found(kind: str, description: type) -> Iterator[tuple[_Table, Key]]:
 
 
 def faults(kind: str = "") -> str:
-    """Return the problems of plug-ins in one line, or "" if there are none.
+    """Return a text on the problems of plug-ins; "" if there are none.
 
-    With ``kind``, names that snn_control already has are problems too.
+    With ``kind``, a name that snn_control already has is a problem too.
     """
     clashes = [
         f"{table.origins[key]}: {kind} '{key[1]}' exists already"

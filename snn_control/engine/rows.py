@@ -268,7 +268,7 @@ class Record(Word):
         return tuple(one for name, word in self.fields.items() for one in word.names(name))
 
     def statements(self, w: Mapping[str, str]) -> list[str]:
-        """Return source lines that assign each field to a variable of its name."""
+        """Return lines of source code that assign the value of each field to a variable with the field's name."""
         return [line for name, word in self.fields.items() for line in word.code(name, w)]
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:

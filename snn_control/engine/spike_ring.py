@@ -44,7 +44,7 @@ def spikes_in_ring(ring, stride, slots, multiplicity, step):
 
 @register_jitable
 def times_fired(spikes, k):
-    """Return how many times the k-th neuron of a `SpikeList` fired in the step."""
+    """Return how often the k-th neuron of a `SpikeList` fired in the step."""
     return np.int64(spikes.times[k]) if spikes.times.size > 0 else 1
 
 

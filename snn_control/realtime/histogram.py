@@ -1,4 +1,4 @@
-"""Histogram of latencies that a compiled loop fills without allocation.
+"""A histogram of latencies that a compiled loop fills without allocating memory.
 
 A histogram is one int64 array: a header (count, largest value, sum, overflow), then the buckets from word `HEADER` on.
 Values below 32 ns have one bucket each. For larger values, every octave has 32 buckets of equal width; the octave is

@@ -1,5 +1,4 @@
-"""The control loop: one compiled function in one thread, which reads the messages of the inputs and publishes the
-messages of the commands.
+"""The control loop: one compiled function in one thread, from messages of inputs to messages of commands.
 
 In each period the loop wakes at the deadline, takes messages from all input ports, sets the ages, ticks, publishes on
 all output ports, calls the observers, and updates its counters. No Python runs between taking and publishing, so
@@ -29,7 +28,8 @@ free : ticks run without waiting and without a clock, for replay and benchmarks.
     do not change them. Ports get tick * period_ns as ``now``.
 
 In realtime, commands are stamped with CLOCK_REALTIME. In the other modes they get the newest stamp of the tick's
-messages, or a stamp one period after the last tick if no message has one. A command can thus be matched to its inputs.
+messages. If no message has a stamp, the stamp is one period after that of the last tick. A command can thus be matched
+to its inputs.
 
 When a loop stops, it sets every command to its safe values and publishes the commands once, as the final safe command.
 This needs neither Python nor a join of the thread. If outputs ramp to their safe values (``ramps``), a realtime loop
@@ -203,7 +203,7 @@ class Loop:
 
     @property
     def table(self) -> int:
-        """Address of the int64 table on which `cycle` works. A watchdog needs it."""
+        """Address of the int64 table on which the compiled loop works (`cycle`). A watchdog needs this address."""
         return int(self._table.ctypes.data)
 
     @property

@@ -111,7 +111,7 @@ def update_ages_by_count(table, newest):
 
 @register_jitable
 def newest_stamp(table):
-    """Return the newest stamp [ns] of this tick's samples; -1 if none has a stamp."""
+    """Return the newest stamp of the samples that arrived in this tick [ns]; -1 if none has a stamp."""
     newest = -1
     for k in range(get(table, words.N_INPUTS)):
         slot = slot_of(input_row(table, k))

@@ -125,7 +125,7 @@ def _signal_file(signals: Collection[int]) -> int:
 
 
 class Watchdog:
-    """The watchdog of this process: it watches signals and, between `guard` and `release`, loops.
+    """The watchdog of this process. It handles signals, and watches loops from `guard` until `release`.
 
     The main thread must create it.
 

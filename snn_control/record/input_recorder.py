@@ -113,7 +113,8 @@ def keep_inputs(context, stamp_ns, now_ns):
 class InputLogRecorder(CompiledPort):
     """An observer that writes the input log of a loop or a `Controller`.
 
-    Parameters ----------
+    Parameters
+    ----------
     bound : the controller's bound Program
     ticks : maximum number of newest ticks to keep
     events : maximum number of events to keep for each events input; ticks whose events were overwritten are lost

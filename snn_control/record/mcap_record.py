@@ -150,7 +150,7 @@ class McapRecorder:
         self._thread.start()
 
     def _begin(self, files: Mapping[str, bytes]) -> None:
-        """Write the data that are known before the first tick."""
+        """Write what is known before the first tick to the file."""
         self._bag.start(profile="ros2", library="snn_control")
         first, faulted, state = self._inputs.beginning
         head = {"tick": first, "period_ns": self._inputs.period_ns, "faulted": faulted, "state": state}
@@ -161,7 +161,7 @@ class McapRecorder:
         self._sync()
 
     def close(self) -> None:
-        """Write the remaining ticks. Call this after the loop has ended."""
+        """Write the remaining ticks and close the file. Call this after the loop has ended."""
         self._over.set()
         self._thread.join()
         try:

@@ -6,8 +6,8 @@
     <folder>/data.npz       arrays, no pickle
     <folder>/report.html    made later by snn_control.report
 
-Files are written atomically. An old summary is removed first and the new summary is written last, so that a summary is
-never together with the arrays of another run.
+Each file is written whole or not at all. An old summary is removed first and the new summary is written last, so that a
+summary is never together with the arrays of another run.
 
 Keys of the summary
 -------------------
@@ -123,7 +123,8 @@ def plain(value: Any, path: str) -> Any:
 def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[str, Any] | None = None) -> Path:
     """Write a run folder. Create it if necessary, and replace its contents.
 
-    Parameters ----------
+    Parameters
+    ----------
     folder : where to write; parent folders are created
     summary : see the module's docstring; non-finite numbers become null
     arrays : name -> array, see the module's docstring; without arrays an old ``data.npz`` is removed

@@ -1,4 +1,4 @@
-"""Draw pictures of a controller from its file, and write a page with them that plays the reaction to a stimulus."""
+"""Draw pictures of a controller from its file, and write a page that shows them and plays a run with a stimulus."""
 
 from __future__ import annotations
 
@@ -150,7 +150,8 @@ def write_controller_page(
     pictures are drawn before the first file is written. Each file is written whole or not at all, and the page is
     written last.
 
-    Raises ------
+    Raises
+    ------
     DescriptionError : an unknown name in ``only``, or a folder that cannot be created
     RuntimeFault : matplotlib or Jinja2 is not installed
     """

@@ -55,7 +55,8 @@ def write_event_video(
         their colours
     progress : called with the time that was reached [s after the first event]
 
-    Raises ------
+    Raises
+    ------
     InputError : if style, fps or speed is invalid
     DescriptionError, RuntimeFault : as `VideoWriter` raises them
     """

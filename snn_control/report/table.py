@@ -45,9 +45,9 @@ class Section:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Return a value as short text, with ``digits`` significant digits.
+    """Return a number as short text, with ``digits`` significant digits.
 
-    Thousands are grouped. From a million on, an SI prefix is used.
+    Thousands are grouped. Numbers from a million on have an SI prefix.
     """
     if value is None:
         return "–"

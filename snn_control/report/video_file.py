@@ -127,7 +127,8 @@ class VideoWriter:
 
     ``dot`` is the side [pixel] that a coloured dot needs to keep its colour.
 
-    Raises ------
+    Raises
+    ------
     DescriptionError : another suffix, or a folder in which no file can be written
     RuntimeFault : av or Pillow is not installed
     """

@@ -254,7 +254,7 @@ class Server:
             await client.connection.send(message)
 
     async def _answer(self, client: _Client, session: foxglove.Session, message: str | bytes) -> None:
-        """Do what a message of Foxglove's protocol requests, and send the answers."""
+        """Do what a client of Foxglove's protocol requests in a message, and send the answers."""
         refused, answers = session.refused, await session.answer(message)
         if session.refused > refused:
             self.refused += 1
@@ -262,7 +262,7 @@ class Server:
         await self._send_all(client, answers)
 
     async def _message(self, client: _Client, message: str | bytes) -> None:
-        """Do what a page's message requests, and send the answer."""
+        """Do what a page requests in a message, and send the answer."""
         number = None
         try:
             said = json.loads(message)

@@ -166,7 +166,7 @@ class WorldRun:
         self.controller.stop()
 
     def _do_snapshot(self, values: Mapping[str, Any]) -> str:
-        """Write a record of the newest ticks, which `snn_control replay` runs again."""
+        """Write the newest ticks to a record, which `snn_control replay` can run again."""
         SNAPSHOT.parent.mkdir(parents=True, exist_ok=True)
         with new_record(SNAPSHOT) as file:
             write_record(file, self.feed.activity.arrays(), {"title": self._title, "seed": self._episode["seed"]})

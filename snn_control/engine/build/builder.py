@@ -1,4 +1,4 @@
-"""The network part of a build: allocate populations, and order the operations of a step.
+"""The network part of a build: allocate populations, and put the operations of a step in order.
 
 A build *emits* operations: it appends them to a section of the tick. A *lowering* converts one description to
 operations (`snn_control.engine.lowering`).
@@ -217,7 +217,7 @@ class Builder:
         return element(self.synaptic_operations, len(self.counted) - 1)
 
     def decay(self, tau: float, steps: int = 1) -> float:
-        """Return the factor of a decay with time constant ``tau`` [s] over ``steps`` network steps."""
+        """Return the factor by which a quantity with time constant ``tau`` [s] decays in ``steps`` network steps."""
         return math.exp(-self.dt * steps / tau)
 
     # words that several rows have ------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class Rows:
         return int(self.pointers[-1])
 
     def sources(self) -> np.ndarray:
-        """Return the presynaptic neuron of each synapse, (k,)."""
+        """Return the index of the presynaptic neuron of each synapse, (k,)."""
         if self.pre is not None:
             return self.pre
         return np.repeat(np.arange(self.pointers.size - 1, dtype=np.uint32), np.diff(self.pointers))

@@ -1,4 +1,4 @@
-"""Lowerings of the decoders: the operations that compute an output's numbers from spikes and membranes."""
+"""Lowerings of the decoders: they emit the operations that compute an output from spikes and membranes."""
 
 from __future__ import annotations
 

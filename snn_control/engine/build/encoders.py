@@ -1,4 +1,4 @@
-"""Lowerings of the encoders: the operations that compute currents from an input's numbers or events."""
+"""Lowerings of the encoders: they emit the operations that compute currents from an input's numbers or events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lowerings of the event filters, and the arrays that hold the events of an input."""
+"""Lowerings of the event filters, and allocation of the arrays that hold the events of an input."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
 
 
 def event_columns(b: Builder, spec: EventsInput) -> EventColumns:
-    """Return the arrays of an input's events, for its encoder."""
+    """Return the arrays that hold the events of an input, for the input's encoder."""
     names = b.layout.names
     slot, t, x, y, p, counters = (names[f"{spec.name}.{key}"] for key in ("slot", "t", "x", "y", "p", "events"))
     return EventColumns(slot, t, x, y, p, names.get(f"{spec.name}.kept", 0), counters)

@@ -1,4 +1,4 @@
-"""Lowerings of the neuron models: the parameters of the kernels, computed from a model and a time step."""
+"""Lowerings of the neuron models: they compute the parameters of the kernels from a model and a time step."""
 
 from __future__ import annotations
 

@@ -107,7 +107,10 @@ def region(
 
 @kernel()
 def hot_pixels(events: Events(), mask: read("u8", "(width * height + 7) >> 3")):
-    """Remove the events of masked pixels. ``mask`` has one bit for each pixel, from the lowest bit of a byte on."""
+    """Remove the events of masked pixels.
+
+    mask : one bit for each pixel; 1 masks the pixel. A byte holds 8 pixels, the first one in its lowest bit
+    """
     kept, x, y, width, n = events.kept, events.x, events.y, np.uint64(events.width), U64_1
     for j in range(U64_1, np.uint64(kept[0]) + U64_1):
         k = kept[j]

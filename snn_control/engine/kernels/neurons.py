@@ -1,4 +1,6 @@
-"""Neurons. A step's deliveries are already in ``current`` or ``isyn``; ``current`` starts each step at ``bias``.
+"""Kernels of the neurons: they compute one step of all neurons of a population.
+
+Signals that arrive in the step are already in ``current`` or ``isyn``; ``current`` starts each step at ``bias``.
 
 integrate_and_fire  IF, LIF, CubaLIF, ALIF, Threshold
     v <- decay v + gain current + gain_syn isyn + leak;  then isyn <- decay_syn isyn

@@ -1,4 +1,4 @@
-"""Learning rules, which run at the end of a step, after all neurons: equations in ``docs/explanation/plasticity.md``.
+"""Learning rules, which change weights at the end of a step; ``docs/explanation/plasticity.md`` has the equations.
 
 Weights are in the state: a matrix (n_pre, n_post), or pairs {target, weight} of sparse synapses. A rule that is
 switched on again starts with new traces.

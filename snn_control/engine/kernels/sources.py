@@ -1,4 +1,4 @@
-"""Stochastic and temporal codes (`snn_control.network.neurons`): convert currents to spikes."""
+"""Kernels of stochastic and temporal codes (`snn_control.network.neurons`), which convert currents to spikes."""
 
 import numpy as np
 from numba.extending import register_jitable

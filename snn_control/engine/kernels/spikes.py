@@ -41,7 +41,7 @@ def slot_address(base, stride, slots, clock, delay):
 
 @register_jitable(forceinline=True)
 def slot_of_step(base, stride, slots, step):
-    """Return the address of the slot that was written in ``step``."""
+    """Return the address of the slot that holds the data of the step with the number ``step``."""
     return base + stride * (step % slots)
 
 
