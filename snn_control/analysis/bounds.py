@@ -115,7 +115,7 @@ def _constant(low: float, high: float, n: int) -> Span:
 
 
 def _hull(span: Span, value: Any) -> Span:
-    """Return the lowest and highest value of the smallest span that contains both ``span`` and ``value``."""
+    """Return the smallest span, lowest and highest value, that contains both ``span`` and ``value``."""
     return np.array([np.minimum(span[0], value), np.maximum(span[1], value)])
 
 
@@ -192,7 +192,7 @@ def _membrane(model: Any, drive: Span, dt: float) -> Span | None:
 
 
 def _bounds(model: NeuronModel, drive: Span, dt: float, most: float) -> Bounds:
-    """Return the bounds of a population.
+    """Return the `Bounds` of a population.
 
     most : maximum number of spikes of a neuron in a step
     """

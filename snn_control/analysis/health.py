@@ -36,11 +36,10 @@ class InputHealth:
 
     ticks : number of ticks in which a sample arrived
     rejected : number of these samples that the engine rejected as not plausible
-    clamped : share of the ticks in which a number was beyond ``range``, for the number of the input with the largest
-        share
-    worst : name of that number
-    low, high : the range of the number ``worst``; infinite if there is none
-    span : smallest and largest finite value of the number ``worst``
+    worst : name of the number of the input that was most often beyond ``range``
+    clamped : share of the ticks in which this number was beyond ``range``
+    low, high : the range of this number; infinite if there is none
+    span : smallest and largest finite value of this number
     """
 
     where: str

@@ -101,7 +101,10 @@ def _limited(spec: ControllerSpec) -> Iterator[Finding]:
 
 
 def _on_topics(spec: ControllerSpec) -> Iterator[Finding]:
-    """Warn of inputs and outputs on topics whose faults the guard would miss, and of values it would reject wrongly."""
+    """Warn of limits and rules that inputs and outputs on ROS topics lack.
+
+    Without them, a fault would not stop the robot, or normal messages would be rejected.
+    """
     for one in spec.inputs:
         path, topic = f"inputs.{one.name}", spec.ros_inputs.get(one.name)
         if topic is None:

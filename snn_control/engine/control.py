@@ -37,7 +37,7 @@ ON, RUNS, UPDATES, SWITCH_WORDS = range(4)
 
 
 def words_of(rules: int, tunable: int = 0) -> tuple[int, int]:
-    """Return two numbers of control words: in the io block, and in the state.
+    """Return how many control words a controller has: in the io block, and in the state.
 
     rules, tunable : number of learning rules, and of tunable numbers
     """

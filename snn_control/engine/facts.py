@@ -155,7 +155,7 @@ NOTHING_KNOWN = Facts()
 
 
 def from_json(hint: Any, where: str, data: Any) -> Any:
-    """Convert JSON data to the type ``hint``: a dataclass, a tuple, a word or a number.
+    """Convert JSON data to the type ``hint``: a dataclass, a tuple, a text or a number.
 
     Raise ProgramError, which names the place ``where``, if the data do not have this type.
     """

@@ -46,7 +46,10 @@ def whole(address, kind):
 
 @register_jitable(forceinline=True)
 def number(address, kind):
-    """Read a number as float64; integers below 2^53 are exact. ``kind`` is NumPy's number of its dtype."""
+    """Read the number at an address as float64; integers below 2^53 are exact.
+
+    kind : NumPy's number of the dtype
+    """
     if kind == FLOAT64:
         return load_f64(address)
     if kind == FLOAT32:

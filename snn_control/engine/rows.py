@@ -162,9 +162,9 @@ class View(Word):
 
 
 def in_words(expression: Size, w: Mapping[str, str]) -> str:
-    """Return the size of an array as source code.
+    """Return the size of an array as source code, in which variables replace the names of operands.
 
-    w : name of an operand -> name of the variable that replaces it in the code
+    w : name of an operand -> name of the variable
     """
     return re.sub(r"\b[^\W\d]\w*", lambda name: w[name[0]], str(expression))
 
@@ -250,7 +250,7 @@ class Scalars(Table):
 
 
 class Record(Word):
-    """Words that belong together, each declared like a parameter: the kernel gets them as a named tuple."""
+    """Words that belong together, each declared like a parameter. The kernel gets them as a named tuple."""
 
     def __init__(self, **fields: Word) -> None:
         self.fields = fields

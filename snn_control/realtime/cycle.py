@@ -140,7 +140,7 @@ def next_deadline(table, deadline, begin, end):
 
 @register_jitable
 def _realtime_tick(table, now, deadline):
-    """Run the tick that is due at ``deadline``, with its messages and commands. Return the next deadline [ns]."""
+    """Take messages, run the tick that is due at ``deadline``, and publish commands. Return the next deadline [ns]."""
     handover, moment = get(table, words.HANDOVER), _moment(table, now)
     commanded = np.int64(0)
     if handover != 0:

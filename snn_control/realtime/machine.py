@@ -155,7 +155,10 @@ def _manager(threads: list[tuple[str, int, int]], asked: bool) -> Iterator[Findi
 
 
 def _parent(process: Path) -> int:
-    """Return the process number of the parent of a process, given by its folder; 0 if the process has ended."""
+    """Return the process number of a process's parent; 0 if the process has ended.
+
+    process : folder of the process in /proc
+    """
     after_name = _text(process / "stat").rpartition(")")[2].split()
     return int(after_name[1]) if after_name else 0
 

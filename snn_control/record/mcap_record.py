@@ -279,11 +279,11 @@ class _Topic:
 
 
 def read_mcap(path: str | Path) -> Read:
-    """Read a file that `McapRecorder` wrote.
+    """Read a file that `McapRecorder` wrote. Raise InputError for any other file.
 
-    Return four things: arrays as of `ActivityRecorder`, the input log, the controller's files, and the condition of the
-    file: "whole", "cut" or "damaged". A file that was cut or damaged is read up to that place. A file in which ticks
-    are missing counts as damaged. Raise InputError for any other file.
+    Return four things: the arrays that `ActivityRecorder.arrays` describes, the input log, the controller's files, and
+    the condition of the file: "whole", "cut" or "damaged". A file that was cut or damaged is read up to that place. A
+    file in which ticks are missing counts as damaged.
     """
     from ..events.files.mcap_storage import McapStorage
     from ..events.files.storage import BAGS

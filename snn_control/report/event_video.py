@@ -171,7 +171,7 @@ def _slices(
 
 
 def decimals_for(seconds: float) -> int:
-    """Return how many decimals texts of times [s] need, so that two times ``seconds`` apart have different texts."""
+    """Return how many decimals of a time [s] to show, so that times ``seconds`` apart have different texts."""
     return min(9, max(3, 1 - int(np.floor(np.log10(seconds)))))
 
 

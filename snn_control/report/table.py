@@ -70,7 +70,7 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def count(n: int, word: str = "number") -> str:
-    """Return a number and its noun as text, e.g. ``1 number`` or ``3 000 numbers``."""
+    """Return a number and a noun as text, e.g. ``1 number`` or ``3 000 numbers``."""
     return counted(n, word, number(n))
 
 

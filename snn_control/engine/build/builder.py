@@ -163,10 +163,10 @@ class Builder:
         self.stops: Place | None = None  # the stops of inputs, if an input has one
 
     def _control(self, tuned: Sequence[float]) -> tuple[Place, dict[int, Place]]:
-        """Allocate the control words (`snn_control.engine.control`): requests in io, the accepted copy in the state.
+        """Allocate the control words (`snn_control.engine.control`).
 
-        Return the place of the copy, and the switches of the learning rules: index of a projection -> place of its
-        switch.
+        The requests are in the io block, the accepted copy is in the state. Return the place of the copy, and the
+        places of the rules' switches: index of a projection -> place of its switch.
         """
         rules = {k: p.learning for k, p in enumerate(self.network.projections) if p.learning is not None}
         asked, taken = words_of(len(rules), len(tuned))

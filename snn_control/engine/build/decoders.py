@@ -22,7 +22,7 @@ def _values(path: str, term: coding.MembraneDecoder, dt: float) -> int:
 
 
 def _weights(path: str, values: Any, node: Node, m: int) -> np.ndarray:
-    """Return the weights of a decoder, (n, m) float32."""
+    """Return the weights of a decoder for n neurons and m numbers, (n, m) float32."""
     return matrix(path, values, (node.size, m), (node.size,) if m == 1 else ())
 
 

@@ -71,7 +71,7 @@ def _stop(b: Builder, spec: ValueInput, slot: Place, held: Place, validity: Plac
 
 
 def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place, stale: int) -> Place:
-    """Emit the replacement of NaN and infinite numbers of an input.
+    """Emit the operation that replaces NaN and infinite numbers of an input.
 
     Return the place of the resulting numbers, which the next check reads.
     """
@@ -88,7 +88,7 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
 
 
 def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place) -> Place:
-    """Emit the check of an input for impossible rates, jumps and frozen numbers.
+    """Emit the operation that checks an input for impossible rates, jumps and frozen numbers.
 
     Return the place of the resulting numbers, which the next check reads.
     """

@@ -19,7 +19,10 @@ Parameters = dict[str, Numbers]
 
 
 def coefficients(integration: str, dt: float, tau: Numbers) -> tuple[Numbers, Numbers]:
-    """Return decay and 1 - decay of dx/dt = (y - x) / tau in one step, with constant y. ``dt``, ``tau``: s."""
+    """Return two factors for one step of dx/dt = (y - x) / tau with constant y: decay, and 1 - decay.
+
+    dt, tau : time step and time constant [s]
+    """
     share = dt / np.asarray(tau, np.float64)
     return (1 - share, share) if integration == "euler" else (np.exp(-share), -np.expm1(-share))
 

@@ -22,7 +22,8 @@ TILE = 256  # a shorter signal is repeated up to about this many elements, which
 
 
 def connect(b: Builder) -> None:
-    """Emit the operations of a step: delayed deliveries, each population after its other deliveries, rules."""
+    """Emit the operations of a step: deliveries with a delay, populations with their other deliveries, learning
+    rules."""
     projections = b.network.projections
     for p in projections:
         for key in ("pre", "post"):
@@ -58,7 +59,7 @@ def connect(b: Builder) -> None:
 
 
 def product(b: Builder, section: int, y: Place, weights: np.ndarray, x: Place, label: str) -> None:
-    """Emit the operation y += x W, which multiplies a graded vector x by a weight matrix W."""
+    """Emit the operation y += x W: the product of a graded vector x and a weight matrix W is added to y."""
     counter = b.counter(label, weights.size, once=False, steps=section == STEP, zeros=zeros(weights))
     own = {"weights": b.layout.constant("", weights), "counter": counter, "fan_out": fan_out(b, weights)}
     b.emit(section, "dense_graded", n_post=y.shape[0], y=y, **b.vector(x), **own, label=label)
@@ -69,9 +70,10 @@ def zeros(weights: np.ndarray) -> int:
 
 
 def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None, index: int = -1) -> int | Place:
-    """Return the place of the number of nonzero weights of each presynaptic neuron. Kernels count operations with it.
+    """Return the place of an array that says how many nonzero weights each presynaptic neuron has.
 
-    Return 0 if every weight counts: no weight is 0 or can be tuned to 0, or a rule learns the weights.
+    Kernels count their operations with it. Return 0 if every weight counts: no weight is 0 or can be tuned to 0, or a
+    rule learns the weights.
 
     index : number of the projection; -1 if the weights do not belong to a projection
     """
@@ -166,7 +168,7 @@ def _bias(p: Projection, n: int) -> np.ndarray:
 
 
 def _dense(d: Delivery) -> None:
-    """Emit a dense projection (one weight per pair of neurons) or a one-to-one projection (one weight per neuron)."""
+    """Emit the operation of a dense projection (a weight for each pair of neurons) or a one-to-one projection."""
     b, p, n_post = d.b, d.p, d.y.shape[0]
     one_to_one = isinstance(p.connector, OneToOne)
     weights = matrix(f"{p.label}.weights", p.weights, (n_post,) if one_to_one else (d.pre.size, n_post))
@@ -188,7 +190,7 @@ def _dense(d: Delivery) -> None:
 
 
 def _sparse(d: Delivery, connector: Connector) -> None:
-    """Emit a sparse projection: one row of synapses for each presynaptic neuron.
+    """Emit the operation of a sparse projection. Each presynaptic neuron has one row of synapses.
 
     Synapses whose weight is always 0 are left out.
     """
@@ -230,7 +232,7 @@ def _sparse(d: Delivery, connector: Connector) -> None:
 
 
 def _graded_rows(d: Delivery, counter: Place, rows: Rows, weights: Any) -> None:
-    """Emit sparse synapses of a graded signal. The kernel is the fastest one for the connectivity."""
+    """Emit the operation of sparse synapses of a graded signal. The kernel is the fastest one for the connectivity."""
     b, p, lay, n, n_pre = d.b, d.p, d.b.layout, d.y.shape[0], d.pre.size
     words = weight_words(f"{p.label}.weights", weights, (rows.size,))
     if rows.size != n or (np.bincount(rows.post, minlength=n) != 1).any():
@@ -297,7 +299,7 @@ def _quantised(p: Projection, weights: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _convolution(d: Delivery) -> None:
-    """Emit a convolution with weights (channels in, channels out of a group, rows, columns)."""
+    """Emit the operation of a convolution with weights (channels in, channels out of a group, rows, columns)."""
     b, p, n_pre, n_post = d.b, d.p, d.pre.size, d.y.shape[0]
     c = p.connection
     assert isinstance(c, Convolution)
@@ -328,7 +330,7 @@ def _convolution(d: Delivery) -> None:
 
 
 def picture_fan_out(weights: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Return the number of nonzero weights of each presynaptic neuron of a convolution, (neurons,) uint32.
+    """Return how many nonzero weights each presynaptic neuron of a convolution has, (neurons,) uint32.
 
     Weights whose target is outside the picture are not counted.
 

@@ -24,8 +24,8 @@ Words = dict[str, Any]
 class Plastic:
     """A projection with a learning rule, and the arrays that were allocated for the projection.
 
-    title : "pre->post", which begins the names of its arrays; "pre->post#2" for a second projection between these two
-        populations
+    title : "pre->post", or "pre->post#2" for a second projection between these two populations; the names of the arrays
+        begin with it
     weights : place in the state: float32 (n_pre, n_post) or (n,), or pairs {post uint32, weight float32} of sparse
         synapses
     source : kernel operands of the presynaptic signal, the same as in the projection's delivery
@@ -78,9 +78,9 @@ class Plastic:
         return float(low), float(high)
 
     def graded(self, b: Builder, key: str, size: int | None) -> Node:
-        """Return the node, a source of signals, that the rule's field ``key`` names.
+        """Return the source of graded signals (a `Node`) that the rule's field ``key`` names.
 
-        Raise BuildError if the node is spiking, or does not have ``size`` numbers.
+        Raise BuildError if this source is spiking, or does not have ``size`` numbers.
         """
         name = getattr(self.rule, key)
         if name not in b.nodes:
@@ -201,7 +201,10 @@ def _pes(b: Builder, plastic: Plastic) -> None:
 
 
 def _eprop_neuron(b: Builder, plastic: Plastic) -> tuple[Any, dict[str, np.ndarray]]:
-    """Return the model of the postsynaptic neurons, and the parameters of its kernel: name -> float64, (n,) or (1,)."""
+    """Return the model of the postsynaptic neurons, and the parameters that its kernel gets.
+
+    The parameters are name -> float64, (n,) or (1,).
+    """
     model = next(p.neuron for p in b.network.populations if p.name == plastic.post.name)
     if not isinstance(model, IF) or plastic.post.multiplicity:
         rule = "is for if, lif, cuba_lif and alif neurons that fire once a step"

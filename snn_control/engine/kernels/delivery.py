@@ -162,7 +162,10 @@ def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_sparse_row(y, pointers, synapses, i, a):
-    """Add the weights of neuron ``i``, times ``a``, to their targets: y[target] += a weight. Return their number."""
+    """Add the weights of neuron ``i``, times ``a``, to their targets: y[target] += a weight.
+
+    Return the number of synapses.
+    """
     first = np.int64(pointers[i])
     m = np.int64(pointers[i + 1]) - first
     target, weight = u32(synapses + 8 * first, 2 * m), f32(synapses + 8 * first, 2 * m)
@@ -225,8 +228,8 @@ def dense_spikes(
 
 
 class Synapses(Word):
-    """Row pointers of sparse synapses, uint32. Words: pointers; and n_pointers, unless ``pointers`` says how many there
-    are.
+    """Row pointers of sparse synapses, uint32. The words of the row are: pointers; and n_pointers, unless ``pointers``
+    says how many there are.
 
     of : number of uint32 of a synapse in ``weights``. 2: {target, weight}; 1: 24 bits of target and 8 bits of weight
     targets : number of targets
@@ -298,7 +301,10 @@ def csr_spikes_int8(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0),
     source: Spikes("n_pointers - 1", once=True), counter: counter, pointers: Synapses(of=1), scale: scalar("f32"),
 ):  # fmt: skip
-    """Deliver spikes through sparse synapses of one uint32 each: 24 bits of target and 8 bits of weight."""
+    """Deliver spikes through sparse synapses with int8 weights.
+
+    A synapse is one uint32: 24 bits of target and 8 bits of weight.
+    """
     fired, used = source.fired, 0
     if fired.size > 0:
         for k in range(fired.size):

@@ -41,8 +41,9 @@ Fired = namedtuple("Fired", "flags at spikes stride slots clock multiplicity cou
 
 
 class Neurons(Word):
-    """The neurons of a population, as a `Population`. Words: n (number of neurons), params (float32, a row for each
-    parameter), each (columns of params: 1 if all neurons share their parameters, or n), current, bias.
+    """The neurons of a population, which the kernel gets as a `Population`. The words of the row are: n (number of
+    neurons), params (float32, one row for each parameter), each (number of columns of params: n, or 1 if the neurons
+    share their parameters), current and bias.
 
     parameters : names of the parameters, one for each row of ``params``
     """
@@ -96,8 +97,8 @@ class Neurons(Word):
 
 
 class Firing(Word):
-    """The spikes of a population, as a `Fired`. Words: flags (uint8, padded to 64), spikes, stride, slots, clock,
-    counter (of spikes), multiplicity, refractory.
+    """The spikes of a population, which the kernel gets as a `Fired`. The words of the row are: flags (uint8, padded to
+    64), spikes, stride, slots, clock, counter (of spikes), multiplicity and refractory.
 
     once : true if the kernel lets a neuron fire at most once in a step
     """

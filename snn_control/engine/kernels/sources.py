@@ -63,7 +63,7 @@ def stochastic(
 
 
 class Levels(Neurons):
-    """A `Population` whose parameters, at the address ``params``, are levels: one for each step of a window."""
+    """A `Population` whose parameters, at the address ``params``, are levels: one level for each step of a window."""
 
     def arrays(self, params, each):
         return "Parameters()"

@@ -73,7 +73,8 @@ def flags_to_indices(flags, n, out):
 
 # words of rows --------------------------------------------------------------------------------------------------
 class Spikes(Word):
-    """The spike list of a step, as a `SpikeList`. Words: spikes, stride, slots, clock, delay, multiplicity.
+    """The spike list of a step, which the kernel gets as a `SpikeList`. The words of the row are: spikes, stride,
+    slots, clock, delay and multiplicity.
 
     of : number of neurons of the source
     delay : true if the row has the word ``delay``, the age of the list in steps; false: the list is the newest one
@@ -111,7 +112,8 @@ class Spikes(Word):
 
 
 class PastSpikes(Spikes):
-    """The spike lists of the newest ``steps`` steps, as a `Past`. Words: spikes, stride, slots, clock, multiplicity."""
+    """The spike lists of the newest ``steps`` steps, which the kernel gets as a `Past`. The words of the row are:
+    spikes, stride, slots, clock and multiplicity."""
 
     uses = (Past,)
 
@@ -135,7 +137,8 @@ def reaches_back(w, steps):
 
 
 class Signal(Word):
-    """The vector of a graded source that arrives in this step. Words: x, n_pre, stride, slots, clock, delay."""
+    """The vector of a graded source that arrives in this step, float32. The words of the row are: x, n_pre, stride,
+    slots, clock and delay."""
 
     uses = (slot_address,)
     words = ("x", "n_pre", "stride", "slots", "clock", "delay")
@@ -153,7 +156,7 @@ clock = read("i64", 2, followed=True)
 
 
 class Line(Word):
-    """The vector of this step in a delay line, float32. Words: line, stride, slots, clock.
+    """The vector of this step in a delay line, float32. The words of the row are: line, stride, slots and clock.
 
     of : number of elements of a vector
     """
@@ -179,7 +182,8 @@ class Line(Word):
 
 
 class PastLine(Line):
-    """The vectors of the newest ``steps`` steps, as a `Past`. Words: line, stride, slots, clock."""
+    """The vectors of the newest ``steps`` steps in a delay line, which the kernel gets as a `Past`. The words of the
+    row are: line, stride, slots and clock."""
 
     uses = (Past,)
 

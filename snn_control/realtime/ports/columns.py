@@ -1,4 +1,4 @@
-"""Copy events between columns: four arrays t int64 [ns], x uint16, y uint16, p uint8, given by their addresses."""
+"""Copy events from columns to columns, four arrays that are given by addresses: t int64 [ns], x, y uint16, p uint8."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ __all__ = ["addresses_of", "copy_events"]
 
 @register_jitable
 def copy_events(to, at, source, begin, n):
-    """Copy ``n`` events from the columns ``source``, first event ``begin``, to the columns ``to``, first event ``at``.
+    """Copy ``n`` events from the columns ``source`` to the columns ``to``.
 
-    to, source : each is the address of an array with the addresses of the four columns
+    source, to : each is the address of an array with the addresses of the four columns
+    begin, at : index of the first event in ``source``, and in ``to``
     """
     a, b = i64(to, 4), i64(source, 4)
     to_t, t = i64(a[0] + 8 * at, n), i64(b[0] + 8 * begin, n)
