@@ -128,7 +128,7 @@ def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Cal
 
 
 def call_tick(owner, _):
-    """Run one tick of the bound table that ``self`` holds. ``owner`` is the address of ``self``."""
+    """Run one tick on the contents of the io block. ``owner`` is the address of ``self``, which holds the table."""
     tick(words_of(owner))
     return none()
 

@@ -163,7 +163,7 @@ def name_of(description: type) -> str | None:
 
 
 def lowering(kind: str, description: type) -> Any | None:
-    """Return the lowering of a description, or that of its nearest base class with one."""
+    """Return the lowering of a description; if it has none, the lowering of its nearest base class that has one."""
     return next((table.entries[key][1] for table, key in _found(kind, description)), None)
 
 

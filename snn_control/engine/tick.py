@@ -1,8 +1,8 @@
-"""The tick: one compiled function that runs a controller's bound table. It depends on no kernel, so it is compiled
-once.
+"""The tick: one compiled function that runs a controller's bound table.
 
-The table is int64, in rows of `WORDS`. Row 0 is the header. Each further row is one operation: the address of its
-kernel, then the operands. The header (`HEADER`) has these words:
+The function depends on no kernel, so it is compiled only once. The table is int64, in rows of `WORDS`. Row 0 is the
+header. Each further row is one operation: the address of its kernel, then the operands. The header (`HEADER`) has these
+words:
 
 before, in_step, after : number of operations before the network's steps, in each step, and after the steps
 steps : number of steps in a tick

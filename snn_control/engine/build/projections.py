@@ -22,8 +22,7 @@ TILE = 256  # a shorter signal is repeated up to about this many elements, which
 
 
 def connect(b: Builder) -> None:
-    """Emit the operations of a step: deliveries with a delay, populations with their other deliveries, learning
-    rules."""
+    """Emit the operations of a step: delayed deliveries, populations with their other deliveries, learning rules."""
     projections = b.network.projections
     for p in projections:
         for key in ("pre", "post"):

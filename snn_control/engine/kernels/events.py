@@ -1,4 +1,4 @@
-"""The events of a tick, and the list of those that filters have kept."""
+"""Declarations of operands for the events of a tick, and for the list of events that the filters keep."""
 
 from ...errors import ProgramError
 from ..operand_arrays import FOLLOWED, followed

@@ -30,7 +30,7 @@ U64_0, U64_1 = np.uint64(0), np.uint64(1)
 
 @register_jitable(forceinline=True)
 def end(events, n):
-    """Store the new length of the list of events, and count the removed events.
+    """Store the new length of the list of events, and count the events that this filter removed.
 
     n : index in ``kept`` after the last entry
     """

@@ -110,7 +110,7 @@ def stop(
 
 @register_jitable(forceinline=True)
 def fault_bits(inputs, validity, required, m, raw):
-    """Return the faults of this tick as bits of the word REASON.
+    """Return the faults of this tick as bits, as in the guard's word REASON.
 
     Two faults are detected here: a required input is invalid, and a computed output is not finite.
     """

@@ -1,4 +1,4 @@
-"""Checks of the inputs, once per tick: they reject numbers that are not finite, not plausible or change impossibly."""
+"""Checks of the inputs, once per tick: they reject numbers that are not finite, not plausible, or change too fast."""
 
 import numpy as np
 

@@ -297,7 +297,7 @@ def pseudo_derivative(post, each, v, flags):
 
 @register_jitable(forceinline=True)
 def keep_for_the_next_step(post, adapt, wait):
-    """Store adaptation and refractoriness for the next step; at the end of a step they are already updated."""
+    """Store adaptation and refractoriness at the end of a step, for the same rule in the next step."""
     for j in range(adapt.size):
         post.adapted[j] = adapt[j]
     for j in range(wait.size):
