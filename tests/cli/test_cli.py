@@ -67,7 +67,9 @@ def test_what_new_writes_is_as_good_as_it_says(tmp_path, capsys):
     path = tmp_path / "mine.yaml"
     call(capsys, "new", path)
     text = path.read_text()
-    mean, chance = map(float, re.search(r"mean return (-\d+) in 100 episodes, random actions (-\d+)", text).groups())
+    mean, chance = map(
+        float, re.search(r"mean return in 100 episodes is (-\d+), that of random actions (-\d+)", text).groups()
+    )
     command = re.search(r"#   snn_control (run .*) THIS_FILE", text)[1].replace("--episodes 100", "--episodes 20")
     result = json.loads(call(capsys, *command.split(), path, "--json")[1])
     assert result["return"]["mean"] == pytest.approx(mean, abs=50)

@@ -125,11 +125,15 @@ def test_a_mistake_is_one_line_with_path_value_rule_and_fix(outcomes, case):
             "The controller as a lifecycle node",
             ["priority * SCHED_FIFO .* (default 80)", "autostart * .* (default true)"],
         ),
-        ("encoder_node", "Sensors to spikes", ["inputs * .* (default empty)"]),
-        ("view_node", "Events and spikes as an image", ["rate * Rate of the images .* (default 30.0)"]),
+        ("encoder_node", "The encoder node: it encodes sensor data as spikes", ["inputs * .* (default empty)"]),
+        (
+            "view_node",
+            "The view node: it shows events and spikes as an image",
+            ["rate * Rate of the images .* (default 30.0)"],
+        ),
         (
             "world_node",
-            "A Gymnasium environment on topics",
+            "The world node: it runs a Gymnasium environment",
             ["patience * .* (default 60.0)", "episodes * .* (default 0)"],
         ),
     ],

@@ -38,7 +38,7 @@ def test_only_where_velocities_are_hidden_the_network_looks_back(name):
     back = [one for one in part.network.projections if np.any(one.delay)]
     assert [(one.pre, one.post) for one in back] == [("observation", "hidden_1")]
     assert back[0].delay == pytest.approx(2 * part.period)
-    assert "# the past, 2 periods ago, which predicts what is seen next far better than the present" in text
+    assert "# observations of 2 periods ago, which help to predict the next observation" in text
 
 
 def walk(rng, steps=2000, noise=0.0, every=100):
