@@ -55,7 +55,8 @@ def read_policy_zip(path: str | os.PathLike) -> tuple[dict[str, Any], Mapping[st
 
 
 class _Zip:
-    """Reads members of a ZIP that are packed by one of ``methods``, and unpacks none to more bytes than allowed."""
+    """Reads members of a ZIP file. It refuses a member that is not packed by one of ``methods``, or unpacks to too many
+    bytes."""
 
     def __init__(self, file: IO[bytes], *methods: int) -> None:
         guarded: Any = _Guarded(file)
@@ -100,8 +101,14 @@ class _Guarded:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A tensor of shape ``size`` in a storage, from element ``offset`` on. ``key``, ``dtype`` and ``count`` are the
-    name of the storage, the type of its elements, and the number of its elements."""
+    """A tensor in a storage of torch, which is a one-dimensional array of numbers.
+
+    key : name of the storage
+    dtype : type of the storage's elements
+    count : number of the storage's elements
+    offset : index of the tensor's first element in the storage
+    size : shape of the tensor
+    """
 
     dtype: np.dtype
     key: str
