@@ -113,7 +113,7 @@ def _time(state):
 
 @register_jitable
 def _low(state, low):
-    """Store the low time. If it is not before ``until``, the next events are not due: store nothing, and return STOP."""
+    """Store the low time. If it is not before ``until``, its events are not due: store nothing, and return STOP."""
     after = state[LOOPS] << 24 | state[HIGH] << 12 | low
     if state[KNOWN] > 0:
         if after * state[words.SCALE] >= state[words.UNTIL]:

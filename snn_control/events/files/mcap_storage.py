@@ -115,8 +115,7 @@ class McapStorage(Storage):
                         self._note(kind, body, schemas, channels)
 
     def _records(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        """Yield the opcode and the content of each record, up to the end of the data. Of a cut chunk, yield the part
-        that is left."""
+        """Yield the opcode and the content of each record up to the end of the data, also the rest of a cut chunk."""
         while len(head := file.read(9)) == 9:
             opcode, length = struct.unpack("<BQ", head)
             if opcode in (DATA_END, FOOTER):
@@ -177,8 +176,7 @@ def _stream(content: bytes | memoryview) -> Any:
 
 
 def _unpack(compression: str, data: bytes, size: int) -> bytes:
-    """Return the unpacked records of a chunk, at most ``size`` bytes. Of a cut chunk, return the part that can be
-    unpacked."""
+    """Return the records of a chunk, at most ``size`` bytes; if it was cut, the part that can be unpacked."""
     if compression == "zstd":
         import zstandard
 
