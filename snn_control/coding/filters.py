@@ -136,8 +136,7 @@ class Polarity(EventFilter):
 
 @dataclass(frozen=True)
 class RateLimit(EventFilter):
-    """Keeps at most ``rate`` events per second and ``burst`` events per tick. Of more events, it keeps evenly spaced
-    ones.
+    """Keeps at most ``rate`` events per second and ``burst`` events per tick. Further events are thinned evenly.
 
     Each tick adds rate x period to a budget of at most ``burst`` events, and subtracts the events that it keeps. If the
     budget allows m of n events, every n/m-th event is kept on average. No random numbers are used.
