@@ -37,7 +37,7 @@ def _plugin() -> str:
 
 @functools.cache
 def egl_works() -> bool:
-    """Whether PyBullet's EGL plugin can draw on this machine.
+    """Return whether PyBullet's EGL plugin can draw on this machine.
 
     This is tried in a separate process, because the plugin may crash its process.
     """

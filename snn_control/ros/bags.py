@@ -33,7 +33,7 @@ MOST_NUMBERS = 100_000_000  # limit of the numbers held in memory, 8 bytes each
 
 
 def has_numbers(path: str | os.PathLike, spec: ControllerSpec) -> bool:
-    """Whether ``path`` is a bag and the controller has a value input that is read from a topic."""
+    """Return whether ``path`` is a bag and the controller has a value input that is read from a topic."""
     values = {one.name for one in spec.inputs if isinstance(one, ValueInput)}
     return bool(values & spec.ros_inputs.keys()) and is_bag(Path(path))
 

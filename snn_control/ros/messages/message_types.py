@@ -73,7 +73,7 @@ def numbers_of(kind: Any) -> Any:
 
 
 def has_name(element: Any, key: str) -> bool:
-    """Whether ``element`` is a structure that has a text field ``key``."""
+    """Return whether ``element`` is a structure that has a text field ``key``."""
     return isinstance(element, rosidl.NamespacedType) and key in _texts_of(class_of(element), lists=False)
 
 
@@ -114,7 +114,7 @@ def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
 
 
 def begins_with_stamp(message_class: type) -> bool:
-    """Whether the first field of a message type is a header or a time stamp."""
+    """Return whether the first field of a message type is a header or a time stamp."""
     for name, kind in fields_of(message_class).items():
         text = describe(kind)
         return text == "std_msgs/msg/Header" or (name == "stamp" and text == "builtin_interfaces/msg/Time")

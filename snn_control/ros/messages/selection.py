@@ -101,7 +101,7 @@ def slice_of(n, start, stop, step):
 
 @register_jitable
 def _same(a, b, n):
-    """Whether the ``n`` bytes at two addresses are the same."""
+    """Return whether the ``n`` bytes at two addresses are the same."""
     k = 0
     while k + 8 <= n:
         if load_i64(a + k) != load_i64(b + k):

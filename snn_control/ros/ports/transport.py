@@ -168,7 +168,7 @@ def profile_files() -> tuple[int, ...]:
 
 
 def shared_memory() -> bool:
-    """Whether this process has mapped shared memory of Fast DDS. Call this when a node exists."""
+    """Return whether this process has mapped shared memory of Fast DDS. Call this when a node exists."""
     try:
         maps = Path("/proc/self/maps").read_text()
     except OSError:

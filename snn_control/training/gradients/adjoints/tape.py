@@ -69,7 +69,7 @@ class Tape:
         return self.gradients[signal]
 
     def in_steps(self, signal: Signal) -> bool:
-        """Whether a signal changes in each step, instead of once per tick."""
+        """Return whether a signal changes in each step, instead of once per tick."""
         return len(self.values[signal]) == self.length
 
     def last(self, signal: Signal, gradient: bool = False) -> np.ndarray:
