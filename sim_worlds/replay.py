@@ -39,7 +39,8 @@ class EventReplayEnv(gymnasium.Env):
     capacity; and ``all_events``, ``all_dropped``, ...: the counters of `snn_control.events.slicing.Slicer` since the
     first tick.
 
-    Parameters ----------
+    Parameters
+    ----------
     path, topic, width, height : as in `snn_control.events.open_recording`
     input : name of the events in the observation
     period : length of a tick [s]

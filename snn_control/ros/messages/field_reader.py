@@ -116,7 +116,8 @@ def _select(record, r, base, o, kind, out, filled, capacity, big, scratch, offse
 def read_fields(program, address, length, out, capacity, scratch, offsets):
     """Read the numbers of a field from a serialized message, by running the field's program. All arguments are int64.
 
-    Parameters ----------
+    Parameters
+    ----------
     program : address of `PathProgram.code`
     address : address of the message
     length : number of bytes of the message, encapsulation included
@@ -127,7 +128,9 @@ def read_fields(program, address, length, out, capacity, scratch, offsets):
         message]. Two words from DETAIL on describe an error
     offsets : 0 for values, 1 for byte offsets from the start of the message
 
-    Returns ------- The number of values read. It is 0 if the selected sequence is empty, which means that no sample is
+    Returns
+    -------
+    The number of values read. It is 0 if the selected sequence is empty, which means that no sample is
     due. It is negative for an error: ENCAPSULATION, TRUNCATED (a length passes the end), MISSING (the message lacks an
     element that the path names), EXTRA (more than ``capacity`` values), NO_NAME, REPEATED, UNEVEN, NO_BEAM. After an
     error ``out`` may be partly written. Bytes after the last field are accepted, because serializers reserve more than

@@ -3,7 +3,9 @@
 A port's context (`realtime.port`) is an array of int64 words with which the compiled functions here work. The Python
 object of the port makes the context, owns all memory that it points to, and reads its counters.
 
-Age of a message ---------------- The age of a message counts from the time at which its data became available, not from
+Age of a message
+----------------
+The age of a message counts from the time at which its data became available, not from
 when the loop read it. A rule of the input selects this time:
 
 arrival : the time at which the message was published, as far as it is known. The middleware reports it by the

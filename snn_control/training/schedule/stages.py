@@ -1,18 +1,18 @@
 """The stages of a training run: when each stage ends, what spikes cost in it, and which values are kept.
 
 1. The score of a phase is the mean return of its validation (with ``ppo``, of its training episodes), averaged over
-three phases.
+   three phases.
 2. Learning ends when the best score has reached the environment's threshold, and no new best score has appeared for the
-learner's ``patience``. If the environment names no threshold, the best validation must instead be three standard errors
-above the score of random actions.
+   learner's ``patience``. If the environment names no threshold, the best validation must instead be three standard
+   errors above the score of random actions.
 3. ``ppo`` and ``sac`` then save spikes: the controller imitates itself. From phase to phase, the price of spikes rises
-by 30 % while the controller still has more than a twelfth of the spikes that it had after learning; otherwise the price
-falls. The stage ends after six phases with about a tenth of these spikes and a score as good as after learning, or
-after twenty phases at the latest.
+   by 30 % while the controller still has more than a twelfth of the spikes that it had after learning; otherwise the
+   price falls. The stage ends after six phases with about a tenth of these spikes and a score as good as after
+   learning, or after twenty phases at the latest.
 4. A score is as good as another score if it is lower by at most two standard errors of that other score, or by at most
-1 % of the distance between the other score and the score of random actions.
+   1 % of the distance between the other score and the score of random actions.
 5. Up to four candidates of each stage are compared in the same new episodes. A candidate is accepted if its score is
-below the best score by at most one standard error (Breiman et al. 1984, Classification and Regression Trees, section
+   below the best score by at most one standard error (Breiman et al. 1984, Classification and Regression Trees, section
 3.4.3), or by at most the 1 % of rule 4. The accepted candidate with the fewest spikes is kept.
 """
 

@@ -65,11 +65,14 @@ def _chosen(command: np.ndarray, space: Any) -> bool:
 def teacher_of(what: Any, env: Any) -> Teacher:
     """Return a teacher for one environment. If the teacher needs a state, each call makes a new one.
 
-    what : one of these: a controller file (.yaml, or a saved Program .npz); a policy of stable-baselines3 (.zip), a
-        perceptron (.onnx), or the result of `snn_control.training.teachers.trained_policy.load_policy`; the name of a
-        baseline of the environment; ``module:function``; or a callable. A function is called with (env, observation) if
-        its first parameter is named ``env``, so that it can use the simulator's state. It is called with (observation,
-        info) if it has at least two parameters without a default, otherwise with (observation)
+    what : the teacher, in one of these forms: a controller file (.yaml, or a saved Program .npz); a policy of
+        stable-baselines3 (.zip), a perceptron (.onnx), or the result of
+        `snn_control.training.teachers.trained_policy.load_policy`; the name of a baseline of the environment;
+        ``module:function``; or a callable
+
+    A function is called with (env, observation) if its first parameter is named ``env``, so that it can use the
+    simulator's state. It is called with (observation, info) if it has at least two parameters without a default,
+    otherwise with (observation).
 
     Raises DescriptionError if ``what`` is none of these.
     """
