@@ -175,7 +175,8 @@ class GatedTracker(Baseline):
 
     gain : gain of the command for the angle between estimate and head [1/s]
     feed_forward : gain of the command for the estimate's velocity
-    radius, extra_radius : radius of the gate [rad]; ``extra_radius`` is added if nothing was seen recently
+    radius : radius of the gate [rad]
+    extra_radius : how much the radius grows if no target was seen recently [rad]
     alpha : gain with which events correct the estimated position [per 10 ms]
     beta : gain with which events correct the estimated velocity [per 10 ms]
     pseudocount : number of events at which the weight is one half

@@ -117,7 +117,8 @@ class PopulationEncoder(Encoder):
     """Gaussian receptive fields along each dimension, evenly spaced over ``range`` (PopSAN, Tang et al. 2020).
 
     neurons : number of fields per dimension
-    low, high : centre of the first and of the last field, a number or (dimensions,); None uses the input's range
+    low : centre of the first field, a number or (dimensions,); None uses the low end of the input's range
+    high : centre of the last field, a number or (dimensions,); None uses the high end of the input's range
     sigma : width of a field in units of the input; None uses the distance between two centres
     drive : current at a field's centre
     neuron : spiking model driven by the fields; None leaves the graded current
@@ -143,7 +144,8 @@ class FieldsEncoder(Encoder):
     grid : number of fields along each dimension, evenly spaced from ``low`` to ``high``; the last dimension varies
         fastest
     centres : centres of the fields, (fields, dimensions), instead of a grid
-    low, high : centre of the grid's first and last field, a number or (dimensions,); None uses the input's range
+    low : centre of the grid's first field, a number or (dimensions,); None uses the low end of the input's range
+    high : centre of the grid's last field, a number or (dimensions,); None uses the high end of the input's range
     sigma : width of a field, a number or (dimensions,); None uses the distance between two centres of the grid
     drive : current at a field's centre
     """

@@ -32,7 +32,8 @@ class EventFilter(Checked):
 class Region(EventFilter):
     """Keeps the events in a rectangle of the sensor.
 
-    x, y : first column and first row [pixel]
+    x : first column [pixel]
+    y : first row [pixel]
     width, height : size of the rectangle [pixel]
     """
 

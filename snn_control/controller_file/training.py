@@ -21,7 +21,8 @@ SURROGATES = ("fast_sigmoid", "triangle", "arctan")
 class Limits(Checked):
     """Limits of a trained parameter.
 
-    low, high : smallest and largest value, in the unit of the parameter; by default there is no limit
+    low : smallest value, in the unit of the parameter; by default there is no limit
+    high : largest value, in the unit of the parameter; by default there is no limit
     """
 
     low: Bound = -math.inf

@@ -68,7 +68,8 @@ class Uniform(Distribution):
 class Normal(Distribution):
     """Normal (Gaussian) distribution.
 
-    mean, std : mean and standard deviation
+    mean : mean of the numbers
+    std : standard deviation of the numbers
     """
 
     mean: Real

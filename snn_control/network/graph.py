@@ -85,7 +85,8 @@ class Projection(Checked):
         means "synaptic" if the model has isyn, and "current" if it does not
     tau_syn : time constant [s] of an exponential synaptic current that belongs to this projection alone and is added to
         the current into the membrane; possible for any model
-    pre_index, post_index : for the connection "sparse", indices (k,) of the source and target neuron of each synapse
+    pre_index : for the connection "sparse", index of each synapse's source neuron, (k,)
+    post_index : for the connection "sparse", index of each synapse's target neuron, (k,)
     bias : current that is added in every step, as in NIR's Affine: a number, (n_post,), or for a convolution (channels
         out,)
     precision : "float32", or "int8", for which weights are whole numbers in [-127, 127] times ``scale``

@@ -213,7 +213,8 @@ class Izhikevich(SpikingModel):
     As in the paper's program, v takes two half-steps of dt, then u takes one step.
 
     r : factor of the current I
-    a, b : rate and sensitivity of the recovery variable u
+    a : rate of the recovery variable u [1/ms]
+    b : sensitivity of the recovery variable u to v
     d : increase of u with each spike
     """
 

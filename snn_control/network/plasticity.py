@@ -32,7 +32,8 @@ class LearningRule(Checked):
     enabled : whether the rule is on from the start; `Controller.learning` switches it on and off
     name : name with which `Controller.learning` selects the rule; several rules may share a name. Empty means
         ``"pre->post"``
-    w_min, w_max : smallest and largest weight
+    w_min : smallest weight
+    w_max : largest weight
     """
 
     enabled: Flag = True
@@ -65,8 +66,10 @@ class STDP(LearningRule):
     ``a_minus exp(-t / tau_minus)``. Both amplitudes are in units of the weight; PyNN's A_plus is a share of w_max.
     Presynaptic spikes arrive after the projection's delay.
 
-    a_plus, a_minus : change of a weight by a pair of spikes at t = 0
-    tau_plus, tau_minus : time constants [s] with which the changes fall with t
+    a_plus : increase of a weight by a pair of spikes with t = 0
+    a_minus : decrease of a weight by a pair of spikes with t close to 0
+    tau_plus : time constant [s] with which the increase falls with t
+    tau_minus : time constant [s] with which the decrease falls with t
     """
 
     a_plus: float = 0.01

@@ -5,8 +5,8 @@ object of the port makes the context, owns all memory that it points to, and rea
 
 Age of a message
 ----------------
-The age of a message counts from the time at which its data became available, not from
-when the loop read it. A rule of the input selects this time:
+The age of a message counts from the time at which its data became available, not from when the loop read it. A rule of
+the input selects this time:
 
 arrival : the time at which the message was published, as far as it is known. The middleware reports it by the
     publisher's clock. If the publisher runs on this machine, that is our clock, and the difference to now is the age.
