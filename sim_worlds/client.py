@@ -1,4 +1,4 @@
-"""`Client`: a physics client of PyBullet as an object. `silent`: a context without output of C code."""
+"""Use a physics client of PyBullet as an object (`Client`), and suppress the output of C code (`silent`)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _disconnect(number: int) -> None:
 class Client:
     """A physics client: it has the functions of ``pybullet``, without their argument ``physicsClientId``.
 
-    It is closed by `close`, which may be called repeatedly, or when its last reference is deleted.
+    The client is closed by `close`, which may be called repeatedly, or when the last reference to it is deleted.
 
     number : id of the client in ``pybullet``
     """

@@ -1,4 +1,5 @@
-"""The base classes of worlds. A world is a Gymnasium environment of a physics client, a robot, a task and sensors.
+"""The base classes of worlds. A world is a Gymnasium environment that combines a physics client, a robot, a task and
+sensors.
 
 The structure is that of panda-gym (Gallouédec et al. 2021, arXiv:2106.13687). A new world derives a `Robot` and a
 `Task`, combines them in a class derived from `World`, and is registered in ``sim_worlds/__init__.py``.
@@ -31,7 +32,7 @@ __all__ = ["Baseline", "Goal", "Robot", "Task", "Tracking", "World", "check_acti
 def check_action(action: Any, space: spaces.Space) -> None:
     """Raise InputError if an action does not have the shape of its space, or is not finite.
 
-    It may exceed the bounds.
+    The action may exceed the bounds of the space.
     """
     numbers = np.asarray(action, np.float64)
     if numbers.shape != space.shape:
@@ -42,13 +43,16 @@ def check_action(action: Any, space: spaces.Space) -> None:
 
 
 class Robot(ABC):
-    """A body and its actuators. A derived class sets ``action_space``, and ``observation_spaces`` for `observe`.
+    """Base of the robots: a body and its actuators.
 
-    client : physics client that the body is loaded into
+    A derived class sets ``action_space``, and ``observation_spaces`` for the entries that `observe` returns.
+
+    client : physics client into which the body is loaded
     file : URDF file
     joints : names of the joints that are driven and observed
     fixed : whether the base is fixed to the ground
-    position, velocity : angles and speeds of the joints [rad, rad/s]
+    position : angles of the joints [rad]
+    velocity : speeds of the joints [rad/s]
     """
 
     #: names of methods that disturb an episode, see `World.disturbances`; each takes a random generator
@@ -118,7 +122,8 @@ class Task(ABC):
 class Baseline(ABC):
     """A classical controller, for comparison and as a teacher.
 
-    label, note : name in tables, and a remark below them
+    label : name in tables
+    note : remark below tables
     """
 
     label: ClassVar[str]
@@ -129,19 +134,25 @@ class Baseline(ABC):
 
     @abstractmethod
     def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
-        """Return the action for an observation. ``info`` is for baselines that know more than what is observed."""
+        """Return the action for an observation, and None in place of a state.
+
+        info : the world's info, for baselines that know more than the observation
+        """
 
 
 @dataclass(frozen=True)
 class Tracking:
-    """The target that a world's robot should follow, for the tables and pictures of a run.
+    """Description of a tracking task, for the tables and pictures of a run: a robot should follow a target.
 
-    target, head : names of the target's position (in info) and of the robot's (in the observation) [rad or m]
-    error : name of the distance between them (in info)
+    target : key of the target's position in info [rad or m]
+    head : key of the robot's position in the observation [rad or m]
+    error : key of the distance between target and robot in info
     axes : names of the numbers of ``target`` and ``head``
-    unit, scale : unit of the error in keys of a summary; factor that converts the error to this unit
-    lost, closed : error at which the target counts as lost; rms error below which only a closed loop can stay [unit]
-    scored_from : time of an episode from which the error counts [s]
+    unit : unit of the error in a summary
+    scale : factor that converts the error to this unit
+    lost : error at which the target counts as lost [unit]
+    closed : rms error below which only a closed loop can stay [unit]
+    scored_from : time in an episode from which the error counts [s]
     note : remark on ``closed``
     """
 
@@ -159,10 +170,11 @@ class Tracking:
 
 @dataclass(frozen=True)
 class Goal:
-    """Bounds of a score that an episode must reach in a world without `Tracking`.
+    """The score that an episode must reach in a world without a tracking task.
 
-    score : name in the ``score`` of an episode's last info
-    at_least, at_most : the bounds, in units of the score
+    score : name of the score, in the entry ``score`` of an episode's last info
+    at_least : smallest score that is good enough
+    at_most : largest score that is good enough
     """
 
     score: str
@@ -171,7 +183,7 @@ class Goal:
 
 
 class World(gymnasium.Env):
-    """An environment of a client, a robot, a task and sensors.
+    """Base of the worlds: a Gymnasium environment that combines a physics client, a robot, a task and sensors.
 
     Info has ``time`` [s] and the info of task and sensors. The info of an episode's last step has the task's ``score``.
     The info of `reset` has the factors that were drawn for ``randomize``, as ``randomized``.
@@ -185,15 +197,15 @@ class World(gymnasium.Env):
     names its `baselines` in ``BASELINES``, and draws in `picture` the image that `render` returns. Its robot, task and
     sensors name in ``DISTURBANCES`` how people can disturb an episode.
 
-    client : physics client that ``robot`` was loaded into; None if the robot moves itself, in `Robot.drive`
+    client : physics client into which ``robot`` was loaded; None if `Robot.drive` computes the robot's motion
     sensors : sensors whose observations come before the robot's
     dt : length of a step [s]
     duration : length of an episode [s], after which it is truncated
-    randomize : domain randomisation, from 0 (none) to 1: share of the spreads in ``RANDOMIZED``
-    physics_steps : number of physics steps in a step
+    randomize : strength of the domain randomisation, from 0 (none) to 1: share of the spreads in ``RANDOMIZED``
+    physics_steps : number of physics steps in a step of the world
     render_mode : None or one of the class's ``metadata["render_modes"]``
 
-    A copy, even a pickled one, is a new world with the same arguments, in which no episode has begun.
+    Copying or unpickling a world makes a new world with the same arguments, in which no episode has begun.
     """
 
     _made_of: tuple[tuple[Any, ...], dict[str, Any]]
@@ -248,16 +260,17 @@ class World(gymnasium.Env):
         return functools.partial(type(self), **kwargs), args
 
     def baselines(self) -> dict[str, Baseline]:
-        """Return name -> classical controller for a world with these arguments; many worlds have none."""
+        """Return the classical controllers for a world with these arguments: name -> controller. Many worlds have
+        none."""
         return {one.__name__: one() for one in self.BASELINES}
 
     @property
     def disturbances(self) -> dict[str, Callable[[], None]]:
-        """Functions that disturb an episode between two steps: name -> function.
+        """The functions with which people can disturb an episode between two steps: name -> function.
 
-        They call the methods in ``DISTURBANCES`` of robot, task and sensors. `reset` ends their effects; between two
-        episodes they do nothing. The same calls between the same steps give the same episode, in which all other random
-        numbers are those of the undisturbed episode.
+        They call the methods that robot, task and sensors name in ``DISTURBANCES``. `reset` ends their effects; between
+        two episodes they do nothing. The same calls between the same steps always give the same episode. All other
+        random numbers remain those of the undisturbed episode.
         """
         parts: tuple[Robot | Task | EventSensor, ...] = (self.robot, self.task, *self.sensors)
         found: dict[str, list[Callable[[np.random.Generator], None]]] = {}
@@ -273,12 +286,16 @@ class World(gymnasium.Env):
 
     @classmethod
     def start_file(cls) -> Path | None:
-        """Return the file ``start.yaml`` in the world's folder, with which training begins; None if there is none."""
+        """Return the controller file ``start.yaml`` in the world's folder, from which training starts; None if there is
+        none."""
         file = Path(inspect.getfile(cls)).with_name("start.yaml")
         return file if file.is_file() else None
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Change the world for the episode that begins. ``factors`` has one factor for each name in ``RANDOMIZED``."""
+        """Change the world's properties for the next episode.
+
+        factors : factor for each property in ``RANDOMIZED``, by its name
+        """
 
     def picture(self) -> np.ndarray:
         """Draw the present state for people. Return a (rows, columns, 3) uint8 array."""

@@ -20,8 +20,8 @@ class FollowPath(Task):
 
     The score is the rms of this error.
 
-    robot : an arm with n joints, which has ``begin(wanted, load, rng)``, ``carry(load)``, and ``wanted``, (2 n,) angles
-        and speeds
+    robot : an arm with n joints, with the methods ``begin(wanted, load, rng)`` and ``carry(load)``, and the attribute
+        ``wanted``, (2 n,), the wanted angles and speeds
     load : load in the hand [kg]; None: a load is drawn for each episode
     scored_from : time after which the score counts [s]
     dt : length of a step [s]
@@ -36,10 +36,11 @@ class FollowPath(Task):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, times: np.ndarray) -> tuple[float, np.ndarray]:
-        """Draw the load [kg] and the path of an episode, and return both.
+        """Draw an episode. Return the load [kg], and the path, (steps + 1, 2 n) float64.
 
-        times : (steps + 1,) times of the steps [s]. The path is (len(times), 2 n) float64, wanted angles and speeds
-            [rad, rad/s]
+        The path has the wanted angles [rad] and speeds [rad/s] of the n joints at each step.
+
+        times : (steps + 1,), times of the steps [s]
         """
 
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
@@ -50,11 +51,11 @@ class FollowPath(Task):
         self.robot.begin(self._path[0], self._held, rng)
 
     def new_target(self, rng: np.random.Generator) -> None:
-        """Continue on another path, from the next step on."""
+        """Draw another path, which the task follows from the next step on."""
         self._path = self.draw(rng, self._times)[1]
 
     def new_load(self, rng: np.random.Generator) -> None:
-        """Exchange the load in the hand for another."""
+        """Replace the load in the hand by another load, which is drawn."""
         self._held = float(self.draw(rng, self._times[:2])[0])
         self.robot.carry(self._held)
 
@@ -72,5 +73,5 @@ class FollowPath(Task):
         }  # fmt: skip
 
     def score(self) -> dict[str, float]:
-        """Return ``rms_error`` [rad]. The result is empty if no step counts."""
+        """Return the score ``rms_error`` [rad] of an episode; empty if the episode ended before ``scored_from``."""
         return {"rms_error": math.sqrt(self._squares / self._counted)} if self._counted else {}

@@ -35,8 +35,9 @@ class EventReplayEnv(gymnasium.Env):
 
     **Reward**: 0. **Start**: the first tick. **End**: truncated after the last tick has been answered.
 
-    **Info** of a step is about the tick that its action answered: ``events``; ``dropped_events``, those beyond the
-    capacity; and ``all_events``, ``all_dropped``, ...: counters of `snn_control.events.slicing.Slicer` so far.
+    **Info** of a step is about the tick to which the action responds: ``events``; ``dropped_events``, those beyond the
+    capacity; and ``all_events``, ``all_dropped``, ...: the counters of `snn_control.events.slicing.Slicer` since the
+    first tick.
 
     Parameters
     ----------
@@ -50,7 +51,8 @@ class EventReplayEnv(gymnasium.Env):
     discrete : number of discrete actions, instead of ``actions``; 0: the action is continuous
     longest_gap : length beyond which a pause is cut out [s]
     speed : sensor time divided by the world's time; times after the start of a tick are divided by it
-    begin, end : begin and end of the part that is played [s after the first event]; None: those of the recording
+    begin : time after the first event at which playing begins [s]; None: at the first event
+    end : time after the first event at which playing ends [s]; None: after the last event
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it

@@ -1,9 +1,8 @@
 """Conformance test of kernels: a kernel and its reference implementation must give the same bits for all operands.
 
-`check_kernel` tests the kernels of snn_control and of plug-ins. A reference is plain NumPy: it gets the numbers and
-arrays of the kernel's row as arguments, and does the same float32 operations in the same order. The other functions
-help to write references, and to make random operands from a generator and a size. ``docs/tutorials/own_neuron.md`` has
-an example.
+`check_kernel` tests the kernels of snn_control and of plug-ins. A reference is a function in plain NumPy. It gets the
+same operands as the kernel, and does the same float32 operations in the same order. The other functions here help to
+write references, and to make random operands. ``docs/tutorials/own_neuron.md`` has an example.
 """
 
 from __future__ import annotations
@@ -42,12 +41,18 @@ SPECIAL = np.array(
 
 
 def slow(function: Callable) -> Callable:
-    """Decorate a function to suppress warnings about overflow and NaN, which compiled code does not give either."""
+    """Decorate a reference function so that NumPy gives no warnings about overflow and NaN. Compiled code gives none
+    either."""
     return np.errstate(all="ignore")(function)
 
 
 def check_kernel(name: str, references: References, runs: int = 72) -> None:
-    """Compare a kernel with its reference in ``runs`` random cases; raises AssertionError if results differ."""
+    """Compare a kernel with its reference implementation in ``runs`` random cases. Raises AssertionError if results
+    differ.
+
+    name : name of the kernel
+    references : name of a kernel -> its reference function, and a function that makes random operands
+    """
     assert name in references, f"kernel '{name}' has no reference implementation"
     for seed in range(runs):
         assert not (found := disagreement(name, references, seed, SIZES[seed % len(SIZES)])), found
@@ -55,7 +60,8 @@ def check_kernel(name: str, references: References, runs: int = 72) -> None:
 
 @slow
 def disagreement(name: str, references: References, seed: int, size: int) -> str:
-    """Run a kernel and its reference on the same random operands; return the first difference; "" if there is none."""
+    """Run a kernel and its reference on the same random operands. Return a text on the first difference; "" if there is
+    none."""
     plain, case = references[name]
     operands = case(np.random.default_rng(seed), size)
     expected = copy.deepcopy(operands)  # a single call, so that shared arrays stay shared
@@ -68,7 +74,10 @@ def disagreement(name: str, references: References, seed: int, size: int) -> str
 
 
 def call_kernel(address: int, operands: Operands) -> None:
-    """Run a compiled kernel once on a new row of these operands. Arrays are changed in place."""
+    """Run a compiled kernel once with these operands. The kernel changes arrays in place.
+
+    address : address of the compiled kernel
+    """
     row = np.zeros(WORDS, np.int64)
     row[0] = address
     for k, operand in enumerate(operands, 1):
@@ -77,7 +86,7 @@ def call_kernel(address: int, operands: Operands) -> None:
 
 
 def canonical(array: np.ndarray) -> bytes:
-    """Return the bytes of an array in which all NaN have the same bits, because processors give different NaN."""
+    """Return the bytes of an array, with the same bits for every NaN. The bits of a NaN differ between processors."""
     array = array.copy()
     if array.dtype.kind == "f":
         array[np.isnan(array)] = np.nan
@@ -101,7 +110,8 @@ def settle(x: np.float32) -> np.float32:
 
 
 def exponential(x: np.float32) -> np.float32:
-    """Return exp(x) as the kernels do: 2^k times a Taylor polynomial of r, with x = k ln 2 + r; float64 uses NumPy."""
+    """Return exp(x) as the kernels compute it: 2^k times a Taylor polynomial of r, where x = k ln 2 + r. A float64 uses
+    NumPy."""
     if not x > f32(-87):
         return ZERO
     x = min(x, f32(88))
@@ -117,13 +127,22 @@ def exponential(x: np.float32) -> np.float32:
 
 
 def place(base: np.ndarray, stride: int, slots: int, clock: np.ndarray, delay: int) -> np.ndarray:
-    """Return the bytes of a spike ring, uint8, from the slot that was written ``delay`` steps ago."""
+    """Return the slot of a spike ring that was written ``delay`` steps ago, as uint8.
+
+    base : bytes of the ring
+    stride : number of bytes of a slot
+    slots : number of slots
+    clock : the clock, int64 [tick, step]
+    """
     first = 0 if slots == 1 else stride * ((int(clock[1]) - delay) % slots)
     return base.reshape(-1).view(np.uint8)[first:]
 
 
 def spike_list(slot: np.ndarray, multiplicity: int = 0) -> list[tuple[int, np.float32]]:
-    """Return a list of (neuron, number of spikes) for the neurons that fired, from a slot of a spike ring."""
+    """Return the neurons that fired in one step, as a list of (neuron, number of its spikes).
+
+    slot : list of the step's spikes, a slot of a spike ring
+    """
     count = int(slot[:8].view(np.int64)[0])
     fired = slot[HEADER : HEADER + 4 * count].view(np.uint32).tolist()
     times = slot[multiplicity : multiplicity + 2 * count].view(np.uint16).tolist() if multiplicity else [1] * count
@@ -133,7 +152,10 @@ def spike_list(slot: np.ndarray, multiplicity: int = 0) -> list[tuple[int, np.fl
 def write_spikes(
     times: Any, ring: np.ndarray, stride: int, slots: int, clock: np.ndarray, counter: np.ndarray, multiplicity: int
 ) -> None:
-    """Write the spike list of this step into a ring and count the spikes; ``times``: spikes of each neuron, (n,)."""
+    """Write the spikes of this step into a spike ring, and add their number to a counter.
+
+    times : (n,), how often each neuron fired
+    """
     fired = np.flatnonzero(times)
     slot = place(ring, stride, slots, clock, 0)
     slot[:8].view(np.int64)[0] = fired.size
@@ -151,9 +173,10 @@ def bounded_update(w: np.float32, delta: np.float32, low: np.float32, high: np.f
 
 
 def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
-    """Return whether a learning rule is on. In the step in which it is switched on, set its traces ``memory`` to 0.
+    """Return whether a learning rule is on. In the step in which the rule is switched on, set its traces to 0.
 
-    switch : int64 words as in `switch_of`
+    switch : the switch of the rule, int64 words as in `switch_of`
+    memory : traces of the rule
     """
     if switch[0] and not switch[1]:
         for array in memory:
@@ -165,7 +188,8 @@ def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
 
 # random operands ------------------------------------------------------------------------------------------------
 def floats(rng: np.random.Generator, *shape: int, special: bool = True, scale: float = 1.0) -> np.ndarray:
-    """Return random float32 numbers of a shape; if ``special``, half of the arrays have NaN, inf, huge or tiny ones."""
+    """Return random float32 numbers of this shape. If ``special``, half of the arrays contain NaN, inf, huge or tiny
+    numbers."""
     x = (scale * rng.standard_normal(shape)).astype(np.float32)
     if special and rng.random() < 0.5:
         x = np.where(rng.random(shape) < 0.2, rng.choice(SPECIAL, shape), x)
@@ -173,9 +197,9 @@ def floats(rng: np.random.Generator, *shape: int, special: bool = True, scale: f
 
 
 def ring_of_spikes(rng: np.random.Generator, n: int, multiple: bool | None = None) -> list[Any]:
-    """Return the operands of a ring with random spike lists: [ring, stride, slots, clock, delay, multiplicity].
+    """Return the operands of a spike ring with random spikes: [ring, stride, slots, clock, delay, multiplicity].
 
-    The lists are ascending.
+    The neurons in each spike list are in ascending order.
     """
     slots = int(rng.integers(1, 5))
     multiple = rng.random() < 0.3 if multiple is None else multiple
@@ -209,9 +233,10 @@ def currents(rng: np.random.Generator, n: int) -> Operands:
 
 
 def parameters(rng: np.random.Generator, n: int, *rows: tuple[float, float]) -> Operands:
-    """Return random parameters, (rows, 1) or (rows, n) float32, and the length of a row (1 or n), as a list.
+    """Return a list of two operands: random parameters, (rows, 1) or (rows, n) float32, and the length of a row, 1 or
+    n.
 
-    rows : lowest value and width of the range for each row
+    rows : for each row, the lowest value, and the width of the range from which values are drawn
     """
     each = n if rng.random() < 0.4 else 1
     p = np.stack([mean + spread * rng.random(each) for mean, spread in rows]).astype(np.float32)
@@ -219,10 +244,10 @@ def parameters(rng: np.random.Generator, n: int, *rows: tuple[float, float]) -> 
 
 
 def firing(rng: np.random.Generator, n: int, multiple: bool = False) -> tuple[Operands, Any]:
-    """Return random operands of neurons that fire, and the numbers of refractory steps left, as a tuple.
+    """Return two values: random operands of neurons that fire, and the remaining refractory steps of each neuron.
 
-    Steps left are (n,) uint16, or 0 without a refractory period. The operands are flags, ring, stride, slots, clock,
-    counter, multiplicity and refractory period.
+    The operands are flags, ring, stride, slots, clock, counter, multiplicity and refractory period. The remaining steps
+    are (n,) uint16, or 0 without a refractory period.
     """
     ring, stride, slots, clock, _, multiplicity = ring_of_spikes(rng, n, multiple)
     refractory = 0 if multiple else int(rng.choice([0, 1, 2, 3, 5]))
@@ -233,12 +258,13 @@ def firing(rng: np.random.Generator, n: int, multiple: bool = False) -> tuple[Op
 
 
 def switch_of(rng: np.random.Generator) -> np.ndarray:
-    """Return random words of a learning rule's switch, int64: [on now, on in the last step, weights visited so far]."""
+    """Return random words of a learning rule's switch, int64: [on now, on in the last step, number of weights
+    visited]."""
     return np.array([rng.random() < 0.8, rng.random() < 0.8, 5], np.int64)
 
 
 def bounds_of(rng: np.random.Generator) -> tuple[float, float]:
-    """Return a random lower and a random upper bound of weights, as a tuple."""
+    """Return a random lower and a random upper bound of weights."""
     return [(0.0, 1.0), (-1.0, 0.5), (-FLOAT_MAX, FLOAT_MAX)][rng.integers(0, 3)]
 
 

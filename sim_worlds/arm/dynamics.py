@@ -24,8 +24,11 @@ FASTEST = 40.0  # rad/s, upper limit of a joint's speed
 def acceleration(q1, q2, v1, v2, u1, u2, load):
     """Return the accelerations a of both joints [rad/s^2], which solve M(q) a = u - c(q, v) - g(q) - friction v.
 
-    q1, q2 : angles of the shoulder from the horizontal and of the elbow from the upper arm, positive upwards [rad]
-    v1, v2, u1, u2, load : speeds [rad/s], torques [N m], load in the hand [kg]
+    q1 : angle of the shoulder from the horizontal, positive upwards [rad]
+    q2 : angle of the elbow from the upper arm, positive upwards [rad]
+    v1, v2 : speeds of both joints [rad/s]
+    u1, u2 : torques of both joints [N m]
+    load : load in the hand [kg]
     """
     l1, l2 = LENGTHS
     m1, m2 = MASSES
@@ -46,7 +49,10 @@ def acceleration(q1, q2, v1, v2, u1, u2, load):
 def move(state, u1, u2, load, dt):
     """Advance the state by one step with constant torques, in place, by the Runge-Kutta method of fourth order.
 
-    state : (4,) float64, angles [rad] and speeds [rad/s]
+    state : (4,) float64, angles of both joints [rad], then their speeds [rad/s]
+    u1, u2 : torques of both joints [N m]
+    load : load in the hand [kg]
+    dt : length of the step [s]
     """
     q1, q2, v1, v2 = state[0], state[1], state[2], state[3]
     a1, a2 = acceleration(q1, q2, v1, v2, u1, u2, load)

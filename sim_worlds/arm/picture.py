@@ -16,10 +16,10 @@ BACK, WANTED, LINK, JOINT, LOAD = (250, 250, 250), (150, 210, 150), (60, 90, 140
 
 
 def draw(angles: np.ndarray, target: np.ndarray, load: float) -> np.ndarray:
-    """Draw the arm with its load and, behind it in green, the arm in its wanted pose. Return a (336, 336, 3) uint8
-    array.
+    """Draw the arm with its load and, behind the arm in green, its wanted pose. Return a (336, 336, 3) uint8 array.
 
-    angles, target : (2,) actual and wanted angles of shoulder and elbow [rad]
+    angles : (2,), actual angles of shoulder and elbow [rad]
+    target : (2,), wanted angles of shoulder and elbow [rad]
     load : load in the hand [kg]
     """
     image = np.full((SIDE, SIDE, 3), BACK, np.uint8)

@@ -110,7 +110,8 @@ class ArmUnknownLoadEnv(World):
     Parameters
     ----------
     load : load in all episodes [kg]; None draws it for each episode
-    duration, scored_from : length of an episode, and start of its score [s]
+    duration : length of an episode [s]
+    scored_from : time in an episode from which the error counts for the score [s]
     render_mode : None, or ``rgb_array``, which shows the arm and its load, and in green its wanted pose
     """
 

@@ -31,7 +31,10 @@ class PD(Baseline):
         return np.minimum(np.maximum(torque, -TORQUES), TORQUES), None
 
     def more(self, observation: dict[str, np.ndarray], error: np.ndarray) -> np.ndarray | float:
-        """Return a torque to add to that of PD [N m]; ``error`` is (7,), wanted minus actual angles [rad]."""
+        """Return a torque that is added to the torque of PD [N m].
+
+        error : (7,), wanted minus actual angles [rad]
+        """
         return 0.0
 
 

@@ -18,7 +18,7 @@ GREEN = (0.1, 0.7, 0.2, 1.0)
 class Picture:
     """Draws the arm with a ball in its hand, and a green cube where the ball should be.
 
-    If the ball is there, the cube sticks out of the ball on all sides.
+    If the ball is at the right place, the cube sticks out of the ball on all sides.
     """
 
     def __init__(self) -> None:
@@ -30,13 +30,17 @@ class Picture:
         self._lens = client.computeProjectionMatrixFOV(30.0, WIDTH / HEIGHT, 0.1, 4.0)
 
     def _move(self, position: Sequence[float] | np.ndarray) -> tuple[float, ...]:
-        """Place the arm at these angles [rad], and return the position of the load's middle [m]."""
+        """Place the arm at these angles [rad], and return the position of the load's centre [m]."""
         for joint, angle in zip(self._arm.joints, position, strict=True):
             self._client.resetJointState(self._arm.body, joint, angle)
         return self._client.getLinkState(self._arm.body, self._arm.hand, computeForwardKinematics=True)[4]
 
     def draw(self, position: Sequence[float], wanted: np.ndarray) -> np.ndarray:
-        """Return a picture of the actual and the wanted angles [rad] as a (240, 320, 3) uint8 array."""
+        """Return a picture of the arm and its wanted pose, (240, 320, 3) uint8.
+
+        position : actual angles [rad]
+        wanted : wanted angles [rad]
+        """
         self._client.resetBasePositionAndOrientation(self._goal, self._move(wanted), (0.0, 0.0, 0.0, 1.0))
         self._move(position)
         pixels = self._client.getCameraImage(

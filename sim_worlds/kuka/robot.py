@@ -59,7 +59,7 @@ def urdf(shapes: bool) -> ElementTree.Element:
 def drawn(rng: np.random.Generator, deviation: np.ndarray) -> Iterator[np.ndarray]:
     """Yield rows of Gaussian numbers, endlessly, with standard deviations ``deviation``, (n,).
 
-    They are drawn a hundred rows at a time, because each call of the generator takes as long as twenty numbers.
+    A hundred rows are drawn at a time, because a call of the generator takes as long as drawing twenty numbers.
     """
     while True:
         yield from deviation * rng.standard_normal((100, deviation.size))
@@ -68,11 +68,11 @@ def drawn(rng: np.random.Generator, deviation: np.ndarray) -> Iterator[np.ndarra
 class Kuka(Robot):
     """The arm on a fixed base, under torque control. Action: (7,) torques [N m].
 
-    It observes its joints, with delay and noise, and their wanted angles and speeds.
+    The observation has the actual angles and speeds of the joints, with delay and noise, and the wanted ones.
 
-    hand : number of the load's link
-    wanted : (14,) float64, wanted angles and speeds [rad, rad/s]
-    state : (14,) float64, angles and speeds without delay and noise
+    hand : index of the link that is the load
+    wanted : (14,) float64, wanted angles [rad], then wanted speeds [rad/s]
+    state : (14,) float64, actual angles and speeds without delay and noise
     """
 
     DISTURBANCES = ("push",)
@@ -104,7 +104,8 @@ class Kuka(Robot):
         self.vary({})
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Multiply properties of the arm by factors (names: ``KukaPayloadEnv.RANDOMIZED``), until the next call."""
+        """Multiply properties of the arm by factors until the next call; ``KukaPayloadEnv.RANDOMIZED`` has their
+        names."""
         mass, friction = factors.get("mass", 1.0), factors.get("friction", 1.0)
         for joint, own, inertia in zip(self.joints, self._masses, self._inertias, strict=True):
             self.client.changeDynamics(
@@ -116,7 +117,12 @@ class Kuka(Robot):
         self._late = round(factors.get("delay", 1.0) * DELAY / STEP)
 
     def begin(self, wanted: np.ndarray, load: float, rng: np.random.Generator) -> None:
-        """Place the arm at its wanted angles, at rest, with a load [kg]; ``rng`` draws the noise."""
+        """Place the arm at its wanted angles, at rest, with a load.
+
+        wanted : (14,), wanted angles [rad], then wanted speeds [rad/s]
+        load : load in the hand [kg]
+        rng : source of the noise
+        """
         self.carry(load)
         self.wanted, self._errors, self._torque = wanted, drawn(rng, self._noise), np.zeros(7)
         self.reset(wanted[:7])
@@ -146,8 +152,10 @@ class Kuka(Robot):
         self.client.setJointMotorControlArray(self.body, self.joints, pybullet.TORQUE_CONTROL, forces=forces)
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return ``joint_position``, ``joint_velocity``, ``target_position`` and ``target_velocity`` as (7,) float64
-        arrays. Call this once per step."""
+        """Return the observation: ``joint_position``, ``joint_velocity``, ``target_position`` and ``target_velocity``.
+
+        Each entry is (7,) float64. Call this once per step.
+        """
         self._seen.append(self.state)
         seen = self._seen[0] + next(self._errors)
         seen.clip(self._least, self._most, out=seen)

@@ -21,7 +21,10 @@ BETWEEN = 2.0  # s, time from one waypoint to the next
 
 
 def sines(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
-    """Return a path of two sines of equal amplitude for each joint: (len(times), 14) angles and speeds [rad, rad/s]."""
+    """Return a path in which each joint's angle is the sum of two sines with equal amplitude, (len(times), 14).
+
+    A row has the angles [rad], then the speeds [rad/s].
+    """
     turn = 2.0 * math.pi * rng.uniform(*FREQUENCIES, (2, 7))
     angle = times[:, None, None] * turn + rng.uniform(0.0, 2.0 * math.pi, (2, 7))
     half = 0.5 * WIDTH
@@ -31,7 +34,7 @@ def sines(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
 def waypoints(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
     """Return a path from random pose to random pose with minimum jerk (Flash and Hogan 1985, J. Neurosci. 5:1688).
 
-    It is (len(times), 14), angles and speeds [rad, rad/s].
+    The path is (len(times), 14). A row has the angles [rad], then the speeds [rad/s].
     """
     places = rng.uniform(-WIDTH, WIDTH, (math.ceil(times[-1] / BETWEEN) + 2, 7))
     k, part = np.divmod(times / BETWEEN, 1.0)

@@ -49,7 +49,8 @@ class KukaPayloadEnv(World):
     load : load in all episodes [kg]; None draws it from 0 to 3 kg for each episode
     motion : ``sines``: two sines of 0.25 rad for each joint, each of 0.1 to 0.4 Hz; ``waypoints``: a random pose every
         2 s, reached with minimum jerk
-    duration, scored_from : length of an episode, and start of its score [s]
+    duration : length of an episode [s]
+    scored_from : time in an episode from which the error counts for the score [s]
     randomize : from 0 to 1, the share of these spreads: masses and torques 10 %, friction and delay 50 %, noise 100 %
     render_mode : None, or ``rgb_array``, which shows the arm and its load, and a green cube where the load should be
     """

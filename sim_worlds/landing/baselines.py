@@ -29,10 +29,10 @@ BORDER = 2  # pixels at each border, for which no gradient is computed
 
 @register_jitable
 def slopes(picture, i, j):
-    """Return how the brightness at pixel (i, j) changes with D, u and v, the components of the flow D r + (u, v).
+    """Return the derivatives of the brightness at pixel (i, j) by the three components D, u and v of the optical flow.
 
-    r is the pixel's place in focal lengths. The three changes are (r, 1, 1) times minus the Sobel gradients of the
-    brightness.
+    The flow at a pixel is D r + (u, v), where r is the pixel's position in focal lengths. The derivatives follow from
+    the Sobel gradients of the brightness.
     """
     above, below = picture[j - 1], picture[j + 1]
     right = above[i + 1] + 2.0 * picture[j, i + 1] + below[i + 1]
@@ -44,15 +44,15 @@ def slopes(picture, i, j):
 
 
 def measure(events, count, keep, picture, sums):
-    """Add a step's events to the normal equations of the flow, and to the picture.
+    """Add the events of a step to the normal equations of the optical flow (D, u, v), and to the picture.
 
-    If the flow moves a slope of the picture, the brightness changes by e = slopes . (D, u, v) per second. The events
+    If the flow moves a gradient of the picture, the brightness changes by e = slopes . (D, u, v) per second. The events
     are these changes, so least squares over pixels and time give D (the method of gradients: Lucas and Kanade 1981).
 
-    events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
+    events : (capacity, 4) float32, t, x, y, p; the first ``count`` rows are used
     keep : factor by which the picture decays in a step
     picture : (48, 48) float64, leaky sum of the events of each pixel, ON 1, OFF -1; updated
-    sums : (4, 3) float64, normal matrix (its upper triangle) and right side; the step's sums are added
+    sums : (4, 3) float64, normal matrix (its upper triangle) and right side of the equations; updated
     """
     for j in range(SIDE):
         for i in range(SIDE):
@@ -79,16 +79,18 @@ def _command(acceleration: float) -> tuple[np.ndarray, None]:
 
 @dataclass
 class FlowDivergence(Baseline):
-    """Keeps the divergence constant, which it measures in the events by least squares.
+    """Keeps the divergence of the optical flow constant. It measures the divergence D in the events by least squares.
 
-    acceleration = K (D - wanted), with K = ``gain`` at first. K falls in proportion to the height, but not below
-    ``min_gain``, so that the loop is as fast at any height. The height falls to the share exp(-integral of D).
+    The command is the acceleration K (D - wanted), with K = ``gain`` at first. K falls in proportion to the height, but
+    not below ``min_gain``, so that the loop is equally fast at any height. The height relative to that at the start is
+    exp(-integral of D).
 
-    gain, min_gain : K at the start, and the smallest K [m/s]
+    gain : K at the start [m/s]
+    min_gain : smallest K [m/s]
     wanted : wanted divergence [1/s]
     tau_picture : time constant of the picture [s]
-    tau : time constant of the sums over time [s]
-    ridge : number that is added to the diagonal of the normal matrix, so that few events give little flow
+    tau : time constant with which the sums of the normal equations decay [s]
+    ridge : number that is added to the diagonal of the normal matrix, so that few events give a small flow
     """
 
     label: ClassVar[str] = "divergence of the flow"
@@ -126,12 +128,15 @@ class FlowDivergence(Baseline):
 
 @dataclass
 class TrueDivergence(Baseline):
-    """Keeps the divergence constant, as with perfect vision: a reference, and a teacher for controllers with events.
+    """Keeps the true divergence of the optical flow constant: a reference, and a teacher for controllers that get
+    events.
 
-    acceleration = K (D - wanted), K = ``gain`` + ``gain_slope`` height, but at most ``max_gain``. Near the ground the
-    same change of speed changes the divergence more, and a controller with delays would be unstable with a large gain.
+    The command is the acceleration K (D - wanted), where D is the divergence, and K = ``gain`` + ``gain_slope`` height,
+    but at most ``max_gain``. Near the ground the same change of speed changes the divergence more, and a controller
+    with delays would be unstable with a large K.
 
-    gain, max_gain : K at height 0, and the largest K [m/s]
+    gain : K at height 0 [m/s]
+    max_gain : largest K [m/s]
     gain_slope : increase of K with the height [1/s]
     wanted : wanted divergence [1/s]
     """

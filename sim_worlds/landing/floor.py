@@ -1,9 +1,9 @@
 """A textured floor, seen from above, computed as log intensity.
 
-The texture is a sum of octaves: one periodic picture of band-passed noise, laid on the floor at ten scales, with waves
-of 8 mm to 4 m. An octave fades out when its wavelength approaches the distance of two pixels on the floor, as in a
-camera whose pixels average. So the picture looks alike from every height between 0.1 and 4 m, and no wave in it is
-shorter than three pixels.
+The texture is a sum of octaves: one periodic picture of band-passed noise is laid on the floor at ten scales, with
+wavelengths of 8 mm to 4 m. An octave fades out when its wavelength approaches the distance of two pixels on the floor,
+as in a camera whose pixels average the light. So the picture looks alike from every height between 0.1 and 4 m, and no
+wave in it is shorter than three pixels.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ def draw_tile(rng: np.random.Generator) -> np.ndarray:
 
 @register_jitable
 def add_octave(row, tile, x, y, scale, left, down, weight):
-    """Add an octave to a row of pixels that see the floor at ``x``, ``y``, (width,) [m].
+    """Add one octave of the floor's texture to a row of pixels. The tile is periodic, and interpolated bilinearly.
 
-    The tile is periodic, and interpolated bilinearly.
-
-    scale, left, down : texels per metre, and origin of the octave [texels]
-    weight : factor of the tile
+    row : (width,), log intensity of the pixels; updated
+    tile : the tile of noise, see `draw_tile`
+    x, y : (width,), places of the floor that the pixels see [m]
+    scale : texels of this octave per metre
+    left, down : origin of the octave [texels]
+    weight : factor by which the tile is multiplied
     """
     mask = np.int32(SIDE - 1)
     flat = tile.reshape(tile.size)
@@ -55,16 +57,16 @@ def add_octave(row, tile, x, y, scale, left, down, weight):
 
 
 def render(picture, tile, focal, view, places, contrast, scratch):
-    """Draw the camera's view.
+    """Draw the view of a camera that looks down at the floor.
 
-    picture : (height, width) float32, log intensity, row y and column x; written. Its top shows what is ahead, its
-        right side what is on the right
+    picture : (height, width) float32, log intensity, row y and column x; written. The top of the picture is ahead
     tile : (128, 128) float32, see `draw_tile`
     focal : focal length [pixels]
-    view : (5,) float64, x, y, z of the camera above the floor [m], its tilt to the front and to the left [rad]
-    places : (10, 2) float64, origin of each octave, in texels from 0 to 128
+    view : (5,) float64, position x, y, z of the camera above the floor [m], then its tilt to the front and to the left
+        [rad]
+    places : (10, 2) float64, origin of each octave [texels], from 0 to 128
     contrast : standard deviation of the log intensity of each octave
-    scratch : (2, width) float32
+    scratch : (2, width) float32, scratch memory
     """
     rows, columns = picture.shape
     height, front, left = view[2], math.tan(view[3]), math.tan(view[4])

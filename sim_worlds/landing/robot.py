@@ -26,18 +26,20 @@ HOLD = (2.0, 2.5)  # 1/s2, 1/s: gains of the controller that holds its place ove
 
 
 class Quadrotor(Robot):
-    """One body with a thrust along its own axis and drag in the wind.
+    """The quadrotor: one body with a thrust along its own axis, and air drag.
 
     Action: (1,) acceleration, relative to hover [m/s2].
 
     An internal controller, which knows the position, tilts the body against sideways drift, because controlling the
     drift is not the task here.
 
-    position, velocity : of the camera [m, m/s], (3,) each
+    position : (3,), position of the camera [m]
+    velocity : (3,), velocity of the camera [m/s]
     tilt : tilt to the front and to the left [rad]
-    wind : velocity of the air [m/s], (3,)
-    strength, lag, drag : actual thrust over commanded thrust; time constant of the motors [s]; acceleration for each
-        m/s of the air [1/s]
+    wind : (3,), velocity of the air [m/s]
+    strength : ratio of actual to commanded thrust
+    lag : time constant of the motors [s]
+    drag : acceleration by the air for each m/s of relative speed [1/s]
     """
 
     def __init__(self, client: Client, physics_step: float) -> None:
@@ -60,7 +62,7 @@ class Quadrotor(Robot):
         self._command = GRAVITY + min(max(wanted, -STRONGEST), STRONGEST)
 
     def drive(self) -> None:
-        """Let motors and attitude follow their commands with a lag, and apply the forces of a physics step."""
+        """Apply the forces of a physics step. Motors and attitude follow their commands with a lag."""
         step, tilt = self._step, self.tilt
         self._thrust += (self.strength * self._command - self._thrust) * -math.expm1(-step / self.lag)
         for k in range(2):

@@ -41,7 +41,7 @@ class Landing(Task):
         self.robot.wind = self._wind[0]
 
     def gust(self, rng: np.random.Generator) -> None:
-        """Add ``GUST`` to the wind in a random direction, for ``GUST_FOR`` from now on."""
+        """Add a wind of ``GUST`` in a random direction, which lasts for ``GUST_FOR`` from now on."""
         way, k = rng.normal(size=3), round(self._time / self._step)
         change = (way * (GUST / np.linalg.norm(way))).tolist()
         for wind in self._wind[k : k + round(GUST_FOR / self._step)]:

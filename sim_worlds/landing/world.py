@@ -1,4 +1,4 @@
-"""The world ``EventLanding-v0``: a quadrotor that lands by the optical flow that its event camera sees below."""
+"""The world ``EventLanding-v0``: a quadrotor lands with the optical flow that its event camera sees below."""
 
 from __future__ import annotations
 

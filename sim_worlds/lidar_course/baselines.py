@@ -22,16 +22,16 @@ STUCK = 0.25  # m, largest free depth at which the robot counts as stuck
 class FollowTheGap(Baseline):
     """Turn towards the deepest gap that is wide enough for the robot, and drive as fast as the way ahead allows.
 
-    After Sezer and Gokasan 2012 (doi:10.1016/j.robot.2012.05.021): obstacles are widened by ``clearance`` on both
-    sides, so the free depth of a direction is the distance of the nearest beam whose widened obstacle covers it. The
-    score of a direction within ``max_heading`` is its free depth minus ``heading_cost`` for each radian from straight
-    ahead. Around the best direction there is a range of directions whose scores are within ``tolerance`` of the best
-    score. The robot drives in the middle direction of this range.
+    The method is that of Sezer and Gokasan 2012 (doi:10.1016/j.robot.2012.05.021). Obstacles are widened by
+    ``clearance`` on both sides. The *free depth* of a direction is the distance of the nearest beam whose widened
+    obstacle covers this direction. The score of a direction within ``max_heading`` is its free depth minus
+    ``heading_cost`` for each radian from straight ahead. Around the best direction there is a range of directions whose
+    scores are within ``tolerance`` of the best score. The robot drives in the middle direction of this range.
 
     clearance : radius of the robot plus a distance to keep [m]
     min_clearance : clearance that is used instead if no direction is free for ``min_depth`` [m], and for stopping
     max_depth : free depth beyond which directions count as equally free [m]
-    gain : gain from the direction to the yaw rate [1/s]
+    gain : yaw rate for each radian of the direction [1/s]
     brake : assumed deceleration [m/s2]
     """
 
@@ -61,9 +61,9 @@ class FollowTheGap(Baseline):
         return np.array([speed * max(math.cos(way), 0.0) ** 2, turn], np.float32), None
 
     def way(self, free: np.ndarray) -> tuple[float, float]:
-        """Return the direction to drive in [rad], and the free depth of the best direction [m].
+        """Return the direction in which to drive [rad], and the free depth of the best direction [m].
 
-        free : (55,) free depth of each beam's direction [m], see `freedom`
+        free : (55,), free depth of each beam's direction [m], see `freedom`
         """
         good = np.minimum(free, self.max_depth) - self.heading_cost * np.abs(ANGLES)
         good[np.abs(ANGLES) > self.max_heading + 1e-6] = -math.inf
@@ -76,7 +76,8 @@ class FollowTheGap(Baseline):
     def freedom(self, scan: np.ndarray, wide: float) -> np.ndarray:
         """Return how far a robot of radius ``wide`` [m] could go in the direction of each beam, (55,) float64 [m].
 
-        scan : (55,) distances [m]
+        scan : (55,), measured distances [m]
+        wide : radius of the robot, including a distance to keep [m]
         """
         half = np.arcsin(np.minimum(wide / np.maximum(scan, wide), 1.0))
         covers = np.abs(ANGLES[:, None] - ANGLES) <= half  # (direction, beam)

@@ -1,4 +1,4 @@
-"""Courses: a corridor with bends and obstacles, drawn before the episode, that a robot can always pass."""
+"""Draw courses: corridors with bends and obstacles that a robot can always pass."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ SPACING = 2 * MAX_OBSTACLE_RADIUS_M + 1.25 * PASSAGE  # m, between obstacles alo
 
 @dataclass(frozen=True)
 class Course:
-    """A corridor.
+    """A course: a corridor with walls and obstacles.
 
-    line : (n, 2) float64, middle of the corridor, with a point every ``STEP`` from behind the start to beyond the
-        finish [m]
-    walls : (k, 3) float64, x and y of the middle of each panel [m], and its direction [rad]
-    obstacles : (m, 3) float64, the same for the first m of ``OBSTACLES``, which stand along the line in any order
+    line : (n, 2) float64, points of the corridor's middle line at distances of ``STEP``, from behind the start to
+        beyond the finish [m]
+    walls : (k, 3) float64, for each panel of the walls its centre x, y [m] and its direction [rad]
+    obstacles : (m, 3) float64, for each of the first m of ``OBSTACLES`` its centre x, y [m] and its direction [rad];
+        they stand along the line in any order
     start : distance along ``line`` at which a robot starts [m]
     """
 
@@ -48,7 +49,8 @@ def panels_needed(length: float, width: float) -> int:
 
 
 def middle_line(length: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the directions of the steps of a middle line of straights and arcs [rad], as an (n,) float64 array."""
+    """Draw a middle line that consists of straights and arcs. Return the direction of each of its steps [rad], (n,)
+    float64."""
     heading, total = [0.0] * round((BEHIND + 1.0) / STEP), length + BEHIND + BEYOND
     while len(heading) * STEP < total:
         here = heading[-1]
@@ -62,9 +64,11 @@ def middle_line(length: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def panels(side: np.ndarray) -> list[tuple[float, float, float]]:
-    """Return panels along a line as (x, y, direction). Each panel begins at the end of the panel before.
+    """Return the wall panels along a line: for each panel its centre x, y [m] and its direction [rad].
 
-    side : (n, 2) float64, points of the line
+    Each panel begins where the previous panel ends.
+
+    side : (n, 2) float64, points of the line [m]
     """
     found: list[tuple[float, float, float]] = []
     first, here = 0, side[0]
@@ -81,7 +85,7 @@ def panels(side: np.ndarray) -> list[tuple[float, float, float]]:
 
 
 def draw_course(length: float, width: float, obstacles: int, rng: np.random.Generator) -> Course:
-    """Draw a course, whose first panels stand across the corridor, behind the start.
+    """Draw a course. Its first panels close the corridor behind the start.
 
     Each obstacle leaves ``PASSAGE`` free between itself and one of the walls.
     """

@@ -19,7 +19,7 @@ ROBOT, WAY, HIT = (40, 90, 200), (140, 170, 230), (220, 50, 40)
 
 
 class Map:
-    """Draws a course: walls and obstacles once, and the moving parts in `draw`."""
+    """Draws pictures of a course. Walls and obstacles are drawn once; `draw` adds the moving parts."""
 
     def __init__(self, course: Course) -> None:
         points = np.concatenate([course.line, course.walls[:, :2]])
@@ -55,11 +55,11 @@ class Map:
         picture[part][within] = colour
 
     def draw(self, pose: Sequence[float], scan: np.ndarray, way: Sequence[tuple[float, float]]) -> np.ndarray:
-        """Return the picture of a moment as a (rows, 800, 3) uint8 array.
+        """Return the picture of the present state, (rows, 800, 3) uint8.
 
         pose : x, y [m] and yaw [rad] of the robot
-        scan : (55,) distances of its beams [m]
-        way : earlier places of the robot [m]
+        scan : (55,), distances that its scanner measured [m]
+        way : earlier positions of the robot [m]
         """
         picture = self._picture.copy()
         for x, y in way:

@@ -34,10 +34,11 @@ TORQUES = (1000.0, 1000.0, 1000.0)  # N and N m, so large that the joints follow
 
 
 class DiffDrive(Robot):
-    """The robot: it has two driven wheels. Action: (2,) forward speed [m/s] and yaw rate [rad/s], positive to the left.
+    """The robot, which has two driven wheels. Action: (2,) forward speed [m/s] and yaw rate [rad/s], positive to the
+    left.
 
-    A command reaches the motors after ``DELAY``. Each wheel's speed follows it with at most ``ACCELERATION``. In a
-    physics step the robot moves along the chord of its arc: in the direction that it has in the middle of the step.
+    A command reaches the motors after ``DELAY``. Each wheel's speed follows the command with at most ``ACCELERATION``.
+    In a physics step the robot moves straight, in the direction that it has in the middle of the step.
 
     dt : length of a physics step [s]
     scan : (55,) float64, the newest scan [m]
@@ -59,7 +60,8 @@ class DiffDrive(Robot):
         self.vary({})
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Use these factors from the next `begin` on (names: ``LidarCourseEnv.RANDOMIZED``); other factors are 1."""
+        """Set the factors of properties from the next `begin` on (names: ``LidarCourseEnv.RANDOMIZED``); others become
+        1."""
         factor = defaultdict(lambda: 1.0, factors)
         self._gains = factor["left_wheel"], factor["right_wheel"]
         self._track = TRACK * factor["track"]
@@ -68,7 +70,11 @@ class DiffDrive(Robot):
         self._noise = SCAN_NOISE * factor["scan_noise"]
 
     def begin(self, pose: Sequence[float], rng: np.random.Generator) -> None:
-        """Place the robot at x, y [m], yaw [rad], at rest; ``rng`` draws the noise of the episode."""
+        """Place the robot at rest for an episode.
+
+        pose : x, y [m] and yaw [rad]
+        rng : source of the noise
+        """
         self._rng = rng
         self._wheels = [0.0, 0.0]
         self._queue = [(0.0, 0.0)] * self._waiting
@@ -82,7 +88,7 @@ class DiffDrive(Robot):
         self._wheels = [min(max(v + w, -SPINNING), SPINNING) for v, w in zip(self._wheels, (-change, change))]
 
     def noise(self, rng: np.random.Generator) -> None:
-        """Let the next ``NOISY_SCANS`` have a noise of ``NOISE``."""
+        """Add a noise of ``NOISE`` to the next ``NOISY_SCANS`` scans."""
         self._noisy = NOISY_SCANS
 
     def act(self, action: Any) -> None:
@@ -104,7 +110,8 @@ class DiffDrive(Robot):
         )
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return a scan with noise, and the wheels' odometry, as new arrays. Beams that hit nothing have ``inf``."""
+        """Return the observation as new arrays: a scan with noise (``inf`` for a beam that hit nothing), and the wheel
+        odometry."""
         x, y, yaw = self.position
         ends = RANGE * np.stack([np.cos(ANGLES + yaw), np.sin(ANGLES + yaw)], 1) + (x, y)
         origins = [(x, y, HEIGHT)] * len(ANGLES)

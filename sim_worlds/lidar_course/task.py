@@ -27,7 +27,7 @@ class DriveThrough(Task):
 
     length, width, obstacles : as in `LidarCourseEnv`
     course : course of this episode
-    way : places where the robot was [m]
+    way : positions of the robot in this episode [m]
     """
 
     def __init__(self, client: Client, robot: DiffDrive, length: float, width: float, obstacles: int) -> None:
@@ -82,7 +82,7 @@ class DriveThrough(Task):
     def score(self) -> dict[str, float]:
         """Return ``finished`` (0 or 1), ``time`` [s] and ``progress`` [m] of the episode.
 
-        ``time`` is the time to the finish; it is the duration of the episode if the robot has not finished.
+        ``time`` is the time at which the robot reached the finish, or the duration of the episode if it did not.
         """
         time = float(self._times[self._k if self.finished else -1])
         return {"finished": float(self.finished), "time": time, "progress": self.progress}

@@ -1,4 +1,4 @@
-"""The world ``LidarCourse-v0``: a mobile robot that drives through a corridor with obstacles by its laser scanner."""
+"""The world ``LidarCourse-v0``: a mobile robot with a laser scanner drives through a corridor with obstacles."""
 
 from __future__ import annotations
 

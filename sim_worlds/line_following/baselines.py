@@ -26,9 +26,10 @@ def _command(forward: float, turn: float) -> tuple[np.ndarray, None]:
 class TrueLine(Baseline):
     """Steers by the true distance and angle to the line, and feeds forward the line's true curvature.
 
-    It is a teacher for controllers that only get events (``snn_control train --teacher TrueLine``). Distance e [m] and
-    angle a [rad] are small, so e' = v a and a' = turn - v curvature. The command makes e a damped oscillator of
-    frequency ``stiffness``: turn = v curvature - 2 damping stiffness a - stiffness^2 e / v.
+    It is a teacher for controllers that only get events (``snn_control train --teacher TrueLine``). For a small
+    distance e [m] and a small angle a [rad], the derivatives are e' = v a and a' = turn - v curvature. The command
+    makes e a damped oscillator of frequency ``stiffness``: turn = v curvature - 2 damping stiffness a - stiffness^2 e /
+    v.
 
     stiffness : natural frequency of the oscillator [rad/s]
     damping : damping ratio
@@ -50,11 +51,12 @@ class TrueLine(Baseline):
 def band(events, count, points, nearest, farthest, gate, share, line):
     """Track the place where the line crosses a band of the floor, event by event.
 
-    events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
+    events : (capacity, 4) float32, t, x, y, p; the first ``count`` rows are used
     points : (2, rows, columns) float32, see `camera.floor_points`
-    nearest, farthest : ends of the band, ahead of the axle [m]
+    nearest : distance from the axle to the near end of the band [m]
+    farthest : distance from the axle to the far end of the band [m]
     gate : distance from the expected place beyond which events are ignored [m]
-    share : fraction of its distance by which an event moves the expected place
+    share : fraction of the distance to an event by which this event moves the expected place
     line : (1,) float64, expected place of the line, positive to the left [m]; updated
     """
     for k in range(count):
@@ -74,13 +76,12 @@ compiled_band = functools.partial(
 
 @dataclass
 class EventLine(Baseline):
-    """Pure pursuit of the point where the line crosses a band of the floor; the point is tracked by the events there.
+    """Pure pursuit of the point where the line crosses a band of the floor. The events in the band move this point.
 
-    Both edges of the line make events, of either sign. Their mean is the line's middle, whether the line is bright or
-    dark. Without events the point stays where it is in the picture.
+    Both edges of the line make events, of either sign. The mean of their positions is the middle of the line, whether
+    the line is bright or dark. Without events the point stays where it is in the picture.
 
-    nearest, farthest : ends of the band, ahead of the axle [m]
-    gate, share : see `band`
+    nearest, farthest, gate, share : see `band`
     gain : gain of the turn; with 1 the robot drives on the arc through the point
     """
 

@@ -23,9 +23,9 @@ PITCH = math.radians(45.0)  # angle of its axis below the horizontal
 
 
 def floor_points(pinhole: Pinhole, height: float = HEIGHT) -> np.ndarray:
-    """Return the points where the rays of the pixels meet the floor, (2, rows, columns) float32 [m].
+    """Return the points of the floor that the pixels see, (2, rows, columns) float32 [m].
 
-    They are distances ahead of the axle's middle, and to its left.
+    The first plane has the distances ahead of the axle's middle, the second plane the distances to its left.
 
     height : height of the camera above the floor [m]
     """
@@ -42,7 +42,8 @@ def look(picture, points, floor, x, y, heading):
     picture : (rows, columns) float32, log intensity; written
     points : (2, rows, columns) float32, see `floor_points`
     floor : (SIDE, SIDE) float32, log intensity; it repeats beyond its border
-    x, y, heading : place and heading of the robot [m, rad]
+    x, y : position of the robot [m]
+    heading : heading of the robot [rad]
     """
     mask = np.int32(SIDE - 1)
     c, s = np.float32(math.cos(heading) / CELL), np.float32(math.sin(heading) / CELL)
@@ -84,7 +85,8 @@ class FloorCamera(EventSensor):
         self.vary(1.0, 1.0, 1.0, 1.0, 1.0)
 
     def vary(self, contrast: float, texture: float, height: float, threshold: float, noise: float) -> None:
-        """Set factors of the line's contrast, the floor's texture, and the camera's height, thresholds and noise."""
+        """Multiply the line's contrast, the floor's texture, and the camera's height, thresholds and noise by
+        factors."""
         self._factors = contrast, texture
         self._points = floor_points(self._pinhole, HEIGHT * height)
         m = self._model

@@ -25,10 +25,11 @@ WAVELENGTH = 0.06  # m, wavelength of the texture
 
 
 def _shape(angle: np.ndarray, amplitude: np.ndarray, phase: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return places x + iy [m] and curvatures [1/m] of the curve r = RADIUS (1 + sum a_k cos(k angle + p_k)).
+    """Return n points x + iy [m] and n curvatures [1/m] of the curve r = RADIUS (1 + sum a_k cos(k angle + p_k)).
 
-    angle : (n,) angles, for each of which there is a place and a curvature
-    amplitude, phase : a_k and p_k, for each of WAVES
+    angle : (n,), polar angles of the points [rad]
+    amplitude : a_k for each k in WAVES
+    phase : p_k for each k in WAVES
     """
     turns = WAVES * angle[:, None] + phase
     r = RADIUS * (1.0 + np.cos(turns) @ amplitude)
@@ -40,8 +41,8 @@ def _shape(angle: np.ndarray, amplitude: np.ndarray, phase: np.ndarray) -> tuple
 def draw_course(rng: np.random.Generator) -> np.ndarray:
     """Draw a smooth closed curve around the middle of the floor, with a curvature of at most SHARPEST.
 
-    Return points at equal distances, (POINTS, 4) float64: x, y [m], direction of travel [rad], curvature [1/m]
-    (positive: to the left).
+    Return points of the curve at equal distances, (POINTS, 4) float64. A row has x, y [m], the direction of travel
+    [rad] and the curvature [1/m] (positive: to the left).
     """
     amplitude, phase = rng.uniform(0.0, 1.0, WAVES.size) / WAVES, rng.uniform(0.0, 2.0 * math.pi, WAVES.size)
     left = rng.random() < 0.5
@@ -59,15 +60,19 @@ def draw_course(rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_texture(rng: np.random.Generator, deviation: float) -> np.ndarray:
-    """Draw the floor without the line: (SIDE, SIDE) float32 log intensity, mean 0, standard deviation ``deviation``."""
+    """Return the log intensity of the floor without the line, (SIDE, SIDE) float32, with mean 0.
+
+    deviation : standard deviation of the log intensity
+    """
     return np.tile(band_passed_noise(rng, (TILE, TILE), WAVELENGTH / CELL, 0.5, deviation), (2, 2))
 
 
 def paint(floor, distance, course, contrast):
     """Paint the line onto the floor.
 
-    floor : (SIDE, SIDE) float32, log intensity, row y and column x; its middle is the origin
-    distance : (SIDE, SIDE) float32, scratch memory: distance of a cell to the course [m], infinite if it is far
+    floor : (SIDE, SIDE) float32, log intensity, row y and column x; updated. The middle of the floor is the origin
+    distance : (SIDE, SIDE) float32, scratch memory for the distance of each cell from the course [m]; infinite for
+        cells far away
     course : (n, 4) float64, see `draw_course`
     contrast : log intensity of the line
     """

@@ -1,4 +1,5 @@
-"""A robot with two driven wheels, as equations instead of a body, which follows commands of speed and yaw rate."""
+"""A robot with two driven wheels that follows commands of speed and yaw rate. Equations of motion replace a physics
+engine."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ DELAY = 0.02  # s, until a command reaches the wheels
 
 @register_jitable
 def follow(v, u, share, most):
-    """Return the speed ``v`` one step later, as it follows ``u`` with a first-order lag.
+    """Return the speed ``v`` one step later. It follows the command ``u`` with a first-order lag.
 
     share : 1 - exp(-dt / lag), the share of the difference that disappears in a step
     most : largest change in a step
@@ -36,8 +37,9 @@ def move(state, forward, turn, lag, dt):
     """Advance the state by one step, in place: the wheels follow the commands, and the robot moves along an arc.
 
     state : (5,) float64, x, y [m], heading [rad], forward speed [m/s], yaw rate [rad/s]
-    forward, turn : commands that have reached the wheels [m/s, rad/s]
-    lag : time constant [s]
+    forward : forward speed command that has reached the wheels [m/s]
+    turn : yaw rate command that has reached the wheels [rad/s]
+    lag : time constant with which the wheels follow the commands [s]
     dt : length of the step [s]
     """
     share = 1.0 - math.exp(-dt / lag)
@@ -78,21 +80,23 @@ class Drive(Robot):
         self.vary(1.0, 1.0, 1.0, 1.0)
 
     def vary(self, forward: float, turn: float, lag: float, delay: float) -> None:
-        """Set factors of the speeds that the wheels reach, of their time constant and of the delay."""
+        """Multiply the speeds that the wheels reach, their time constant and the delay by factors."""
         self._gains, self._lag, self._late = (forward, turn), LAG * lag, round(DELAY * delay / self.dt)
 
     def place(self, x: float, y: float, heading: float, forward: float, turn: float) -> None:
-        """Place the robot at x, y [m] and a heading [rad], driving at the speeds ``forward`` [m/s] and ``turn``
-        [rad/s].
+        """Place the robot in motion at the start of an episode. The delayed commands get the same speeds.
 
-        Commands that are still delayed keep these speeds. ``forward`` becomes the wanted speed.
+        x, y : position [m]
+        heading : heading [rad]
+        forward : forward speed [m/s], which also becomes the wanted speed
+        turn : yaw rate [rad/s]
         """
         self.wanted = forward
         self.state[:] = x, y, heading, forward, turn
         self._queue = [(forward, turn)] * self._late
 
     def push(self, rng: np.random.Generator) -> None:
-        """Change the yaw rate by ``PUSH``, to a random side."""
+        """Add ``PUSH`` to the yaw rate, or subtract it, at random."""
         most = FASTEST[1]
         self.state[4] = min(max(self.state[4] + rng.choice((-PUSH, PUSH)), -most), most)
 

@@ -23,12 +23,13 @@ SPEEDS = 0.4, 0.8  # m/s, range from which a speed is drawn
 
 
 def locate(course, x, y, near):
-    """Locate a place along a closed course. Return the distance moved along the course since the last call [m].
+    """Find the point of a closed course that is nearest to a position. Return the distance along the course since the
+    last call [m].
 
     course : (n, 4) float64, see `course.draw_course`
-    x, y : the place [m]
-    near : (3,) float64: the nearest point of the course, and how far ahead of it and to its left the place is [m]. On
-        entry it holds the result of the last call, for a place close by; updated
+    x, y : the position [m]
+    near : (3,) float64, updated: the index of the nearest point, and how far the position is ahead of this point and to
+        its left [m]. Before the call it must hold the result of the last call, for a position close by
     """
     n = course.shape[0]
     spacing = math.hypot(course[1, 0] - course[0, 0], course[1, 1] - course[0, 1])
@@ -58,7 +59,7 @@ class FollowLine(Task):
     speed : wanted speed [m/s]; None draws it for each episode
     course : (POINTS, 4) float64, course of this episode, see `course.draw_course`
     wanted : wanted speed of this episode [m/s]
-    place : nearest point of the course, and how far ahead of it and to its left the robot is [m]
+    place : index of the nearest point of the course, and how far the robot is ahead of this point and to its left [m]
     """
 
     DISTURBANCES = ("new_speed",)
@@ -107,10 +108,12 @@ class FollowLine(Task):
         return pace * max(1.0 - abs(offset) / WIDTH, 0.0), abs(offset) > LOST, info
 
     def score(self) -> dict[str, float]:
-        """Return ``rms_error`` [m], ``followed`` and ``speed`` along the line [m/s].
+        """Return three scores of an episode.
 
-        In ``rms_error`` the time after a loss of the line counts as LOST. ``followed`` is the share of the time before
-        a loss.
+        rms_error : root mean square of the distance from the line [m]; after the line was lost, the distance counts as
+            LOST
+        followed : share of the episode before the line was lost
+        speed : mean speed along the line [m/s]
         """
         missed = self._steps - self._k
         rms = math.sqrt((self._squares + missed * LOST**2) / self._steps)

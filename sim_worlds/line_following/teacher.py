@@ -15,10 +15,10 @@ STIFFNESS, DAMPING = 6.0, 0.9  # rad/s, 1
 
 
 def look_ahead(env: Any, observation: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the action of a controller like `baselines.TrueLine` that compensates the delay.
+    """Return the action of a controller like `baselines.TrueLine` that also compensates the delay.
 
-    It steers for the place where the robot will be when the command begins to act. The curvature of the line is taken
-    at the place where the robot will be when the wheels have followed the command.
+    Distance and angle to the line are those that the robot will have when the command begins to act. The curvature is
+    that of the line where the robot will be when the wheels have followed the command.
 
     env : a `LineFollowingEnv`
     observation : its observation

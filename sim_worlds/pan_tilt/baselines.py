@@ -1,8 +1,8 @@
 """Classical controllers of ``PanTiltTracking-v0``.
 
-Each has ``reset()`` and ``predict(observation, info) -> (action, None)``, with the newest observation and info of the
-world. Only ``TrueAngleP`` and ``TrueMotion`` use the true position of the target. The gains are in ``gains.json``, to
-which ``benchmarks/pan_tilt.py --sweep`` writes the gains of the other controllers.
+Each controller has the methods ``reset()`` and ``predict(observation, info) -> (action, None)``. The arguments are the
+newest observation and info of the world. Only ``TrueAngleP`` and ``TrueMotion`` use the true position of the target.
+The gains are in ``gains.json``, to which ``benchmarks/pan_tilt.py --sweep`` writes the gains of the other controllers.
 
 Controllers whose ``of_events`` is true are designed for the default camera of 128 x 128 pixels. Angles are positive to
 the left and upwards, like those of the joints.
@@ -62,10 +62,10 @@ class TrueAngleP(Baseline):
 class TrueMotion(Baseline):
     """Commands the target's true velocity, plus terms for its acceleration and for the remaining angle.
 
-    It is a teacher for controllers that only get events (``snn_control train --teacher TrueMotion``). command = v +
-    tau_lag a + p(e). The target's velocity v and acceleration a are differences of its positions; e is the angle that
-    will remain when the command acts. p is ``gain`` e near 0. For large e it is limited to a speed from which the head
-    can brake, proportional to the square root of e.
+    It is a teacher for controllers that only get events (``snn_control train --teacher TrueMotion``). The command is v
+    + tau_lag a + p(e). The velocity v and the acceleration a of the target are computed from differences of its
+    positions; e is the angle that will remain when the command acts. For small e, p is ``gain`` e. For large e, p is
+    limited to a speed from which the head can brake in time, proportional to the square root of e.
 
     gain : velocity command for each radian of remaining angle [1/s]
     brake : assumed deceleration [rad/s2]
@@ -107,11 +107,12 @@ class TrueMotion(Baseline):
 class CentroidP(Baseline):
     """Commands a velocity proportional to the mean position of the recent events.
 
-    ``S += n``, ``X += sum(angle)``, after both decayed by ``exp(-dt / tau)``; the mean is ``X / (S + pseudocount)``.
+    In each step, the number of events S and the sum of their angles X first decay by ``exp(-dt / tau)``. Then the
+    step's events are added. The mean is ``X / (S + pseudocount)``.
 
     gain : velocity command for each radian of the mean [1/s]
     tau : time constant with which events are forgotten [s]
-    pseudocount : with fewer events than this the mean is pulled to the middle
+    pseudocount : number of events below which the mean is pulled to the middle of the picture
     """
 
     of_events: ClassVar[bool] = True
@@ -140,13 +141,14 @@ class CentroidP(Baseline):
 
 
 def gate(events, count, angle, x, y, radius, out):
-    """Compute sums over the events around a position.
+    """Compute sums over the events within a *gate*: a circle with an expected position as its centre.
 
-    events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
-    angle : (128,) float64, angle of each pixel [rad]
-    x, y, radius : middle and radius of the gate [rad]
-    out : (4,) float64, written: events within the gate, events in the ring of equal area around it, sums of the
-        distances in x and y of the events within the gate
+    events : (capacity, 4) float32, t, x, y, p; the first ``count`` rows are used
+    angle : (128,) float64, angle of each pixel row or column [rad]
+    x, y : centre of the gate [rad]
+    radius : radius of the gate [rad]
+    out : (4,) float64, written: number of events within the gate; number of events in the ring of equal area around it;
+        sums of the distances from the centre, in x and in y, of the events within the gate
     """
     within = around = 0
     dx_sum = dy_sum = 0.0
@@ -166,17 +168,20 @@ def gate(events, count, angle, x, y, radius, out):
 class GatedTracker(Baseline):
     """An alpha-beta tracker of the target's direction in the world, from the events around its expected position.
 
-    The estimate moves with its velocity; the joints' angles compensate the head's own motion. Events within the gate
-    pull the estimate, weighted with ``n / (n + pseudocount)``. If the gate has recently held no more events than the
-    ring around it, the gate widens. So the target is found at the start, and again after it was lost.
+    The estimated direction moves with its estimated velocity, and the joints' angles compensate the head's own motion.
+    The n events within the gate (`gate`) pull the estimate, with the weight ``n / (n + pseudocount)``. If the gate
+    recently had no more events than the ring around it, the gate widens. So the target is found at the start, and again
+    after it was lost.
 
     gain : gain of the command for the angle between estimate and head [1/s]
     feed_forward : gain of the command for the estimate's velocity
-    radius, extra_radius : radius of the gate [rad]; ``extra_radius`` is added if nothing was seen recently
-    alpha, beta : gains of the correction of the position, and of the velocity [per 10 ms]
+    radius : radius of the gate [rad]
+    extra_radius : how much the radius grows if no target was seen recently [rad]
+    alpha : gain with which events correct the estimated position [per 10 ms]
+    beta : gain with which events correct the estimated velocity [per 10 ms]
     pseudocount : number of events at which the weight is one half
-    min_excess : recent excess of events above which the gate is narrow
-    tau : time constant of "recent" [s]
+    min_excess : recent excess of events in the gate over those in the ring at which the gate has its smallest radius
+    tau : time constant of the average that defines "recently" [s]
     """
 
     of_events: ClassVar[bool] = True

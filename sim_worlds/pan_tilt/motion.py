@@ -1,6 +1,6 @@
-"""The target's motion in a tracking world: its path of directions is computed before the episode.
+"""Compute the motion of the target in a tracking world: all its directions in an episode, before the episode begins.
 
-Each function returns (n, 2) float64, azimuth and elevation [rad], at the times ``t``, (n,) [s].
+Each function returns the azimuth and the elevation [rad] at the times ``t``, (n,) [s], as an (n, 2) float64 array.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def sinusoid(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.nd
 
 
 def sum_of_sines(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """Return for each axis a sum of three sines of equal amplitude, at 0.3 to 1 times the axis's frequency."""
+    """Return a sum of three sines of equal amplitude for each axis. Their frequencies are 0.3 to 1 times that of the
+    axis."""
     columns = []
     for amplitude, ratio in zip(AMPLITUDE, RATIO):
         slow, middle, fast = rng.uniform(0.3, 0.5), rng.uniform(0.5, 0.8), rng.uniform(0.8, 1.0)
@@ -35,7 +36,8 @@ def sum_of_sines(t: np.ndarray, frequency: float, rng: np.random.Generator) -> n
 
 
 def random_moves(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """Return minimum-jerk moves between random directions, each half to one period long, some followed by a rest.
+    """Return moves with minimum jerk between random directions. A move lasts half a period to one period; rests follow
+    some moves.
 
     A move changes the azimuth by at least half its amplitude, so that no episode is easy.
     """
@@ -59,11 +61,12 @@ MOTIONS = {"sinusoid": sinusoid, "sum_of_sines": sum_of_sines, "random": random_
 
 
 def target_path(motion: str, frequency: float, t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return directions of the target as an (n, 2) float64 array: azimuth (positive left) and elevation (positive up)
+    """Return the directions of the target at n times, (n, 2) float64: azimuth (positive left), elevation (positive up)
     [rad].
 
-    motion, frequency : a key of ``MOTIONS``, and its frequency [Hz]
-    t : (n,) float64, ascending from 0 [s]
-    rng : draws phases, frequencies and directions
+    motion : a key of ``MOTIONS``
+    frequency : frequency of the motion [Hz]
+    t : (n,) float64, times, ascending from 0 [s]
+    rng : source of phases, frequencies and directions
     """
     return MOTIONS[motion](t, frequency, rng)

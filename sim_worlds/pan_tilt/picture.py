@@ -14,7 +14,7 @@ def draw(image: np.ndarray, target: tuple[float, float, float], radius: float) -
     """Draw a cross in the middle of the camera's view, and a ring around the target. Return the image.
 
     image : (SCALE rows, SCALE columns, 3) uint8, written
-    target : pixel x and y of its centre, and its depth (behind the camera if <= 0)
+    target : pixel x and y of the target's centre, and its depth (behind the camera if <= 0)
     radius : radius of the ring [pixels]
     """
     rows, columns = image.shape[:2]

@@ -27,9 +27,9 @@ WALL = (24, 48)
 
 
 class RenderedScene:
-    """Wall and target in a separate physics client: a textured sphere around the head, and a ball.
+    """Renders wall and target in a separate physics client: a textured sphere around the head, and a ball.
 
-    pinhole : the camera, with the limits of the analytic scene
+    pinhole : the camera, which must see no more than the analytic scene can draw
     every : number of steps between frames
     egl : whether to draw with the EGL plugin, if the plugin works
     """
@@ -76,10 +76,10 @@ def load_sphere(
 ) -> int:
     """Load a textured sphere around the origin into a physics client. Return the number of its body.
 
-    folder : folder for its temporary files
-    facets : number of its facets in elevation and azimuth
-    intensity : (rows, columns) intensity of its texture, 0 to 1, a map of elevation and azimuth
-    inward : whether it is seen from within
+    folder : folder for temporary files
+    facets : number of the sphere's facets in elevation and in azimuth
+    intensity : (rows, columns), intensity of the texture, 0 to 1, over elevation and azimuth
+    inward : whether the sphere is seen from within
     """
     mesh, picture = folder / f"{inward}.obj", folder / f"{inward}.bmp"
     mesh.write_text(sphere(*facets, radius, inward))  # the EGL plugin reads meshes only from files
@@ -91,8 +91,10 @@ def load_sphere(
 
 
 def turn(azimuth: float, elevation: float) -> np.ndarray:
-    """Return the (3, 3) rotation matrix of a body that faces a direction. Its columns are the body's forward, left and
-    up."""
+    """Return the (3, 3) rotation matrix of a body that faces a direction.
+
+    The columns of the matrix are the body's forward, left and up directions.
+    """
     ca, sa, ce, se = math.cos(azimuth), math.sin(azimuth), math.cos(elevation), math.sin(elevation)
     return np.array([[ca * ce, -sa, -ca * se], [sa * ce, ca, -sa * se], [se, 0.0, ce]])
 
@@ -104,9 +106,9 @@ GREY = np.float32(math.log((WALL_GREY + FLOOR) / (1.0 + FLOOR)))
 
 
 def sphere(rows: int, columns: int, radius: float, inward: bool) -> str:
-    """Return an OBJ file of facets whose texture is a map of azimuth and elevation.
+    """Return the text of an OBJ file with a sphere of facets. The sphere's texture is a map over azimuth and elevation.
 
-    All normals are equal, so that all facets are lit equally.
+    All normals are equal, so that all facets get the same light.
     """
     azimuth = np.linspace(-math.pi, math.pi, columns + 1)
     elevation = np.linspace(-0.5 * math.pi, 0.5 * math.pi, rows + 1)
@@ -130,7 +132,10 @@ def ball_texture(amplitude: float, phase_left: float, phase_up: float) -> np.nda
 
 
 def bitmap(grey: np.ndarray) -> bytes:
-    """Return a BMP file, 24 bits, of a picture whose first row is the lowest; the width must be a multiple of 4."""
+    """Return the bytes of a BMP file with 24 bits per pixel.
+
+    grey : the picture; its first row is the lowest one, and its width must be a multiple of 4
+    """
     rows, columns = grey.shape
     size = 3 * rows * columns
     head = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 54 + size, 0, 0, 54, 40, columns, rows, 1, 24, 0, size, 0, 0, 0, 0)

@@ -23,14 +23,14 @@ PUSH = 4.0  # rad/s, change of the speed in a disturbance
 
 
 class Servo:
-    """Delay, lag, limits and stops of the servos: computes the velocity of each joint in the next step.
+    """Computes the velocity of each joint in the next step, with the delay, lag, limits and stops of the servos.
 
-    A command u takes effect after ``delay``. The velocity follows it as ``v += clip((u - v) (1 - exp(-dt / tau_lag)),
-    -a_max dt, a_max dt)``, which is exact for a first-order lag and a command that is constant over a step. A joint
-    that would pass its stop ends there, at rest.
+    A command u takes effect after ``delay``. The velocity v follows the command as ``v += clip((u - v) (1 - exp(-dt /
+    tau_lag)), -a_max dt, a_max dt)``, which is exact for a first-order lag and a command that is constant over a step.
+    A joint that would pass its stop ends there, at rest.
 
     dt : length of a step [s]
-    stops : (n,) angles; a joint moves between minus and plus its angle [rad]
+    stops : (n,), largest angle of each joint to both sides [rad]
     """
 
     velocity_limit = 6.0  # rad/s
@@ -51,14 +51,15 @@ class Servo:
         self._queue = [[0.0] * len(self.stops) for _ in range(self._waiting)]
 
     def push(self, change: Sequence[float]) -> None:
-        """Change the velocities at once by (n,) values [rad/s], up to the limit."""
+        """Change the velocities of the n joints at once by ``change``, (n,) [rad/s], up to the limit of the
+        velocity."""
         limit = self.velocity_limit
         self.velocity = [min(max(v + more, -limit), limit) for v, more in zip(self.velocity, change)]
 
     def step(self, command: Sequence[float], position: Sequence[float]) -> list[float]:
         """Return the velocities of the n joints in the step that starts now [rad/s].
 
-        command : (n,) velocities [rad/s], clipped to the limit
+        command : (n,) velocity commands [rad/s], clipped to the limit
         position : (n,) angles at the start of the step [rad]
         """
         limit = self.velocity_limit

@@ -43,7 +43,11 @@ def draw_background(rng: np.random.Generator, deviation: float) -> np.ndarray:
 
 
 def pixel_of(pinhole: Pinhole, pan: float, tilt: float, azimuth: float, elevation: float) -> tuple[float, float, float]:
-    """Return x, y [pixels] and depth of a direction in the image, see `Pinhole.pixel`."""
+    """Return the position x, y of a direction in the image [pixels], and its depth; see `Pinhole.pixel`.
+
+    pan, tilt : angles of the head [rad]
+    azimuth, elevation : the direction [rad]
+    """
     level = math.cos(elevation)
     x, y, z = math.cos(azimuth - pan) * level, math.sin(azimuth - pan) * level, math.sin(elevation)
     return pinhole.pixel(*to_camera(x, y, z, tilt))
@@ -58,9 +62,12 @@ def to_camera(x, y, z, tilt):
 
 @register_jitable
 def wall_row(up, focal, pan, tilt, column, row):
-    """Write where the pixels of an image row see the wall, in texels, into ``column`` and ``row``, (width,) float32.
+    """Compute the places of the wall that the pixels of an image row see.
 
-    up : height of the image row above the axis [pixels]
+    up : height of the image row above the optical axis [pixels]
+    focal : focal length [pixels]
+    pan, tilt : angles of the head [rad]
+    column, row : (width,) float32, written: place on the wall [texels]
     """
     scale = np.float32(TEXELS)
     column_0 = np.float32(pan * TEXELS + 0.5 * COLUMNS)
@@ -89,7 +96,7 @@ def wall_row(up, focal, pan, tilt, column, row):
 def draw_wall(picture, texture, focal, pan, tilt, scratch, index):
     """Draw the texture of the wall in every pixel, interpolated bilinearly; arguments as in `render`.
 
-    Two of the three loops for each row are vector code.
+    The compiler vectorises two of the three loops over an image row.
     """
     flat = texture.reshape(texture.size)
     column, row = scratch[0], scratch[1]
@@ -113,7 +120,7 @@ def draw_wall(picture, texture, focal, pan, tilt, scratch, index):
 
 @register_jitable
 def draw_disc(picture, focal, pan, tilt, azimuth, elevation, radius, contrast, texture, phase_left, phase_up):
-    """Draw the target, a disc with an edge one pixel wide, over the picture; arguments as in `render`, VIEW_NAMES."""
+    """Draw the target over the picture: a disc with an edge one pixel wide. Arguments as in `render` and VIEW_NAMES."""
     # unit vectors towards the target, and to its left and up, in the camera
     ca, sa, ce, se = math.cos(azimuth - pan), math.sin(azimuth - pan), math.cos(elevation), math.sin(elevation)
     f, w, u = to_camera(ca * ce, sa * ce, se, tilt)
@@ -149,10 +156,11 @@ def render(picture, texture, focal, view, scratch, index):
     picture : (height, width) float32, log intensity, row y and column x; written
     texture : (512, 1024) float32, log intensity of the wall
     focal : focal length [pixels]
-    view : (9,) float64, see ``VIEW_NAMES``: five angles [rad] (the radius is the target's), log contrast and amplitude
-        of the target's texture, two phases [rad]. Pan must be within 1.5 rad and tilt within 0.75 rad, because the wall
-        is not drawn beyond the poles and the seam behind the camera.
-    scratch, index : (6, width) float32, (width,) int32; scratch memory
+    view : (9,) float64, named by ``VIEW_NAMES``: five angles [rad], including the target's angular radius; log contrast
+        of the target and amplitude of its texture; two phases of its texture [rad]. Pan must be within 1.5 rad and tilt
+        within 0.75 rad, because the wall is not drawn beyond the poles and the seam behind the camera
+    scratch : (6, width) float32, scratch memory
+    index : (width,) int32, scratch memory
     """
     pan, tilt = min(max(view[0], -1.5), 1.5), min(max(view[1], -0.75), 0.75)
     draw_wall(picture, texture, focal, pan, tilt, scratch, index)
@@ -173,9 +181,9 @@ def check_pinhole(pinhole: Pinhole) -> None:
 
 
 class AnalyticScene:
-    """Makes pictures of wall and disc by `render`, exact at every step.
+    """Makes pictures of wall and disc with `render`, which computes an exact picture for every step.
 
-    ``pinhole`` is the camera, see `check_pinhole`.
+    pinhole : the camera, see `check_pinhole`
     """
 
     def __init__(self, pinhole: Pinhole) -> None:

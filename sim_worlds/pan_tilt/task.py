@@ -36,8 +36,9 @@ class TrackTarget(Task):
     motion, frequency, contrast : as in `PanTiltTrackingEnv`
 
     path : (steps + 1, 2) float64, azimuth and elevation of the target at each step of this episode [rad]
-    target : present azimuth and elevation [rad]
-    disc : radius [rad], log contrast, amplitude of the texture and two phases [rad], as in ``scene.VIEW_NAMES``
+    target : present azimuth and elevation of the target [rad]
+    disc : the disc's radius [rad], its log contrast, the amplitude and the two phases [rad] of its texture, as in
+        ``scene.VIEW_NAMES``
     """
 
     DISTURBANCES = ("new_target",)
@@ -65,7 +66,7 @@ class TrackTarget(Task):
         self.step(0)
 
     def new_target(self, rng: np.random.Generator) -> None:
-        """Let the target continue on another path of the same kind. It jumps there."""
+        """Let the target jump to another path of the same kind, and continue there."""
         self.path = target_path(self.motion, self.frequency, self._times, rng)
 
     def step(self, k: int) -> None:
@@ -83,7 +84,10 @@ class TrackTarget(Task):
         return -error, False, info  # never terminates: a lost target can be found again
 
     def score(self) -> dict[str, float]:
-        """Return ``rms_error`` [rad] and ``lost``, the share of steps with a lost target; {} if no step counts."""
+        """Return ``rms_error`` [rad] and ``lost``, the share of steps with a lost target.
+
+        The result is empty if the episode ended before the scored part began.
+        """
         if not self._counted:
             return {}
         return {

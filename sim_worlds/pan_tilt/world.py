@@ -34,7 +34,7 @@ MAX_SIDE_PX = 2048  # columns and rows of the camera: a step takes about 40 ms
 class HeadCamera(EventSensor):
     """The event camera in the head, which sees wall and target.
 
-    background : standard deviation of the wall's log intensity, in the episodes that begin from now on
+    background : standard deviation of the wall's log intensity, from the next episode on
     """
 
     def __init__(
@@ -203,9 +203,10 @@ class PanTiltTrackingEnv(World):
         eye.camera = self._cameras[int(noisy)]
 
     def baselines(self) -> dict[str, Any]:
-        """Return name -> classical controller.
+        """Return the classical controllers for this world: name -> controller.
 
-        Controllers that use events are designed for the default size and scene, and are left out for others.
+        Controllers that use events are designed for the default size and scene. With another size or scene they are
+        left out.
         """
         return {name: load(name) for name, one in BASELINES.items() if self._usual or not one.of_events}
 

@@ -27,9 +27,9 @@ class CascadedPID(Baseline):
     The derivative term uses the filtered derivative of the measured rate. Integrals are limited, and are held while a
     motor is at a limit. Commands are shares of a motor's thrust.
 
-    angle : gain of roll and pitch [1/s], and of their integral [1/s^2]
-    rate : gains of the rates around x and y: proportional [s], integral [1], derivative [s^2]
-    turn : gains of the yaw rate: proportional [s], integral [1]
+    angle : proportional gain [1/s] and integral gain [1/s^2] for roll and pitch
+    rate : proportional [s], integral [1] and derivative [s^2] gain for the rates around x and y
+    turn : proportional [s] and integral [1] gain for the yaw rate
     tau : time constant of the filter of the derivative [s]
     """
 

@@ -46,7 +46,8 @@ class Quadrotor(Robot):
     """The quadrotor. Action: (4,) commands of the motors, as shares of their largest thrust.
 
     dt : length of a physics step [s]
-    attitude, rates : true roll and pitch [rad]; true angular velocity in the body's axes [rad/s]
+    attitude : true roll and pitch [rad]
+    rates : true angular velocity in the body's axes [rad/s]
     upright : cosine of the angle between the body's z axis and the vertical
     thrusts : largest thrust of each motor [N]
     wanted : present wanted roll, pitch [rad], yaw rate [rad/s] and thrust; set by the task
@@ -73,7 +74,7 @@ class Quadrotor(Robot):
         self.start(np.random.default_rng(0), 0)
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Set factors of mass, inertia, each motor's thrust, delay and noise; a missing factor counts as 1."""
+        """Multiply mass, inertia, each motor's thrust, delay and noise by factors; a missing factor counts as 1."""
         mass, inertia = (factors.get(name, 1.0) for name in ("mass", "inertia"))
         self.thrusts = [STRONGEST * factors.get(name, 1.0) for name in MOTORS]
         self._waits = round(DELAY * factors.get("delay", 1.0) / self.dt)
@@ -84,7 +85,7 @@ class Quadrotor(Robot):
         )  # fmt: skip
 
     def start(self, rng: np.random.Generator, steps: int) -> None:
-        """Hover, level and at rest; draw the noise of an episode with this number of steps."""
+        """Begin an episode in hover, level and at rest, and draw the noise of its ``steps`` steps."""
         spread = self._noise * np.array([ANGLE] * 2 + [GYRO] * 3)
         self._errors, self._k = rng.normal(size=(steps + 1, 5)) * spread, 0
         self._command = [HOVER] * 4

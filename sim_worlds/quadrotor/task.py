@@ -1,4 +1,4 @@
-"""The task to follow a wanted attitude, in gusts if there are any."""
+"""The task to follow a wanted attitude, with or without gusts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ REFERENCES = ("smooth", "steps")
 
 
 def waves(rng: np.random.Generator, times: np.ndarray, low: float, high: float, columns: int) -> np.ndarray:
-    """Return sums of eight sines with an rms of 1, (n, columns), at ``times``, (n,) [s].
+    """Return random smooth signals at n times, (n, columns). Each is a sum of eight sines with an rms of 1.
 
-    Their frequencies are drawn log-uniformly from ``low`` to ``high`` [Hz].
+    times : (n,), the times [s]
+    low, high : range from which the frequencies are drawn log-uniformly [Hz]
+    columns : number of signals
     """
     turn = 2.0 * math.pi * low * (high / low) ** rng.random((8, columns))
     phase = rng.uniform(0.0, 2.0 * math.pi, (8, columns))
@@ -31,7 +33,11 @@ def waves(rng: np.random.Generator, times: np.ndarray, low: float, high: float, 
 
 
 def stairs(rng: np.random.Generator, times: np.ndarray, columns: int) -> np.ndarray:
-    """Return levels from -1 to 1, (n, columns), at ``times``, (n,) [s]; each level is held for 1 to 2 s."""
+    """Return random step signals from -1 to 1 at n times, (n, columns). Each level is held for 1 to 2 s.
+
+    times : (n,), the times [s]
+    columns : number of signals
+    """
     n = int(times[-1]) + 2
     starts, levels = np.cumsum(rng.uniform(1.0, 2.0, (n, columns)), axis=0), rng.uniform(-1.0, 1.0, (n, columns))
     return np.column_stack([levels[np.searchsorted(starts[:, k], times), k] for k in range(columns)])
@@ -41,8 +47,8 @@ class FollowAttitude(Task):
     """Follow roll, pitch and yaw rate; see `QuadrotorAttitudeEnv` for reward, info and score.
 
     reference, gusts : as in `QuadrotorAttitudeEnv`
-    path : wanted values at each step, as `Quadrotor.wanted`
-    k : the present step
+    path : wanted values at each step, in the form of `Quadrotor.wanted`
+    k : index of the present step
     """
 
     DISTURBANCES = ("new_target",)
@@ -69,7 +75,7 @@ class FollowAttitude(Task):
         self.step(0)
 
     def new_target(self, rng: np.random.Generator) -> None:
-        """Continue with other wanted values of the same kind, from the next step on."""
+        """Draw other wanted values of the same kind, which the task follows from the next step on."""
         self.path = self._draw_path(rng, self._times)
 
     def step(self, k: int) -> None:
@@ -89,7 +95,7 @@ class FollowAttitude(Task):
     def score(self) -> dict[str, float]:
         """Return ``rms_error`` [rad], ``rms_yaw_rate_error`` [rad/s] and ``crashed`` (0 or 1).
 
-        If no step counts, return only ``crashed``.
+        If the episode ended before the scored part began, return only ``crashed``.
         """
         crashed = {"crashed": float(self.robot.upright < OVERTURNED)}
         if not self._counted:

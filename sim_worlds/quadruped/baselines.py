@@ -21,7 +21,7 @@ LATER = np.array([0.0, 0.5, 0.5, 0.0])  # phase of each leg, as a share of a cyc
 
 
 def angles(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Return the joint angles (12,) [rad] for feet at x, y, z from their hips, (4,) each [m].
+    """Return the joint angles (12,) [rad] that place the four feet at x, y, z relative to their hips, (4,) each [m].
 
     A leg that cannot reach its foot is straight.
     """
@@ -37,14 +37,17 @@ def angles(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
 class Trot(Baseline):
     """Open-loop trot, in which diagonal legs step together.
 
-    On the ground a foot moves back as fast as the trunk should move ahead, and sideways as the trunk should turn. In
-    the air it moves ahead again.
+    On the ground, a foot moves back relative to the trunk as fast as the trunk should move ahead, and sideways as fast
+    as the trunk should turn. In the air, the foot moves ahead again.
 
-    period : length of a cycle [s]
-    stance : share of a cycle on the ground
-    height, lift : height of the hips, and of a step [m]
-    wide, back : offset of the feet outwards from the hips' sides, and backwards [m]
-    pace, yaw : gains of the commands
+    period : duration of a gait cycle [s]
+    stance : share of a cycle in which a foot is on the ground
+    height : height of the hips [m]
+    lift : height of a step [m]
+    wide : offset of the feet outwards from the hips [m]
+    back : offset of the feet backwards [m]
+    pace : gain of the speed command
+    yaw : gain of the yaw rate command
     """
 
     label: ClassVar[str] = "trot"
@@ -65,7 +68,7 @@ class Trot(Baseline):
         self._k = 0
 
     def feet(self, forward: float, left: float, turn: float) -> np.ndarray:
-        """Return x, y, z of the feet from their hips [m] as a (3, 4) array."""
+        """Return the positions x, y, z of the four feet relative to their hips [m], (3, 4)."""
         phase = (self._k * STEP / self.period + LATER) % 1.0
         self._k += 1
         down = phase < self.stance
@@ -87,10 +90,11 @@ class Trot(Baseline):
 class TrotWithImu(Trot):
     """The trot with feedback from the IMU: it controls the yaw rate, levels the trunk, and steps against tipping.
 
-    turn_gain, turn_integral : gains of the yaw rate's error [1], and of its integral [1/s]
-    hold : share of the integral that a step keeps
+    turn_gain : gain for the error of the yaw rate [1]
+    turn_integral : gain for the integral of this error [1/s]
+    hold : share of the integral that is kept from step to step
     level : change of the legs' lengths, as a share of the change that would level the trunk in one step
-    tip : speed sideways and ahead in response to a tilting rate [m]
+    tip : additional speed of the feet, sideways and ahead, for each rad/s at which the trunk tilts [m]
     tau : time constant of the filter that estimates the tilt from acceleration and rates [s]
     """
 
@@ -126,10 +130,10 @@ class TrotWithImu(Trot):
 
 @dataclass
 class TrotWithTwist(TrotWithImu):
-    """The trot with IMU, whose feet also turn back and forth around the trunk once a cycle.
+    """The trot with IMU, in which the feet also turn back and forth around the trunk once per cycle.
 
-    This opposes the trunk's turning that the swinging legs cause. Its numbers were found by CMA-ES, which maximised the
-    reward in episodes with seeds below 1000.
+    This motion opposes the turning of the trunk that the swinging legs cause. CMA-ES found the numbers of this
+    controller; it maximised the reward in episodes with seeds below 1000.
 
     twist : cosine and sine coefficient of the feet's angle around the trunk [rad]
     """

@@ -1,8 +1,8 @@
 """Equations of motion of a quadruped: the articulated-body algorithm, motors, and feet on the ground.
 
 The algorithm is that of Featherstone (2008, Rigid Body Dynamics Algorithms, 7.3), including a floating base (9.4). All
-spatial vectors (angular, then linear) are in the world's axes, at the point where the trunk's centre of mass is in this
-step. So nothing needs to be transformed between the links.
+spatial vectors (angular, then linear) are expressed in the world's axes. Their common reference point is the trunk's
+centre of mass in this step. So no vector needs to be transformed from link to link.
 """
 
 from __future__ import annotations
@@ -66,9 +66,11 @@ def turned(rotation, w, x, y, z):
 
 @register_jitable
 def about(rotation, parent, axis, angle):
-    """Write a link's (3, 3) rotation: its parent's, followed by a turn by ``angle`` [rad] about its own axis.
+    """Write the rotation matrix of a link, (3, 3): the rotation of its parent link, followed by a turn about its own
+    axis.
 
     axis : 0 for x, 1 for y
+    angle : angle of the turn [rad]
     """
     c, s = math.cos(angle), math.sin(angle)
     for k in range(3):
@@ -84,11 +86,15 @@ def about(rotation, parent, axis, angle):
 
 @register_jitable
 def add_body(inertia, bias, rotation, mass, own, cx, cy, cz, v):
-    """Set the spatial inertia (6, 6) of a body, and the bias force v x* I v (6,) of its velocity v (6,).
+    """Compute the spatial inertia I of a body, and the bias force v x* I v that its spatial velocity v causes.
 
-    rotation : (3, 3) rotation of the body
-    mass, own : mass [kg], and moments of inertia about its own axes [kg m^2]
-    cx, cy, cz : place of its centre of mass [m]
+    inertia : (6, 6), written
+    bias : (6,), written
+    rotation : (3, 3), rotation of the body
+    mass : mass of the body [kg]
+    own : moments of inertia about the body's own axes [kg m^2]
+    cx, cy, cz : position of its centre of mass [m]
+    v : (6,), spatial velocity of the body
     """
     for i in range(3):
         for j in range(3):
@@ -133,10 +139,11 @@ def add_body(inertia, bias, rotation, mass, own, cx, cy, cz, v):
 def touch(state, factors, leg, x, y, z, vx, vy, vz, forces):
     """Compute the ground's force on a foot, and write it into ``forces``, (3,) [N].
 
-    It is that of a spring and damper upwards, and sideways towards the place where the foot came to rest, until the
-    sideways force exceeds friction.
+    Upwards, the force is that of a spring and a damper. Sideways, a spring and a damper pull the foot to the place
+    where it came to rest, until this force exceeds friction.
 
-    x, y, z, vx, vy, vz : place and velocity of the foot [m, m/s]
+    x, y, z : position of the foot [m]
+    vx, vy, vz : velocity of the foot [m/s]
     """
     height = factors[4] * math.sin(WAVES[0] * x + factors[5]) * math.sin(WAVES[1] * y + factors[6])
     depth = height + FOOT - z
@@ -159,7 +166,11 @@ def touch(state, factors, leg, x, y, z, vx, vy, vz, forces):
 
 @register_jitable
 def solve(a, b):
-    """Solve a x = b for a symmetric positive definite a (6, 6), which is destroyed; x replaces b."""
+    """Solve the linear equations a x = b for a symmetric positive definite matrix.
+
+    a : (6, 6), overwritten
+    b : (6,), replaced by the solution x
+    """
     for j in range(6):
         for k in range(j):
             a[j, j] -= a[j, k] * a[j, k] * a[k, k]
@@ -179,11 +190,11 @@ def solve(a, b):
 
 @register_jitable
 def parts(work):
-    """Return views of the memory ``work`` of `accelerate`, for trunk, links and joints.
+    """Return the arrays for trunk, links and joints, as views of the memory ``work`` of `accelerate`.
 
-    Trunk and links: rotations (13, 3, 3), inertias (13, 6, 6), bias forces and velocities (13, 6). Joints: axes,
-    accelerations due to velocity, and inertia times axis (12, 6), 1 / inertia along the axis, and torque minus bias
-    (12,).
+    For trunk and links, they are the rotations (13, 3, 3), inertias (13, 6, 6), bias forces (13, 6) and velocities (13,
+    6). For the joints, they are the axes, the accelerations due to velocity, and the products of inertia and axis, (12,
+    6) each; then 1 / inertia along the axis, and torque minus bias, (12,) each.
     """
     rotations, inertias = work[:117].reshape(13, 3, 3), work[117:585].reshape(13, 6, 6)
     biases, axes, speeds = work[585:663].reshape(13, 6), work[663:735].reshape(12, 6), work[735:813].reshape(13, 6)
@@ -197,7 +208,7 @@ def outward(leg, state, factors, mass, work, force):
 
     mass : factor of the masses
     work : see `parts`
-    force : (3,) the ground's force on the foot [N]; written
+    force : (3,), force of the ground on the foot [N]; written
     state, factors : as in `move`
     """
     rotations, inertias, biases, speeds, axes, drifts, _, _, _ = parts(work)
@@ -250,7 +261,12 @@ def outward(leg, state, factors, mass, work, force):
 
 @register_jitable
 def inward(leg, torque, work):
-    """Second pass, from the foot of a leg to the trunk: add the links' share to the trunk's inertia and bias force."""
+    """Second pass, from a leg's foot to the trunk: add the inertia and the bias force of the links to those of the
+    trunk.
+
+    torque : (12,), torques of the motors [N m]
+    work : see `parts`
+    """
     _, inertias, biases, _, axes, drifts, pulls, inverse, rest = parts(work)
     for joint in range(2, -1, -1):
         k = 3 * leg + joint
@@ -280,7 +296,12 @@ def inward(leg, torque, work):
 
 @register_jitable
 def onward(leg, base, work, out):
-    """Third pass, from the trunk, with acceleration ``base``, to a leg's foot: compute the joints' accelerations."""
+    """Third pass, from the trunk to a leg's foot: compute the accelerations of the joints.
+
+    base : (6,), spatial acceleration of the trunk
+    work : see `parts`
+    out : accelerations; written
+    """
     _, _, _, _, axes, drifts, pulls, inverse, rest = parts(work)
     a0, a1, a2, a3, a4, a5 = base[0], base[1], base[2], base[3], base[4], base[5]
     for joint in range(3):
@@ -296,11 +317,12 @@ def onward(leg, base, work, out):
 
 @register_jitable
 def accelerate(state, torque, factors, work, out):
-    """Compute the accelerations of the trunk, angular (3) and linear (3), then of the joints (12), into ``out``, (18,).
+    """Compute the accelerations of trunk and joints.
 
     state, factors : as in `move`
     torque : (12,) torques of the motors [N m]
-    work : (1200,) float64, overwritten
+    work : (1200,) float64, scratch memory
+    out : (18,), written: the trunk's angular (3) and linear (3) acceleration, then the accelerations of the joints (12)
     """
     rotations, inertias, biases, speeds, _, _, _, _, _ = parts(work)
     base, force = work[981:987], work[987:990]
@@ -331,13 +353,14 @@ def accelerate(state, torque, factors, work, out):
 def move(state, targets, factors, steps, dt, work, out):
     """Advance the state by several steps with constant targets of the joints, in place.
 
-    state : (49,) float64: the trunk's position (3) [m], quaternion w, x, y, z (4), velocity (3) [m/s] and angular
-        velocity (3) [rad/s], all in the world's axes; angles (12) [rad] and speeds (12) [rad/s] of JOINTS; x and y
-        where each foot came to rest (8) [m]; whether each foot is on the ground (4)
-    targets : (12,) float64 [rad]
-    factors : values of FACTORS
-    steps, dt : number of steps, and length of each [s]
-    work : (1200,) float64, overwritten
+    state : (49,) float64, updated: the trunk's position (3) [m], quaternion w, x, y, z (4), velocity (3) [m/s] and
+        angular velocity (3) [rad/s], all in the world's axes; angles (12) [rad] and speeds (12) [rad/s] of JOINTS; x
+        and y of the place where each foot came to rest (8) [m]; whether each foot is on the ground (4)
+    targets : (12,) float64, target angles of the joints [rad]
+    factors : factors of the robot's properties, in the order of FACTORS
+    steps : number of steps
+    dt : length of a step [s]
+    work : (1200,) float64, scratch memory
     out : (18,) float64, the mean accelerations (see `accelerate`); written
     """
     torque, now = work[1000:1012], work[1012:1030]

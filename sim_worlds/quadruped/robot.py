@@ -26,7 +26,8 @@ SEEN = {
 class Quadruped(Robot):
     """The quadruped, which moves by the equations of ``dynamics``. Action: (12,) target angles of its joints [rad].
 
-    state, factors : see `dynamics.move`, `dynamics.FACTORS`
+    state : see `dynamics.move`
+    factors : factors of the robot's properties, see `dynamics.FACTORS`
     command : wanted speed ahead [m/s] and yaw rate [rad/s], which the robot observes
     """
 
@@ -49,7 +50,7 @@ class Quadruped(Robot):
         self.read()
 
     def reset(self, position: Any) -> None:
-        """Stand with these angles (12,), at rest, with the feet on the ground."""
+        """Let the robot stand at rest with these joint angles, (12,) [rad], and with its feet on the ground."""
         state = self.state
         state[:] = self._acceleration[:] = 0.0
         state[2], state[3], state[13:25] = 2.0 * LINK * math.cos(STANDING[1]) + FOOT, 1.0, position
@@ -57,7 +58,10 @@ class Quadruped(Robot):
         self.read()
 
     def disturb(self, noise: np.ndarray) -> None:
-        """Set the IMU's noise for the steps from now on. ``noise`` is (steps, 6), with a standard deviation of 1."""
+        """Set the noise of the IMU for the next steps.
+
+        noise : (steps, 6), with a standard deviation of 1
+        """
         self._noise, self._k = noise * NOISE, 0
 
     def push(self, rng: np.random.Generator) -> None:

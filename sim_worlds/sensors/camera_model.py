@@ -17,7 +17,8 @@ class CameraModel:
 
     Intensities are natural logarithms. A value of 0 switches an effect off.
 
-    threshold_on, threshold_off : change of log intensity that is reported as brighter, and as darker
+    threshold_on : increase of log intensity that makes an ON event
+    threshold_off : decrease of log intensity that makes an OFF event
     sigma : standard deviation of a pixel's two thresholds, drawn once and independently [log intensity]; a threshold is
         at least 0.01
     refractory : least time between two events of a pixel [s]
@@ -69,8 +70,10 @@ PRESETS = {
 
 
 def camera_model(camera: str | CameraModel) -> CameraModel:
-    """Return ``camera`` if it is a model, else the preset of this name. Raises DescriptionError if there is no such
-    preset."""
+    """Return ``camera`` if it is a model, otherwise the preset with this name.
+
+    Raises DescriptionError if there is no such preset.
+    """
     if isinstance(camera, CameraModel):
         return camera
     if not isinstance(camera, str) or camera not in PRESETS:

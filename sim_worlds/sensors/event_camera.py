@@ -1,11 +1,11 @@
 """Simulate an event camera: its pixels report changes of the log intensity in a sequence of pictures.
 
-Between two pictures the log intensity of a pixel is linear in time. A low-pass follows it, faster for brighter pixels.
-Whenever the result is a threshold away from the pixel's reference, the reference moves by that threshold, and the pixel
-reports the sign and the time of the crossing, interpolated within the step. Leakage moves the reference down
-continuously, which appears as a slow brightening. Shot noise adds events of either sign, more of them in the dark.
-Finally, in the order of time, events of a pixel within a refractory time of its last event are removed. The reference
-has moved nevertheless, as if the event had been lost.
+Between two pictures the log intensity of a pixel is linear in time. A low-pass filter smooths it, less strongly for
+brighter pixels. Whenever the filtered value is a threshold away from the pixel's reference, the reference moves by this
+threshold. The pixel then reports an event with the sign and the time of the crossing, which is interpolated within the
+step. Leakage moves the reference down continuously, which appears as a slow brightening. Shot noise adds events of
+either sign, more of them in the dark. Finally, an event that follows the last event of its pixel within the refractory
+time is removed. The reference has moved nevertheless, as if the event had been lost.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ MAX_SHOTS = 500.0  # noise events per row and step, because exp(-500) still fits
 
 
 class EventCamera:
-    """A simulated event camera: the state of its pixels.
+    """A simulated event camera, which holds the state of its pixels.
 
     size : width and height [pixels]
     model : a CameraModel, or the name of a preset: clean, default, noisy
-    period : time between pictures [s]; ``advance`` can override it
+    period : time between pictures [s]; a call of `advance` can give another time
     capacity : maximum number of events of a step that ``observe`` returns; further events are dropped and counted
     """
 
@@ -76,7 +76,7 @@ class EventCamera:
 
     @property
     def reference(self) -> np.ndarray:
-        """Log intensity relative to which each pixel measures changes, as a (height, width) float32 array."""
+        """Log intensity with which each pixel compares the present one, (height, width) float32."""
         return self.state[1 if self.model.cutoff else 0] - self.state[2]
 
     @property
@@ -137,13 +137,13 @@ class EventCamera:
         return result >> 32, result & 0xFFFFFFFF
 
     def observe(self, picture: np.ndarray) -> tuple[np.ndarray, int, int]:
-        """Return the events since the previous picture, ``period`` ago, as rows.
+        """Return the events since the previous picture, which was ``period`` ago, as rows of an array.
 
         picture : (height, width) float32, present log intensity
 
         Return three values: the events as a new (capacity, 4) float32 array, the number of events, and the number of
-        events that did not fit. A row is t [s after the previous picture], x, y, polarity (ON 1). Rows ascend in t;
-        after the last event they are zero.
+        events that did not fit. The columns are the time t after the previous picture [s], x, y, and the polarity (1:
+        ON, 0: OFF). Rows are in the order of t; those after the last event are zero.
         """
         events = np.zeros((self.capacity, 4), np.float32)
         n, lost = self._step(picture)
@@ -157,8 +157,8 @@ class EventCamera:
         picture : (height, width) float32, present log intensity
         period : time since the previous picture [s]; None: the camera's period
 
-        Return the events, with ascending t [ns after ``reset``], and the number of crossings that did not fit.
-        Crossings do not fit if there are more than four per pixel in one step.
+        Return two values: the events, in the order of their times t [ns after ``reset``], and the number of lost
+        events. Events are lost if a step has more than four threshold crossings per pixel.
         """
         self._set_period(self.period if period is None else period)
         start = self.time

@@ -1,4 +1,4 @@
-"""`EventSensor`: an event camera as a sensor of a world."""
+"""Use an event camera as a sensor of a world (`EventSensor`)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,21 @@ NOISE, NOISE_FOR = 10.0, 1.0  # Hz and s, additional shot noise of a pixel in a 
 
 
 def grey(log_intensity: np.ndarray, exposure: float) -> np.ndarray:
-    """Convert log intensities, (...), to grey pictures, (..., 3) uint8. ``exposure`` is the grey of log intensity 0."""
+    """Return log intensities (...) as grey pictures (..., 3) uint8.
+
+    exposure : grey value that stands for a log intensity of 0
+    """
     brightness = np.clip(exposure * np.exp(log_intensity), 0.0, 255.0).astype(np.uint8)
     return np.repeat(brightness[..., None], 3, axis=-1)
 
 
 class EventSensor(ABC):
-    """Base of the event cameras in worlds. It observes a step's events, ``<name>``, and their number, ``<name>_count``.
+    """Base of the event cameras in worlds. The observation has the events of a step and their number.
 
-    Their form is that of `EventCamera.observe`. A derived class draws the camera's view. ``picture`` is the newest
-    view: (height, width) float32, log intensity.
+    The entries ``<name>`` and ``<name>_count`` have the form of `EventCamera.observe`. A derived class draws the
+    camera's view.
+
+    picture : (height, width) float32, log intensity of the newest view
     """
 
     DISTURBANCES: ClassVar[Sequence[str]] = ("noise",)
@@ -44,7 +49,10 @@ class EventSensor(ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator | None) -> np.ndarray:
-        """Return the next ``picture``; if ``rng`` is given, the first one of a new episode."""
+        """Return the next view of the camera, as `picture`.
+
+        rng : source of random numbers for a new episode, whose first view is drawn; None: the episode continues
+        """
 
     def reset(self, rng: np.random.Generator) -> None:
         """Start an episode, after robot and task have started. The camera has adapted to the first picture."""
@@ -62,7 +70,7 @@ class EventSensor(ABC):
                 self.camera.set_shot(self.camera.model.shot)
 
     def noise(self, rng: np.random.Generator) -> None:
-        """Let each pixel report ``NOISE`` more random events per second, for ``NOISE_FOR``."""
+        """Let each pixel report ``NOISE`` additional random events per second, for the next ``NOISE_FOR``."""
         self.camera.set_shot(self.camera.model.shot + NOISE)
         self._noisy = round(NOISE_FOR / self.camera.period)
 
@@ -75,7 +83,9 @@ class EventSensor(ABC):
     def show(self, seconds: float, exposure: float, scale: int) -> np.ndarray:
         """Return the view in grey (see `grey`) with recent events over it, (scale rows, scale columns, 3) uint8.
 
-        seconds : duration of the events that are shown, ON orange and OFF blue
+        seconds : events are shown up to this age [s]; ON events are orange, OFF events blue
+        exposure : see `grey`
+        scale : a pixel of the camera becomes scale x scale pixels
         """
         camera, picture = self.camera, grey(self.picture, exposure)
         recent = (camera.last > camera.time - round(seconds * 1e9)).reshape(self.picture.shape)

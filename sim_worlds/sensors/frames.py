@@ -28,8 +28,9 @@ def simulate(
 ) -> Iterator[tuple[Events, int]]:
     """Simulate the events of a camera that sees frames one after another, and has adapted to the first.
 
-    Between two frames the log intensity is linear in time, divided into equal steps of at most ``step``. Only the
-    low-pass depends on the length of the steps, because it treats the intensity as constant in a step.
+    Between two frames the log intensity changes linearly in time. This time is divided into equal steps of at most
+    ``step``. Only the pixels' low-pass filter depends on the length of the steps, because it treats the intensity as
+    constant within a step.
 
     frames : pairs (time [s], picture), with ascending times. A picture is (height, width) uint8 grey, (height, width,
         3) uint8 RGB, or (height, width) float32 log intensity, which is used unchanged
@@ -38,8 +39,8 @@ def simulate(
     step : longest time between the camera's pictures [s]
     gamma : exponent for uint8 pictures: intensity = (value / 255) ** gamma
 
-    Yields the events between one frame and the next, with t [ns] counted from the first frame, and the number of lost
-    crossings.
+    Yields, for each frame after the first, the events since the previous frame (times in ns after the first frame), and
+    the number of lost events.
 
     Raises InputError for times that do not ascend, pauses of more than 1000 s, or pictures of another size or kind.
     """
@@ -64,7 +65,11 @@ def simulate(
 def _between(
     camera: EventCamera, before: np.ndarray, picture: np.ndarray, until: int, step: float
 ) -> tuple[Events, int]:
-    """Return the events up to ``picture``, whose time is ``until`` [ns], and the number of lost crossings."""
+    """Return the events between two pictures, and the number of lost events.
+
+    until : time of the second picture [ns]
+    step : longest step [s]
+    """
     left = until - camera.time
     steps = math.ceil(left / (step * 1e9) - 1e-6)
     parts, lost = [], 0

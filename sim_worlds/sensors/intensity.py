@@ -15,10 +15,10 @@ LUMA = np.array([0.2126, 0.7152, 0.0722])  # weights of linear red, green and bl
 
 
 def log_intensity(image: np.ndarray, gamma: float = 1.0) -> np.ndarray:
-    """Return the log intensity of an 8-bit image, float32: ``ln((I + FLOOR) / (1 + FLOOR))``, from -3.93 (black) to 0.
+    """Return the log intensity of an 8-bit image, float32, from -3.93 (black) to 0 (white).
 
-    ``I``, from 0 to 1, is the linear luminance: ``(value / 255) ** gamma``, or for a colour image the weighted sum of
-    the three colours.
+    It is ``ln((I + FLOOR) / (1 + FLOOR))``. Here ``I``, from 0 to 1, is the linear luminance ``(value / 255) **
+    gamma``; for a colour image, it is a weighted sum over the three colours.
 
     image : (rows, columns) grey or (rows, columns, 3) red, green, blue, uint8
     gamma : exponent that makes pixel values linear in the light: 1 for a renderer's, 2.2 for photographs and videos

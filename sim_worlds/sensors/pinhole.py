@@ -1,4 +1,4 @@
-"""`Pinhole`: a camera without distortion, which says where directions are in its picture."""
+"""Compute where directions appear in the picture of a camera without distortion (`Pinhole`)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["Pinhole"]
 class Pinhole:
     """A camera with square pixels, whose optical axis passes through the middle of the picture.
 
-    Pixel (0, 0) is the left one of the top row; x points to the right, y down. A vector in the camera is (forward,
-    left, up), as in REP-103.
+    Pixel (0, 0) is at the top left; x points to the right, y down. A vector in the camera's frame is (forward, left,
+    up), as in REP-103.
 
     width, height : size of the picture [pixels]
     view : horizontal field of view [rad]
@@ -51,14 +51,17 @@ class Pinhole:
         return 2.0 * math.atan(0.5 * self.height / self.focal)
 
     def pixel(self, forward: float, left: float, up: float) -> tuple[float, float, float]:
-        """Return x, y [pixels] and depth of a vector, which is in front of the camera if the depth is > 0."""
+        """Return the position x, y of a vector in the picture [pixels], and its depth.
+
+        The vector is in front of the camera if the depth is > 0.
+        """
         scale = self.focal / forward if forward != 0.0 else math.inf
         return self.centre[0] - left * scale, self.centre[1] - up * scale, forward
 
     def angles(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the angles between the axis and each column, (width,), and each row, (height,) [rad].
+        """Return the angle between the optical axis and each column, (width,), and each row, (height,) [rad].
 
-        They are positive to the left and upwards.
+        The angles are positive to the left and upwards.
         """
         x, y = (np.arange(side) - middle for side, middle in zip((self.width, self.height), self.centre))
         return -np.arctan(x / self.focal), -np.arctan(y / self.focal)

@@ -32,7 +32,7 @@ HALF, ZERO = np.float32(0.5), np.float32(0.0)
 def decay(a):
     """Return exp(-a) and (1 - exp(-a)) / a for a float32 ``a`` from 0 to 16, with errors below 2e-6.
 
-    It uses a Pade step for a / 8, which the compiler vectorises.
+    A Pade approximation at a / 8 is used, because the compiler vectorises it.
     """
     z = a * EIGHTH
     q = F1 / (F12 + z * (F6 + z))
@@ -44,7 +44,7 @@ def decay(a):
 
 @register_jitable(forceinline=True)
 def brightness(log_intensity, white):
-    """Return the intensity relative to ``white`` (a log intensity), from 0.07 to 1."""
+    """Return the intensity relative to the log intensity ``white``, limited to 0.07 .. 1."""
     x = white - log_intensity
     x = x if x > ZERO else ZERO
     return decay(x if x < DARKEST else DARKEST)[0]
@@ -52,15 +52,20 @@ def brightness(log_intensity, white):
 
 @register_jitable
 def follow(now, picture, light, gap, leak, change, dt, speed, white):
-    """Advance one row of pixels by a step of ``dt`` [s].
+    """Advance the low-pass filters of one row of pixels by a step.
 
-    The log intensity is linear from ``picture`` to ``now``. A first-order low-pass follows it exactly; its rate is
-    ``speed`` times the intensity in the middle of the step.
+    The log intensity changes linearly from ``picture`` to ``now``. The response of the first-order filter is computed
+    exactly; its rate is ``speed`` times the intensity in the middle of the step.
 
-    picture, light, gap : (columns,) log intensity, its low-pass, and the low-pass minus the reference; updated
-    leak : (columns,) change of the gap by leakage [1/s]
-    change : (columns,) change of the gap in this step; written
-    white : log intensity above which the low-pass becomes no faster
+    now : (columns,), log intensity at the end of the step
+    picture : (columns,), log intensity at the start of the step; updated
+    light : (columns,), output of the filter; updated
+    gap : (columns,), output of the filter minus the reference of the pixel; updated
+    leak : (columns,), change of the gap by leakage [1/s]
+    change : (columns,), change of the gap in this step; written
+    dt : length of the step [s]
+    speed : rate of the filter at full intensity
+    white : log intensity above which the filter becomes no faster
     """
     if speed > ZERO:
         for i in range(now.size):
@@ -82,14 +87,18 @@ def follow(now, picture, light, gap, leak, change, dt, speed, white):
 
 @register_jitable
 def crossings(j, gap, on, off, change, flags, period, n, when, what):
-    """Append the threshold crossings of image row ``j`` after the first ``n`` events. Return the total number.
+    """Append the threshold crossings of image row ``j`` as events after the first ``n`` events.
 
-    Crossings that do not fit are counted, but not written. Return -1 if a value is NaN or too large.
+    Return the new number of events, including events that did not fit and were not written. Return -1 if a value is NaN
+    or too large.
 
-    gap, change : (columns,) distance to the reference after the step, and its change in the step
-    on, off : (columns,) thresholds
+    gap : (columns,), distance from the reference after the step
+    change : (columns,), change of this distance in the step
+    on : (columns,), thresholds for ON events
+    off : (columns,), thresholds for OFF events
     flags : uint8, scratch memory
-    when, what : int32, written: times [ns after the previous picture], and pixel << 1 | polarity
+    when : int32, written: times of the events [ns after the previous picture]
+    what : int32, written: pixel << 1 | polarity
     period : length of the step [ns]
     """
     columns = gap.size
@@ -121,13 +130,14 @@ def crossings(j, gap, on, off, change, flags, period, n, when, what):
 
 @register_jitable
 def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, when, what):
-    """Append the shot noise of image row ``j`` after the first ``n`` events. Return the total number.
+    """Append the shot noise of image row ``j`` as events after the first ``n`` events. Return the new number of events.
 
-    A Poisson number of events, none with probability ``silence``, is placed on random pixels at random times. Each is
-    kept with a probability that depends on its pixel's intensity: from nearly 1 in the dark to ``bright`` at ``white``
-    and above.
+    A Poisson number of events is placed on random pixels at random times. Each event is kept with a probability that
+    depends on the intensity of its pixel: from nearly 1 in the dark to ``bright`` at ``white`` and above.
 
-    key, step : seed of the noise and number of the step, from which event k of a row gets its own random numbers
+    silence : probability that the Poisson number is 0
+    key : seed of the noise
+    step : index of the step; key, step, row and the event's index determine its random numbers
     when, what, period : as in `crossings`
     """
     if rate <= 0.0:
@@ -154,7 +164,7 @@ def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, wh
 def sort_by_time(n, period, when, what, counts):
     """Sort the first ``n`` events by time, stably, ten bits per pass.
 
-    Return which row of ``when`` and ``what`` has them.
+    Return the index of the row of ``when`` and ``what`` that has the sorted events.
 
     period : upper limit of the times [ns]
     """
@@ -180,8 +190,10 @@ def sort_by_time(n, period, when, what, counts):
 def refractory_filter(n, when, what, start, refractory, last, sign, when_out, what_out):
     """Copy the events whose pixel is not refractory to the start of the outputs. Return their number.
 
-    start, refractory : start of the step, and refractory time [ns]
-    last, sign : time and polarity of each pixel's last event, updated
+    start : time at the start of the step [ns]
+    refractory : refractory time [ns]
+    last : time of each pixel's last event [ns], updated
+    sign : polarity of each pixel's last event, updated
     """
     kept = 0
     for k in range(n):
@@ -200,14 +212,19 @@ def observe(picture, state, last, sign, when, what, counts, flags, change, clock
 
     picture : (rows, columns) float32, log intensity at the end of the step
     state : (6, rows, columns) float32, the planes of ``STATE``
-    last, sign : (rows * columns,) int64, time of a pixel's last event [ns]; uint8, its polarity
-    when, what : (2, candidates) int32, scratch and result
-    counts, flags, change : scratch: (1024,) int32; (columns and up to 63 zeros,) uint8; (columns,) float32
-    clock : (4,) int64, number of the step, its start and length, refractory time [ns]
+    last : (rows * columns,) int64, time of each pixel's last event [ns]; updated
+    sign : (rows * columns,) uint8, polarity of each pixel's last event; updated
+    when, what : (2, candidates) int32, scratch memory and result, see `crossings`
+    counts : (1024,) int32, scratch memory
+    flags : (columns and up to 63 zeros,) uint8, scratch memory
+    change : (columns,) float32, scratch memory
+    clock : (4,) int64, index of the step, its start, its length, and the refractory time [ns]
     key : uint64, seed of the noise
-    numbers : (4,) float64, cutoff [Hz], white, shot rate [Hz for each pixel], its share for bright pixels
+    numbers : (4,) float64: cutoff [Hz], white, shot rate of a pixel [Hz], and its share for bright pixels (see
+        `CameraModel`)
 
-    Return the int64 events << 32 | crossings that did not fit; -1 for a picture that is not finite.
+    Return one int64: the number of events << 32 | the number of events that did not fit. Return -1 for a picture that
+    is not finite.
     """
     step, start, period, refractory = clock[0], clock[1], clock[2], clock[3]
     white, rate, bright = np.float32(numbers[1]), numbers[2], numbers[3]
@@ -230,9 +247,10 @@ def observe(picture, state, last, sign, when, what, counts, flags, change, clock
 
 
 def rows(n, columns, when, what, out):
-    """Convert ``n`` events to rows of float32 in ``out``: (t [s after the previous picture], x, y, polarity).
+    """Write ``n`` events to the rows of ``out``, float32: time after the previous picture [s], x, y and polarity.
 
-    when, what : as in `crossings`; ``columns`` is the width of the picture
+    columns : width of the picture
+    when, what : as in `crossings`
     """
     for k in range(n):
         pixel = what[k] >> 1

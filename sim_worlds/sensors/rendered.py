@@ -1,8 +1,8 @@
-"""Pictures rendered by PyBullet as log intensity, and pictures between them for an event camera.
+"""Render pictures with PyBullet as log intensity, and interpolate pictures between them for an event camera.
 
 A renderer gives 8 bits for each colour, linear in the light (without gamma). Frames are drawn at 60 to 200 Hz, because
-they cost milliseconds; the camera's steps are shorter. Between frames the log intensity changes linearly from the
-previous frame to the newest one, so the camera's pictures are one frame late.
+drawing one takes milliseconds; the camera's steps are shorter. Between frames the log intensity changes linearly from
+the previous frame to the newest one, so the camera's pictures are one frame late.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _plugin() -> str:
 
 @functools.cache
 def egl_works() -> bool:
-    """Whether PyBullet's EGL plugin can draw on this machine.
+    """Return whether PyBullet's EGL plugin can draw on this machine.
 
     This is tried in a separate process, because the plugin may crash its process.
     """
@@ -60,8 +60,9 @@ class Renderer:
     """Renders the bodies of a physics client, seen by a pinhole camera, as log intensity.
 
     client : id of the client in PyBullet
-    pinhole : size and field of view
-    near, far : distances between which bodies are drawn [m]
+    pinhole : the camera's size and field of view
+    near : smallest distance at which bodies are drawn [m]
+    far : largest distance at which bodies are drawn [m]
     egl : whether to use the EGL plugin, which only draws bodies that are created after it; if the plugin does not work,
         TinyRenderer is used, with a warning
     **light : arguments of ``pybullet.getCameraImage``: lightDirection, lightAmbientCoeff, shadow, ...
@@ -92,8 +93,8 @@ class Renderer:
     def frame(self, position: np.ndarray, rotation: np.ndarray) -> np.ndarray:
         """Render one picture as a (height, width) float32 array of log intensity; 0 is white.
 
-        position : (3,) place of the camera in the world [m]
-        rotation : (3, 3) whose columns are the camera's forward, left and up in the world
+        position : (3,), position of the camera in the world [m]
+        rotation : (3, 3), rotation matrix; its columns are the camera's forward, left and up directions in the world
         """
         forward, up = rotation[:, 0], rotation[:, 2]
         width, height = self.pinhole.width, self.pinhole.height
@@ -107,7 +108,7 @@ class Renderer:
 
 
 class Between:
-    """Makes a picture for every step by interpolation between frames, which are drawn every few steps.
+    """Makes a picture for every step, by linear interpolation between frames that are drawn every few steps.
 
     The pictures are one frame late.
 
@@ -121,7 +122,7 @@ class Between:
         self.draw, self.every = draw, every
 
     def reset(self) -> np.ndarray:
-        """Return the picture at the start, as if nothing had moved before."""
+        """Return the first picture of an episode. The scene counts as unchanged before."""
         self._step = 0
         self._old = self._new = self.draw()
         return self._new

@@ -10,10 +10,15 @@ __all__ = ["band_passed_noise"]
 def band_passed_noise(
     rng: np.random.Generator, shape: tuple[int, int], wavelength: float, width: float, std: float, scale: float = 1.0
 ) -> np.ndarray:
-    """Return Gaussian noise of one wavelength, ``shape`` float32, periodic, with mean 0 and standard deviation ``std``.
+    """Return periodic Gaussian noise with a typical wavelength, float32, with mean 0.
 
-    Its spectrum is a Gaussian in the logarithm of the spatial frequency, ``width`` e-folds wide, centred on one period
-    in ``wavelength``. ``scale`` is the number of texels in the unit of ``wavelength``.
+    The spectrum of the noise is a Gaussian in the logarithm of the spatial frequency.
+
+    shape : shape of the noise
+    wavelength : wavelength at the centre of the spectrum
+    width : width of the spectrum [e-folds of the frequency]
+    std : standard deviation of the noise
+    scale : number of texels in the unit of ``wavelength``
     """
     periods = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :]) * scale * wavelength
     periods[0, 0] = 1e-9  # the mean, which the filter removes

@@ -1,4 +1,5 @@
-"""The classical controller of ``CartPoleSwingUp-v0``: energy control, and at the top a linear-quadratic regulator."""
+"""The classical controller of ``CartPoleSwingUp-v0``: energy control for the swing-up, a linear-quadratic regulator at
+the top."""
 
 from __future__ import annotations
 
@@ -21,10 +22,11 @@ INERTIA = LEVER * HALF * 4.0 / 3.0  # kg m2, of the rod about its hinge
 def regulator(errors: tuple[float, ...], effort: float) -> tuple[np.ndarray, np.ndarray]:
     """Compute the discrete linear-quadratic regulator of the upright pole.
 
-    errors, effort : weights of the squares of place, angle, speed, turning, and of the force
+    errors : weights of the squares of the state's four numbers: place, angle, speed, turning (see the module `planner`)
+    effort : weight of the square of the force
 
-    Return the gain as a (4,) float64 array, and the matrix of the expected cost as a (4, 4) float64 array. The force is
-    minus the product of the gain with (place, angle, speed, turning).
+    Return the gain, (4,) float64, and the matrix of the expected cost, (4, 4) float64. The force is minus the product
+    of gain and state.
     """
     mass = np.array([[CART_MASS + POLE_MASS, LEVER], [LEVER, INERTIA]])
     a: np.ndarray = np.zeros((4, 4))
@@ -50,13 +52,14 @@ class EnergyLQR(Baseline):
     """Swing-up by energy (Astrom and Furuta 2000), then a linear-quadratic regulator; it knows masses and friction.
 
     The pole's energy E is 0 when it stands still upright. An acceleration k E sign(w cos angle) of the cart, at most
-    ``strong``, brings it there. Meanwhile ``spring`` and ``damper`` pull the cart to the middle. The force for both
-    together follows from the equations of motion. The regulator takes over when its expected cost is below ``catch``,
-    and gives up above twice that.
+    ``strong``, brings the energy to 0; w is the pole's angular velocity. Meanwhile ``spring`` and ``damper`` pull the
+    cart to the middle. The force for both together follows from the equations of motion. The regulator takes over when
+    its expected cost is below ``catch``, and gives up above twice that.
 
     gain : k [1/(kg m)]
     strong : largest acceleration of the cart in the swing-up [m/s2]
-    spring, damper : acceleration to the middle for each m of distance [1/s2], and for each m/s of speed [1/s]
+    spring : acceleration to the middle of the rail for each m of distance [1/s2]
+    damper : deceleration of the cart for each m/s of speed [1/s]
     errors, effort : see `regulator`
     """
 

@@ -19,7 +19,9 @@ BACK, RAIL_COLOUR, CART, POLE, PUSH = (250, 250, 250), (120, 120, 120), (60, 90,
 def draw(place: float, angle: float, force: float) -> np.ndarray:
     """Draw the rail with its ends, cart, pole, and a bar for the force. Return a (288, 480, 3) uint8 array.
 
-    place, angle, force : place of the cart [m], angle of the pole [rad], force of the motor [N]
+    place : position of the cart [m]
+    angle : angle of the pole [rad]
+    force : force of the motor [N]
     """
     image = np.full((HEIGHT, WIDTH, 3), BACK, np.uint8)
     middle = WIDTH // 2

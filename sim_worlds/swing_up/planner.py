@@ -1,7 +1,7 @@
-"""A swing-up planned by dynamic programming: a teacher that plans for a quarter of a minute before it acts.
+"""A swing-up planned by dynamic programming: a teacher that computes for a quarter of a minute before it acts.
 
-A state is the place of the cart [m], the angle of the pole [rad], the cart's speed [m/s] and the pole's turning
-[rad/s].
+A state has four numbers: the position of the cart (``place``) [m], the angle of the pole (``angle``) [rad], the speed
+of the cart (``speed``) [m/s] and the angular velocity of the pole (``turning``) [rad/s].
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ROUNDS, SWEEPS = 9, 10
 
 @register_jitable
 def accelerations(angle, speed, turning, force):
-    """Return the accelerations of cart [m/s2] and pole [rad/s2] for a force [N], by Lagrange's equations."""
+    """Return the accelerations of the cart [m/s2] and of the pole [rad/s2] for a force [N], by Lagrange's equations."""
     sin, cos = math.sin(angle), math.cos(angle)
     push = force - ON_CART * speed + LEVER * turning * turning * sin
     fall = LEVER * GRAVITY * sin - ON_HINGE * turning
@@ -46,7 +46,10 @@ def accelerations(angle, speed, turning, force):
 
 @register_jitable
 def held(place, angle, speed, turning, force):
-    """Return the state after a force [N] was held for STEP, and the reward there; it is 0 at the ends of the rail."""
+    """Return the state after a constant force [N] for the time STEP, and the reward there.
+
+    The reward is 0 at the ends of the rail.
+    """
     h = STEP / PARTS
     for _ in range(PARTS):
         cart, pole = accelerations(angle, speed, turning, force)
@@ -59,7 +62,7 @@ def held(place, angle, speed, turning, force):
 
 @register_jitable
 def located(place, angle, speed, turning):
-    """Convert a state to units of the grid, clipped to it."""
+    """Return the position of a state in the grid, in units of the grid and clipped to the grid."""
     x = (place / WIDE[0] + 1.0) * 0.5 * (POINTS[0] - 1)
     a = ((angle / WIDE[1] + 1.0) * 0.5 % 1.0) * POINTS[1]
     v = (speed / WIDE[2] + 1.0) * 0.5 * (POINTS[2] - 1)
@@ -70,7 +73,7 @@ def located(place, angle, speed, turning):
 
 @register_jitable
 def between(values, x, a, v, w):
-    """Interpolate ``values`` of the grid linearly at a state x, a, v, w in units of the grid."""
+    """Return the value at a position x, a, v, w of the grid, by linear interpolation of ``values``."""
     i, j, k, m = int(x), int(a), int(v), int(w)
     x, a, v, w = x - i, a - j, v - k, w - m
     j, after = j % POINTS[1], (j + 1) % POINTS[1]
@@ -85,11 +88,11 @@ def between(values, x, a, v, w):
 
 
 def improve(values, following, forces):
-    """Choose the best of the forces in each state, and write the state that it leads to.
+    """Choose the best force in each state of the grid, and write the state to which this force leads.
 
-    values : float32, values of the grid
-    following : (.., 5) float32, for the half of the grid that the other half mirrors: the next state in units of the
-        grid, and the reward
+    values : float32, values of the grid's states
+    following : (.., 5) float32, written: the next state in units of the grid, and the reward. It covers half of the
+        grid, because the other half is its mirror image
     forces : float64, the forces to choose from
     """
     for i in range(following.shape[0]):
@@ -111,7 +114,12 @@ def improve(values, following, forces):
 
 
 def settle(values, following, sweeps):
-    """Compute the values for the chosen forces, whose next states `improve` wrote."""
+    """Compute the values of all states for the forces that `improve` chose.
+
+    values : float32, values of the grid's states; updated
+    following : the next states that `improve` wrote
+    sweeps : number of passes over the grid
+    """
     for _ in range(sweeps):
         for i in range(following.shape[0]):
             for j in range(POINTS[1]):
@@ -127,9 +135,11 @@ def settle(values, following, sweeps):
 
 
 def gains(values, place, angle, speed, turning, forces, found):
-    """Write what each force [N] gains in a state into ``found``: reward plus discounted value of the next state.
+    """Compute how good each force is in a state: the reward plus the discounted value of the next state.
 
-    values : the grid's values, see `plan`
+    values : values of the grid's states, see `plan`
+    forces : the forces [N]
+    found : written: the result for each force
     """
     for n in range(forces.size):
         x, a, v, w, gained = held(place, angle, speed, turning, forces[n])
@@ -143,9 +153,10 @@ GAINS = f"void({GRID}, float64, float64, float64, float64, float64[::1], float64
 
 @functools.cache
 def plan() -> np.ndarray:
-    """Compute the value of each state of the grid: the discounted sum of future rewards, by modified policy iteration.
+    """Compute the value of each state of the grid, which is the discounted sum of future rewards.
 
-    Source: Puterman and Shin 1978. The float32 array has the axes (place, angle, speed, turning).
+    The method is modified policy iteration (Puterman and Shin 1978). The result is float32 with the axes (place, angle,
+    speed, turning).
     """
     choose = compile_function(improve, f"void({GRID}, {FOLLOWING}, float64[::1])")
     follow = compile_function(settle, f"void({GRID}, {FOLLOWING}, int64)")
@@ -159,7 +170,7 @@ def plan() -> np.ndarray:
 
 @dataclass
 class Planner(EnergyLQR):
-    """Swings up by the forces that gain most according to `plan`, then as `EnergyLQR`; it knows masses and friction."""
+    """Swings up with the best forces according to `plan`, then acts like `EnergyLQR`. It knows masses and friction."""
 
     label: ClassVar[str] = "dynamic programming + LQR"
     note: ClassVar[str] = "plans on a grid of 1.6 million states"

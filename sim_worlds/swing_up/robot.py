@@ -29,7 +29,8 @@ FASTEST = np.array([10.0, 30.0])  # m/s, rad/s: range of the sensors
 class CartPole(Robot):
     """Cart and pole. Action: (1,) force on the cart [N].
 
-    position, velocity : of cart [m, m/s] and pole [rad, rad/s]
+    position : position of the cart [m] and angle of the pole [rad]
+    velocity : speed of the cart [m/s] and angular velocity of the pole [rad/s]
     """
 
     DISTURBANCES = ("push",)
@@ -48,7 +49,8 @@ class CartPole(Robot):
         }
 
     def strengthen(self, factors: Mapping[str, float]) -> None:
-        """Set masses, friction and force of the motor, as factors of those of the URDF and of this module."""
+        """Multiply masses, friction and the motor's force by factors. A factor of 1 is the value in the URDF and this
+        module."""
         cart, pole = self.joints
         mass = POLE_MASS * factors["pole_mass"]
         about = mass * HALF**2 / 3.0
@@ -59,14 +61,18 @@ class CartPole(Robot):
         self._strength = factors["force"]
 
     def place(self, position: Sequence[float] | np.ndarray, velocity: Sequence[float] | np.ndarray) -> None:
-        """Place cart and pole [m, rad], moving [m/s, rad/s]."""
+        """Place cart and pole in motion.
+
+        position : position of the cart [m] and angle of the pole [rad]
+        velocity : speed of the cart [m/s] and angular velocity of the pole [rad/s]
+        """
         for joint, where, speed in zip(self.joints, position, velocity, strict=True):
             self.client.resetJointState(self.body, joint, where, speed)
         self.read()
         self.force = 0.0
 
     def push(self, rng: np.random.Generator) -> None:
-        """Change the pole's speed by ``PUSH``, to a random side."""
+        """Add ``PUSH`` to the pole's angular velocity, or subtract it, at random."""
         angle, speed = self.client.getJointState(self.body, self.joints[1])[:2]
         self.client.resetJointState(self.body, self.joints[1], angle, speed + rng.choice((-PUSH, PUSH)))
 

@@ -21,11 +21,12 @@ STOP = RAIL - 0.01  # m, place beyond which the cart counts as having hit an end
 
 @register_jitable
 def reward(place: float, angle: float, turning: float, force: float) -> float:
-    """Return the reward of a step, a product of four factors; see `CartPoleSwingUpEnv`. Its form is that of
-    dm_control's cart-pole.
+    """Return the reward of a step, a product of four factors as in dm_control's cart-pole; see `CartPoleSwingUpEnv`.
 
-    place, angle, turning, force : place of the cart [m]; angle [rad] and speed [rad/s] of the pole; force of the motor
-        [N]
+    place : position of the cart [m]
+    angle : angle of the pole [rad]
+    turning : angular velocity of the pole [rad/s]
+    force : force of the motor [N]
     """
     upright = 0.5 + 0.5 * math.cos(angle)
     middle = 0.5 + 0.5 * 0.1 ** (place / RAIL) ** 2

@@ -1,4 +1,5 @@
-"""The command line: ``snn_control COMMAND``. Each command has a file, which imports what it needs when it runs."""
+"""The command line: ``snn_control COMMAND``. Each command has its own file, which imports other packages only when the
+command runs."""
 
 from __future__ import annotations
 
@@ -35,8 +36,8 @@ FILE is a controller file (.yaml), or the name of one that ships with the packag
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser with one-line errors. Subcommands use this class, too, so that an error names the --help of the
-    subcommand."""
+    """argparse's parser with one-line errors. Subcommands use this class, too, so that an error in a subcommand names
+    the --help of this subcommand."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         found, unknown = super().parse_known_args(args, namespace)

@@ -57,7 +57,10 @@ def add_to(commands: Any) -> None:
 
 
 def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
-    """Measure all figures and return them as plain data. ``phase(text)`` is called before each part."""
+    """Measure all figures of the command, and return them as plain data.
+
+    phase : function that is called with a text before each part of the measurement
+    """
     phase("compiling")
     start = time.perf_counter()
     spec = load_spec(controller_path(options.file, "FILE"))
@@ -90,7 +93,7 @@ def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
 
 
 def counts(controller: Controller) -> dict[str, Any]:
-    """Return what a controller did and cost while it ran: workload and estimated energy, as plain data."""
+    """Return the workload of a controller's run and the estimated energy, as plain data."""
     found, ticks = workload(controller.bound), controller.counters()["ticks"]
     steps_a_second = 1 / controller.program.facts.dt
     estimate = energy.estimate(controller.bound)
@@ -110,9 +113,9 @@ def counts(controller: Controller) -> dict[str, Any]:
 
 
 def limits(controller: Controller, tick: dict[str, float], seconds: float, phase: Any) -> dict[str, Any]:
-    """Measure the wake-up latency, and how fast the controller could run. Return both as plain data.
+    """Measure the wake-up latency of this computer, and the fastest rate of the controller. Return both as plain data.
 
-    tick : percentiles and mean of the time of a tick in the loop [us]
+    tick : percentiles and mean of the duration of a tick in the loop [us]
     seconds : duration of each measurement of the wake-up latency [s]
     """
     wakes = {}

@@ -63,7 +63,10 @@ def add_to(commands: Any) -> None:
 
 
 def rough_cost(spec: ControllerSpec, program: Program) -> float:
-    """Return an estimate of the time of a tick [us], from counts alone, for neurons that all fire at 20 Hz."""
+    """Return a rough estimate of the duration of a tick [us], from numbers of neurons and synapses alone.
+
+    It assumes that all neurons fire at 20 Hz.
+    """
     facts, spiking = program.facts, set(program.facts.spiking)
     neurons = sum(p.size for p in facts.populations)
     delivered = sum(p.synapses * (ASSUMED_HZ * facts.dt if p.pre in spiking else 1.0) for p in facts.projections)
@@ -78,9 +81,10 @@ def rough_cost(spec: ControllerSpec, program: Program) -> float:
 
 
 def check_ros(spec: ControllerSpec) -> tuple[str, list[Finding]]:
-    """Check the section ``ros`` of a controller file. Return how far it could be checked, as a text, and the warnings.
+    """Check the section ``ros`` of a controller file.
 
-    Raises DescriptionError for anything that every node would refuse.
+    Return a text on how far the section could be checked, and the warnings. Raises DescriptionError for anything that
+    every node would refuse.
     """
     if not spec.ros_inputs and not spec.ros_outputs:
         return "not there", []
@@ -94,7 +98,7 @@ def check_ros(spec: ControllerSpec) -> tuple[str, list[Finding]]:
 
 
 def check_training(spec: ControllerSpec) -> None:
-    """Raise DescriptionError for names and limits in ``training.trainable`` that ``train`` would refuse."""
+    """Raise DescriptionError if ``train`` would refuse a name or a limit in ``training.trainable``."""
     if spec.training.trainable:
         from ..training.gradients.parameters import Parameters
 
@@ -103,7 +107,7 @@ def check_training(spec: ControllerSpec) -> None:
 
 
 def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Build a controller file, run a stimulus, and return the facts about it as plain data."""
+    """Build the controller of a file, run it on a stimulus, and return the results of the check as plain data."""
     spec = load_spec(path)
     check_training(spec)
     ros, missing = check_ros(spec)
@@ -143,9 +147,12 @@ def _limits_of(one: Output) -> dict[str, Any]:
 
 
 def _once(weak: list[Finding], seen: list[Finding]) -> list[Finding]:
-    """Merge the warnings about the file, ``weak``, and about the run, ``seen``, without repetitions.
+    """Return the warnings about the file and about the run, without repetitions.
 
-    For a population without a connection, only the warnings about the file are kept.
+    A population without a connection is silent in every run, so only the warnings about the file mention it.
+
+    weak : warnings about the file
+    seen : warnings about the run
     """
     alone = {one.path for one in weak if one.path.startswith("network.populations.")}
     return weak + [one for one in seen if one.path not in alone]
@@ -161,7 +168,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def show(d: dict[str, Any], file: str) -> None:
-    """Print the facts as tables and lines, then the warnings."""
+    """Print the results of the check (`describe`) as tables and lines, then the warnings."""
     table("inputs", ["name", "kind", "required"], [
         [i["name"], i["kind"], "stops the commands" if i["stop_when"] else i["required"]] for i in d["inputs"]
     ])  # fmt: skip

@@ -37,8 +37,9 @@ SHARED: dict[str, dict[str, Any]] = {
 
 
 def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None:
-    """Add the argument ``name`` of the table `SHARED`, which several commands have, to a parser.
+    """Add an argument that several commands share, from the table `SHARED`, to a parser.
 
+    name : name of the argument
     other : keyword arguments of ``add_argument``, which replace those in `SHARED`
     """
     parser.add_argument(name, **{**SHARED[name], **other})
@@ -58,7 +59,7 @@ def write_new(options: argparse.Namespace, text: str) -> bool:
 def add_command(commands: Any, name: str, run: Any, summary: str, more: str = "") -> argparse.ArgumentParser:
     """Add a subcommand and return its parser. In its help, the text ``more`` comes after the options.
 
-    run : function of the parsed options that runs it
+    run : function that runs the subcommand; its argument is the parsed options
     summary : one line for the list of commands
     """
     parser = commands.add_parser(
@@ -94,18 +95,18 @@ def check_out(options: argparse.Namespace) -> None:
 
 
 def check_free(option: str, path: str | None, force: bool) -> None:
-    """Raise DescriptionError if a file exists and ``--force`` is not given."""
+    """Raise DescriptionError if the file that an option names exists, unless ``--force`` is given."""
     if path is not None and os.path.exists(path) and not force:
         raise DescriptionError(option, path, "exists already", "choose another name, or give --force")
 
 
 def number(least: float, unit: str = "") -> Callable[[str], float]:
-    """Return a ``type=`` of argparse for a finite number that is at least ``least``."""
+    """Return a converter for argparse (``type=``) that accepts finite numbers from ``least`` on."""
     return _number(float, f" is not a number{unit and ' of seconds'}", least, sys.float_info.max, unit)
 
 
 def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
-    """Return a ``type=`` of argparse for a whole number in [least, most]."""
+    """Return a converter for argparse (``type=``) that accepts whole numbers from ``least`` to ``most``."""
     return _number(int, ": must be a whole number", least, most, "")
 
 
@@ -126,7 +127,7 @@ def _number(kind: Any, rule: str, least: float, most: float, unit: str) -> Calla
 def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
     """Convert texts such as ``["frequency=0.8", "motion=random"]`` to keyword arguments, whose values are read as YAML.
 
-    option : option that an error names as wrong
+    option : name of the option, for errors
     """
     found = {}
     for pair in pairs:
@@ -143,13 +144,14 @@ def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
 
 
 def need_extra(module: str, extra: str) -> None:
-    """Raise SnnControlError if an optional dependency is missing, with the command that installs it. Import nothing."""
+    """Raise SnnControlError with the command that installs an optional dependency, if it is missing. Nothing is
+    imported."""
     if importlib.util.find_spec(module) is None:
         raise SnnControlError(f"this needs {module}: {how_to_install(extra)}")
 
 
 def environment(identity: str) -> str:
-    """Return the id of an environment. For a shipped world, its name is enough. (A ``type=`` of argparse.)"""
+    """Return the id of an environment, or of a shipped world from its name alone. (A converter for argparse.)"""
     from sim_worlds import WORLDS
 
     return f"sim_worlds:{identity}" if identity in WORLDS else identity
@@ -176,9 +178,9 @@ def check_fit(controller: Controller, env: Any, file: str) -> None:
 
 @contextmanager
 def our_output() -> Iterator[None]:
-    """Context in which everything that an environment prints goes to standard error, whether from Python or from C.
+    """Context in which everything that an environment prints, from Python or from C, goes to standard error.
 
-    Standard output is thus kept for our report.
+    Standard output then has only the report of the command.
     """
     sys.stdout.flush()
     ours, libc = os.dup(1), ctypes.CDLL(None)

@@ -109,9 +109,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def warm_up(spec: ControllerSpec, env: Any, say: Any) -> Controller:
-    """Compile everything once in this process, and return the controller.
-
-    Processes that start later use the cache of compiled code.
+    """Compile all code once in this process, so that later processes find it in the cache. Return the controller.
 
     say : function that shows progress
     """

@@ -44,9 +44,10 @@ ABOUT_THE_STEPS = "Skipped: periods of real time in which the world made no step
 
 
 def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
-    """Return statistics of the tracking error from the time ``tracking.scored_from`` on.
+    """Return statistics of the tracking error in the scored part of an episode, which begins at
+    ``tracking.scored_from``.
 
-    error : (steps,) errors
+    error : (steps,) tracking errors
     step : time from one error to the next [s]
     """
     scored = np.asarray(error)[round(tracking.scored_from / step) :] * tracking.scale
@@ -59,7 +60,7 @@ def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
 
 
 def roughness(commands: Any, limit: Any, step: float, scored_from: float) -> dict[str, float]:
-    """Return how rough the commands are from the time ``scored_from`` [s] on.
+    """Return measures of the roughness of commands, from the time ``scored_from`` [s] on.
 
     commands : (steps, axes) commands
     limit : largest absolute value of a command, as a number or as an (axes,) array
@@ -76,15 +77,16 @@ def roughness(commands: Any, limit: Any, step: float, scored_from: float) -> dic
 
 
 def commanded(actions: Any) -> float:
-    """Return the share of the steps in which a command acted, which means that it was not zero.
+    """Return the share of the steps in which the command was not zero, so that it acted on the world.
 
-    actions : (steps, axes) commands that acted on the world
+    actions : (steps, axes), commands that the world applied
     """
     return float((actions != 0).any(axis=1).mean()) if len(actions) else 0.0
 
 
 def span_of_commands(commands: Any) -> tuple[int, int]:
-    """Return the index of the first command that is not zero, and how many commands up to the last such one are zero.
+    """Return the index of the first command that is not zero, and how many commands between the first and the last such
+    command are zero.
 
     Zero is the safe command. The world starts with the first command that is not zero.
 
@@ -97,10 +99,11 @@ def span_of_commands(commands: Any) -> tuple[int, int]:
 def judged(
     tracking: Tracking | None, row: dict[str, float], share: float, goal: Goal | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Judge a closed loop by criteria. Return a dictionary: criterion -> {found, wanted, met}.
+    """Judge a closed loop by criteria. For each criterion, return the value that was found, the wanted value, and
+    whether it is met.
 
     row : result of `score` if the world has a tracking task, otherwise the scores of the world
-    share : result of `commanded`
+    share : share of the steps with a command, see `commanded`
     """
     rows = [("a command in", f"at least {CLOSED_SHARE:.0%}", f"{share:.1%} of the steps", share >= CLOSED_SHARE)]
     if tracking is not None:
@@ -142,7 +145,7 @@ def stages_a_second(stages: dict[str, dict[str, Any]], steps_per_s: float) -> di
 
 
 def about_the_stages(spec: ControllerSpec) -> str:
-    """Return a text for the report that explains the operations of the stages, above all of those without spikes."""
+    """Return a text for the report on the operations in each stage of a tick, mainly in the stages without spikes."""
     graded = [p.name for p in spec.network.populations if isinstance(p.neuron, LI)]
     said = ["AC: a spike adds a weight.", "MAC: a value that is not a spike is multiplied by a weight."]
     if any(isinstance(i, EventsInput) for i in spec.inputs):
@@ -154,9 +157,11 @@ def about_the_stages(spec: ControllerSpec) -> str:
 
 
 def network_summary(counters: dict[str, Any], microwatt: float, seconds: float, steps_per_s: float) -> dict[str, Any]:
-    """Return activity and cost of the network as plain data.
+    """Return the activity and the cost of the network as plain data.
 
     counters : result of `snn_control.controller.Controller.counters`
+    microwatt : estimated power of the network [uW]
+    seconds : duration of the run [s]
     """
     load, events = counters["workload"], [one["events"] for one in counters["inputs"].values() if "events" in one]
     silent = load["activation_sparsity"]  # None if nothing spikes
@@ -173,7 +178,10 @@ def network_summary(counters: dict[str, Any], microwatt: float, seconds: float, 
 
 
 def loop_times(stats: dict[str, Any], period: float) -> dict[str, Any]:
-    """Return the number of ticks of a loop with a ``period`` [s], and percentiles of its times [us]."""
+    """Return the number of ticks of a loop, and percentiles of its times [us].
+
+    period : period of the loop [s]
+    """
     names = {"p50": "p50", "p99": "p99", "p999": "p99.9", "max": "max"}
     times = {
         name: {k: round(stats[key][q] / 1e3, 1) for k, q in names.items() if stats[key]["count"]}
@@ -183,9 +191,9 @@ def loop_times(stats: dict[str, Any], period: float) -> dict[str, Any]:
 
 
 def about_the_guard(between: int) -> str:
-    """Return a note for the report on faults and safe ticks before the controller's first and after its last command.
+    """Return a note on faults and safe ticks, which normally occur only before the first and after the last command.
 
-    between : number of safe ticks between its first and its last command
+    between : number of safe ticks between the controller's first and last command
     """
     # the camera is a required input, so each stale tick is a safe tick
     rest = f"all but {between} safe ticks are from then" if between else "all faults, safe, stale ticks are from then"
@@ -198,7 +206,7 @@ def about_the_guard(between: int) -> str:
 def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
     """Return the part of the summary about this machine and its software.
 
-    rights : the rights that the loop had
+    rights : the real-time rights that the loop had
     """
     from ..record.provenance import commit, machine, software
     from ..ros.ports.transport import middleware
@@ -222,7 +230,8 @@ def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
 
 @dataclass
 class Finished:
-    """A run that has ended: data from the files of its two processes; world and controller, which are made again."""
+    """A run that has ended: the data that its two processes wrote, and a world and a controller like those of the
+    run."""
 
     options: argparse.Namespace
     settings: dict[str, Any]
@@ -246,7 +255,7 @@ class Finished:
         self.cameras = [i for i in self.spec.inputs if isinstance(i, EventsInput)]
 
     def row(self, error: Any, scores: Mapping[str, float], commands: Any) -> dict[str, float]:
-        """Return the scores of an episode and the roughness of its commands as one row of the table.
+        """Return one row of the report's table: the scores of an episode and the roughness of its commands.
 
         error : (steps,) tracking errors from the world's info; None if the world tracks nothing
         scores : the world's scores of the episode
@@ -290,7 +299,10 @@ class Finished:
         }
 
     def tracked(self, share: float) -> dict[str, Any]:
-        """Return the part of the summary about the task. ``share`` is the result of `commanded`."""
+        """Return the part of the summary about the world's task.
+
+        share : share of the steps with a command, see `commanded`
+        """
         options, tracking = self.options, self.tracking
         scores = {name.removeprefix("score."): x[0] for name, x in self.world.items() if name.startswith("score.")}
         row = self.row(self.world[f"info.{tracking.error}"] if tracking else None, scores, self.commands)
@@ -341,7 +353,8 @@ class Finished:
         return arrays
 
     def row_of(self, baseline: Any) -> dict[str, float]:
-        """Play an episode with a classical controller of the world, without ROS, and return its `row`."""
+        """Play an episode with a classical controller of the world, without ROS, and return its row of the table
+        (`row`)."""
         infos, commands = [], []
 
         def choose(observation: Any, info: Any) -> Any:
@@ -355,9 +368,9 @@ class Finished:
         return self.row(error, last.get("score", {}), np.reshape(commands, (len(commands), -1)))
 
     def frames(self) -> dict[str, Any]:
-        """Return pictures of the run and their times [s]; empty if the world cannot draw pictures.
+        """Return pictures of the run and their times [s]. Both are empty if the world cannot draw pictures.
 
-        They are drawn in a second run with the recorded actions, which is the same because the world is deterministic.
+        The recorded actions are played again to draw them. The world is deterministic, so the second run is the same.
         """
         if "rgb_array" not in self.env.metadata["render_modes"]:
             return {}

@@ -105,7 +105,8 @@ def run(options: argparse.Namespace) -> int:
 def _compile(folder: Path, parameters: list[str]) -> int:
     """Compile the code into the cache of the folder. Return the number of compiled functions.
 
-    For this, start the node until it is active; if ROS is not installed, only make one step of the controller.
+    To compile everything, the node is started and runs until it is active. If ROS is not installed, the controller
+    makes one step instead.
     """
     from ..engine.code_cache import usable_folder
 
@@ -125,7 +126,7 @@ def _compile(folder: Path, parameters: list[str]) -> int:
 
 
 def _start(file: Path, parameters: list[str]) -> list[str]:
-    """Return the command line of the node."""
+    """Return the command line that starts the controller node."""
     from ..ros.nodes.launching import NodeProcess, command_line
 
     line = command_line(NodeProcess("controller_node", "controller", {"controller_file": str(file)}))
@@ -143,7 +144,7 @@ def _start_once(file: Path, parameters: list[str], environment: dict[str, str]) 
 def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
     """Run the command ``line`` of a node until the node is active.
 
-    Raises RuntimeFault if the node ends before, or if its compiled code is not kept.
+    Raises RuntimeFault if the node ends before it is active, or if its compiled code was not written to the cache.
     """
     said: list[str] = []
     with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as node:
@@ -165,8 +166,10 @@ def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
 
 
 def _unit(options: argparse.Namespace, folder: Path, user: str, start: list[str]) -> str:
-    """Return the text of the systemd unit. Raises DescriptionError if an option has a text that is not allowed in a
-    unit."""
+    """Return the text of the systemd unit.
+
+    Raises DescriptionError if an option has a text that is not allowed in a unit.
+    """
     text = files("snn_control").joinpath("templates", "service.txt").read_text(encoding="utf-8")
     environment = {"SNN_CONTROL_CACHE": f"{folder}/cache"} | {key: os.environ[key] for key in KEPT if key in os.environ}
     given = [("FILE", options.file), ("--out", str(folder)), ("--user", user), *environment.items()]
@@ -187,7 +190,7 @@ def _unit(options: argparse.Namespace, folder: Path, user: str, start: list[str]
 
 
 def _plain(value: str | Path) -> str:
-    """Escape a text for a systemd unit, where % begins a specifier."""
+    """Return a text for a systemd unit, in which each % is escaped, because % begins a specifier."""
     return str(value).replace("%", "%%")
 
 
@@ -208,9 +211,9 @@ analyzers:
 
 
 def _twist_mux(spec: ControllerSpec) -> dict[str, str]:
-    """Return file name -> text of the configuration for twist_mux.
+    """Return the configuration files for twist_mux: file name -> text.
 
-    It is empty unless the controller commands a mobile base by one kind of Twist message.
+    There are none unless the controller commands a mobile base with one kind of Twist message.
     """
     types = {topic.type: topic for topic in spec.ros_outputs.values() if topic.type in TWISTS}
     if len(types) != 1:

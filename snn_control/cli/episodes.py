@@ -1,4 +1,5 @@
-"""Play episodes of a controller and of baselines, in this process or in several processes. The results are the same."""
+"""Play episodes with a controller and with baselines, in this process or in several processes, with the same
+results."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ Task = tuple[str, int]
 
 @dataclass(frozen=True)
 class World:
-    """The data with which a process plays episodes: controller file, environment and limits.
+    """Everything that a process needs to play episodes: controller file, environment and limits.
 
     steps : maximum number of steps of an episode; None: no limit other than that of the environment
     keep_learning : whether learned weights are kept from one episode to the next
@@ -66,14 +67,16 @@ class Player:
         self.env = make_environment(world.environment, world.arguments)
 
     def others(self) -> tuple[str, ...]:
-        """Return the names of the actors to compare the controller with: chance, and the environment's baselines."""
+        """Return the names of everything that the controller is compared with: chance, and the environment's
+        baselines."""
         there = baselines_of(self.env)
         return CHANCE, *(name for name in self.env.metadata.get("compared_with", ()) if name in there)
 
     def play(self, who: str, seed: int, before_step: Callable[[], object] | None = None) -> dict[str, Any]:
-        """Play an episode. Return a row: seed, number of steps, return, and the environment's scores if it has some.
+        """Play an episode. Return its seed, its number of steps, its return, and the environment's scores if there are
+        any.
 
-        For the controller, the row also has its cost: spikes, operations and time. Raises DescriptionError for any
+        For the controller, the result also has the cost: spikes, operations and time. Raises DescriptionError for any
         exception of the environment.
 
         who : CONTROLLER, CHANCE or the name of a baseline
@@ -141,7 +144,7 @@ HEADINGS = {
 def statistics_of(
     spec: ControllerSpec | None, program: Program, episodes: Sequence[EpisodeStatistics]
 ) -> dict[str, Any]:
-    """Return how the commands moved and which neurons fired, as `command_rows` does.
+    """Return statistics of the commands and of the neurons that fired, as `command_rows` does.
 
     The tables are empty if there is no description of the controller, or if there are no episodes.
     """
@@ -177,9 +180,10 @@ def _play(who: str, seed: int) -> dict[str, Any]:
 
 
 def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, dict[str, Any]], None, None]:
-    """Play the tasks in ``jobs`` processes, and yield (task, row) as soon as a task has ended.
+    """Play episodes in ``jobs`` processes. As soon as an episode ends, yield its task and its result (see
+    `Player.play`).
 
-    If you close the iterator early, the processes are stopped. Raises any exception that an episode raised, and
+    If the iterator is closed early, the processes are stopped. Raises any exception that an episode raised, and
     RuntimeFault if a process died.
     """
     context, before = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
@@ -203,9 +207,9 @@ def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Generator[tu
 
 @contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """Context in which new processes ignore Ctrl-C, which a terminal sends to all processes.
+    """Context in which new processes ignore Ctrl-C.
 
-    The parent process stops them instead.
+    A terminal sends Ctrl-C to all processes, but here the parent process alone stops the others.
     """
     old = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -80,7 +80,7 @@ def add_to(commands: Any) -> None:
 
 
 def pair(text: str) -> tuple[str, str]:
-    """Return a text such as ``reset_delay=true`` as a (key, value) pair. (A ``type=`` of argparse.)"""
+    """Return a text such as ``reset_delay=true`` as a pair (key, value). (A converter for argparse.)"""
     key, _, value = text.partition("=")
     if not key or not value:
         raise argparse.ArgumentTypeError(f"{text!r}: must look like reset_delay=true")
@@ -132,11 +132,10 @@ def hints(imported: Imported) -> None:
 
 
 def compare(imported: Imported, options: argparse.Namespace) -> bool:
-    """Compare the activity of the network with that of the original, and print the result.
+    """Compare the activity of the imported network with that of the original, and print the result.
 
-    Return whether they are identical.
-
-    If they differ, also print with which dialects and options they would be identical.
+    If they differ, also print the dialects and options with which they would be identical. Return whether they are
+    identical.
     """
     from ..nir.verification import load_activity, search_dialects, verify
 
@@ -164,7 +163,7 @@ def compare(imported: Imported, options: argparse.Namespace) -> bool:
 
 
 def open_points(imported: Imported, options: argparse.Namespace) -> list[str]:
-    """Return remarks for a controller file: where its period comes from, and what the user still has to fill in."""
+    """Return remarks for the controller file: the source of its period, and what the user still has to fill in."""
     from ..nir.importing import DIALECTS
 
     points = []
@@ -180,7 +179,8 @@ def open_points(imported: Imported, options: argparse.Namespace) -> list[str]:
 
 
 def controller_of(imported: Imported, options: argparse.Namespace) -> ControllerSpec:
-    """Return a controller in which the input's values drive the network and the outputs are decoded."""
+    """Return a controller around an imported network: the inputs drive the network, and the outputs are decoded from
+    it."""
     from ..controller_file import ControllerSpec
     from ..nir.wrapping import outputs_of, steps_of, value_inputs
 
@@ -198,7 +198,8 @@ def controller_of(imported: Imported, options: argparse.Namespace) -> Controller
 def read(options: argparse.Namespace) -> Imported:
     """Import the network that the options name.
 
-    Raises DescriptionError if it cannot be imported; SnnControlError with the possible dialects if one must be given.
+    Raises DescriptionError if the network cannot be imported. If the user must choose a dialect, raises
+    SnnControlError, which names the possible dialects.
     """
     from ..nir import import_nir
     from ..nir.importing import DIALECTS

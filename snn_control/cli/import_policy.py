@@ -1,4 +1,4 @@
-"""``snn_control import POLICY --env ID``: a trained policy becomes a spiking controller, and is compared with it."""
+"""``snn_control import POLICY --env ID``: convert a trained policy to a spiking controller, and compare the two."""
 
 from __future__ import annotations
 
@@ -121,7 +121,10 @@ def _digest(file: str) -> str:
 
 
 def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder: Path, cpu: float) -> int:
-    """Report the comparison, and write the file if enough is kept. Return the exit code."""
+    """Print the comparison. Write the controller file if the controller keeps enough of the policy's return.
+
+    Return the exit code.
+    """
     from ..files import writing
 
     c, e = found.comparison, found.evaluation
@@ -171,8 +174,12 @@ def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder
 
 
 def _energies(found: Converted, run: Conversion) -> dict[str, float | None]:
-    """Return the estimated energy of a step [nJ]: ``nanojoule`` of the controller, ``policy_nanojoule`` of the policy.
-    Each weight of the policy is one multiply-accumulate in float32; None if its layers are not known."""
+    """Return the estimated energy of a step [nJ], of the controller (``nanojoule``) and of the policy
+    (``policy_nanojoule``).
+
+    Each weight of the policy counts as one multiply-accumulate in float32. The policy's energy is None if its layers
+    are not known.
+    """
     from ..analysis.energy import estimate, price
     from ..controller import Controller
 
@@ -186,7 +193,7 @@ def _energies(found: Converted, run: Conversion) -> dict[str, float | None]:
 
 
 def _page(options: argparse.Namespace, found: Converted, folder: Path) -> str | None:
-    """Write the page of the conversion, as `train` does. Return its path; None if that fails."""
+    """Write the page of the conversion, as `train` does. Return the path of the page; None if writing fails."""
     from ..findings import Finding
     from ..training.result import Trained
     from .train import conduct_of, spread
@@ -207,7 +214,7 @@ def _page(options: argparse.Namespace, found: Converted, folder: Path) -> str | 
 
 
 def command_of(options: argparse.Namespace) -> str:
-    """Return the command, with the options that change the result."""
+    """Return the command that makes the same controller. Options that do not change the result are left out."""
     import shlex
 
     said = ["snn_control import", shlex.quote(options.file), f"--env {options.env}"]

@@ -62,7 +62,7 @@ SIZE, WEIGHT = (640, 480), 0.3  # values in the template
 
 
 def camera_size(text: str) -> tuple[int, int]:
-    """Return a text such as ``640x480`` as a (width, height) pair. (A ``type=`` of argparse.)"""
+    """Return a text such as ``640x480`` as a pair (width, height). (A converter for argparse.)"""
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r}: must be width x height in pixels, e.g. 640x480")
@@ -91,7 +91,10 @@ def add_to(commands: Any) -> None:
 
 
 def template(size: tuple[int, int] | None) -> str:
-    """Return the text of a controller file for the events of a camera of this size; for numbers if ``size`` is None."""
+    """Return the text of a controller file for an event camera or, if ``size`` is None, for numbers.
+
+    size : width and height of the camera [pixel]
+    """
     name = "controller.yaml" if size is None else "events.yaml"
     text = files("snn_control").joinpath("templates", name).read_text(encoding="utf-8")
     if size is None:
@@ -121,7 +124,7 @@ def named(options: argparse.Namespace) -> str:
 def for_environment(options: argparse.Namespace) -> str:
     """Return the text of a controller file that fits the environment of ``--env``.
 
-    Raises DescriptionError if a controller cannot have its spaces, or if it cannot be played.
+    Raises DescriptionError if no controller fits the spaces of the environment, or if the environment cannot be played.
     """
     from ..training.starting_point.file_text import STEPS, starting_point
 

@@ -20,7 +20,7 @@ __all__ = ["failure", "run_processes"]
 
 
 def failure(folder: Path, codes: Mapping[str, int]) -> str:
-    """Return a text that describes the processes that failed, with the last line that each process wrote."""
+    """Return a text on the processes that failed, with the last line that each of them wrote to its log."""
     said = []
     for name in (name for name, code in codes.items() if code):
         path = folder / f"{name}.log"
@@ -37,9 +37,9 @@ def run_processes(
     seconds: float | None = None,
     limit: float | None = None,
 ) -> dict[str, int]:
-    """Start processes, wait until one that is needed ends, and stop the others in order. Return name -> exit code.
+    """Start processes, wait until a needed process ends, and stop the others in order. Return their exit codes by name.
 
-    Records of the processes replace the records of an earlier run.
+    The records that the processes write replace those of an earlier run.
 
     say : function that prints a line
     quiet : whether no progress bar is shown
@@ -79,7 +79,7 @@ def run_processes(
 
 
 def end_with_parent() -> None:
-    """Ask the kernel to end this child process when its parent process ends, for example because it is killed."""
+    """Ask the kernel to end this process when its parent process ends, even if the parent is killed."""
     import ctypes
 
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
@@ -88,7 +88,7 @@ def end_with_parent() -> None:
 def end_process(process: subprocess.Popen) -> int:
     """End a process with SIGINT, as ``ros2 launch`` does, and return its exit code.
 
-    It gets SIGKILL only if it does not end within 10 s.
+    The process gets SIGKILL only if it does not end within 10 s.
     """
     if process.poll() is None:
         process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""``snn_control replay``: run a recorded run again and compare every bit."""
+"""``snn_control replay``: repeat a recorded run and compare every bit with the record."""
 
 from __future__ import annotations
 

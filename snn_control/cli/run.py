@@ -104,8 +104,8 @@ def _play(
 ) -> int:
     """Play all tasks. Return the number of processes that played them.
 
-    rows : receives the results; after an interrupt, those of the completed episodes
-    notes : receives notes about written files
+    rows : dictionary to which the results are added; after an interrupt, it has those of the completed episodes
+    notes : list to which notes about written files are appended
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -128,9 +128,9 @@ def _play(
 
 
 def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[str]) -> dict[str, Any]:
-    """Play the first episode, record its inputs and make a video of it, if the options ask for this. Return its row.
+    """Play the first episode, and return its result. If the options ask for this, record its inputs and make a video.
 
-    notes : receives notes about the written files
+    notes : list to which notes about written files are appended
     """
     controller, world, video = player.controller, player.world, None
     recorder = InputLogRecorder(controller.bound) if options.record else None
@@ -173,7 +173,7 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
 
 # output -------------------------------------------------------------------------------------------------------
 def _result(options: argparse.Namespace, player: Player, played: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return the JSON object of the command, except for the time that it took and the number of processes."""
+    """Return the result of the command for JSON, without the duration and the number of processes."""
     rows, program = played[CONTROLLER], player.controller.program
     conduct = [row.pop("conduct") for row in rows]
     of_chance = {row["seed"]: row["return"] for row in played.get(CHANCE, [])}
@@ -251,9 +251,10 @@ def _line(who: str, one: dict[str, Any]) -> list[Any]:
 
 
 def _print_scores(rows: list[dict[str, Any]], units: dict[str, str]) -> None:
-    """Print the environment's scores: a row for each episode, or, if there are many, the mean, least and largest score.
+    """Print the environment's scores. There is a row for each episode or, for many episodes, the mean, least and
+    largest score.
 
-    units : name of a score -> its unit, if the environment's metadata name one (``score_units``)
+    units : name of a score -> its unit, from the environment's metadata (``score_units``)
     """
     scores = list(dict.fromkeys(key for row in rows for key in row if key.startswith("score.")))
     if not scores:

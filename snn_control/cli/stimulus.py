@@ -1,4 +1,4 @@
-"""Options that select a stimulus: an environment, a recording, or the default stimulus."""
+"""Options of several commands that select a stimulus: an environment, a recording, or the default stimulus."""
 
 from __future__ import annotations
 

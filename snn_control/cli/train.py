@@ -148,7 +148,7 @@ def _file(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _page(options: argparse.Namespace, folder: Path) -> Iterator[None]:
-    """Serve the live page of a training in another process, which leaves this one its processor."""
+    """Serve the live page of a training in another process, so that the training keeps its processor."""
     if not options.watch:
         yield
         return
@@ -173,9 +173,9 @@ def _ended(early: bool, begun: bool = True) -> int:
 def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], folder: Path, out: Path) -> int:
     """Train with several seeds, and return the exit code.
 
-    Write one controller file for each seed, and the controller with the best validation also as ``out``.
+    Write one controller file for each seed, and write the controller with the best validation to ``out``, too.
 
-    asked : arguments of `train`
+    asked : keyword arguments for `train`
     """
     from ..training.distributed.seeds import train_seeds
 
@@ -199,7 +199,7 @@ def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], fol
 
 
 def _head(options: argparse.Namespace, trained: Trained) -> str:
-    """Return the first lines of the trained controller file. They say how it was made, and which score it has."""
+    """Return the first lines of the trained controller file: the command that made it, and its score."""
     given = [options.file, "--env", options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)]
     own = {key: getattr(options, key) for key in ("how", "teacher", "seed", "steps")}
     given += [f"--{key} {value}" for key, value in own.items() if value is not None]
@@ -287,7 +287,7 @@ def spread(returns: Any) -> dict[str, float]:
 
 
 def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Collection[int]) -> dict[str, dict[str, float]]:
-    """Return the scores of chance and of the environment's own baselines in the episodes with these seeds."""
+    """Return the scores of chance and of the environment's baselines, in the episodes with these seeds."""
     import numpy as np
 
     from .episodes import Player, World
@@ -298,7 +298,7 @@ def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Collection[i
 
 # a recipe --------------------------------------------------------------------------------------------------------
 def command_of(options: argparse.Namespace) -> str:
-    """Return the command that trains the same controller, without options that do not change the result."""
+    """Return the command that trains the same controller. Options that do not change the result are left out."""
     given: list[tuple[str, int, int | None]] = [("generations", options.generations, 15)]
     if options.generations > 0:
         given += [("population", options.population, None), ("episodes", options.episodes, 3)]
@@ -358,7 +358,7 @@ def _recipe(options: argparse.Namespace) -> int:
 
 
 def _taught(options: argparse.Namespace, recipe: TaughtRecipe) -> int:
-    """Teach a controller by the recipe's own procedure, and return the exit code."""
+    """Train a controller by the procedure of its recipe, and return the exit code."""
     from ..training.recipes import controller_file
 
     common.need_extra("gymnasium", "sim")

@@ -14,7 +14,7 @@ __all__ = ["Display", "display"]
 
 @contextmanager
 def display(names: Sequence[str]) -> Iterator[Display]:
-    """Show runs of these names while the context is open."""
+    """Context in which the progress of runs with these names is shown."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -25,7 +25,7 @@ def display(names: Sequence[str]) -> Iterator[Display]:
 
 
 class Display:
-    """Progress of several runs; `display` makes it."""
+    """Shows the progress of several runs. Use `display` to make it."""
 
     def __init__(self, bars: Any, names: Sequence[str]) -> None:
         self._bars = bars

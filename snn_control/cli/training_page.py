@@ -38,12 +38,12 @@ def make_page(
 ) -> Path | None:  # fmt: skip
     """Write the page into a run's folder and return its path.
 
-    If that fails, print one line on stderr and return None, because training does not depend on the page.
+    If this fails, print one line on standard error and return None, because training does not depend on the page.
 
     file : file of the trained controller
     runs : name of a run -> its result; the selected run comes first
-    scores : name -> mean, std, worst and best of the returns in the new episodes; the controller comes first
-    compared : those names in ``scores`` that are not runs of this training
+    scores : name -> mean, std, worst and best of its returns in the new episodes; the controller comes first
+    compared : the names in ``scores`` that are no runs of this training, such as baselines
     conduct : result of `command_rows`
     """
     kept = next(iter(runs.values()))
@@ -77,8 +77,9 @@ def make_page(
 def _curve(histories: Sequence[Sequence[Mapping[str, Any]]], actors: Mapping[str, float]) -> dict[str, Any] | None:
     """Return the learning curve for the page; None if there is none.
 
-    histories : rows of the phases of each seed; the selected one comes first
-    actors : name -> mean return of actors that do not learn; not used if phases are parts of a loop, not validations
+    histories : for each seed the rows of its phases; the selected seed comes first
+    actors : mean returns of actors that do not learn, by name; not used for online learning, whose phases have no
+        validation
     """
     kept, *others = histories
     if not kept:
@@ -109,8 +110,9 @@ def _sections(
 ) -> list[Section]:  # fmt: skip
     """Return the page's tables: returns, commands, neurons, and one for each kind of cost.
 
-    scores, episodes, conduct : as in `make_page`; number of episodes that were played
-    costs : what is counted -> label -> number per step of the environment
+    scores, conduct : as in `make_page`
+    episodes : number of episodes that were played
+    costs : kind of cost -> label of the part that causes it -> number per step of the environment
     """
 
     def rows(found: Sequence[Mapping[str, Any]], keys: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
@@ -138,7 +140,8 @@ def _sections(
 def _episode(
     trained: Trained, env: str, arguments: Mapping[str, Any], seed: int, score: float
 ) -> tuple[Stimulus, Clip | Omitted]:
-    """Play the episode of a seed. Return the controller's inputs, and a video or the reason why there is none."""
+    """Play the episode with a seed again. Return the controller's inputs, and a video or the reason why there is
+    none."""
     controller = Controller.from_spec(trained.spec)
     with tempfile.TemporaryDirectory() as folder:
         world, video, missing = _drawn(env, arguments, seed, Path(folder) / "episode.gif")
@@ -157,7 +160,10 @@ def _episode(
 
 
 def _drawn(env: str, arguments: Mapping[str, Any], seed: int, path: Path) -> tuple[Any, EpisodeVideo | None, str]:
-    """Make the environment for the video. Return it, the video or None, and the reason for None or an empty text."""
+    """Make the environment for the video. Return the environment, the video, and an empty text.
+
+    If there is no video, return None in its place, and the reason as the text.
+    """
     plain = make_environment(env, arguments)
     if "rgb_array" not in (plain.metadata.get("render_modes") or []):
         return plain, None, "the environment draws no pictures (it has no render mode rgb_array)"

@@ -77,7 +77,7 @@ def watch(options: argparse.Namespace) -> int:
 
 
 def _kind(options: argparse.Namespace) -> Callable[[argparse.Namespace], Any]:
-    """Return the function that makes the `Source` of the page.
+    """Return the function that makes the `Source` of the live page, which the options select.
 
     Raises DescriptionError if arguments contradict each other.
     """
@@ -150,7 +150,7 @@ def _training(options: argparse.Namespace) -> Any:
 
 
 def _environment(identity: str, arguments: dict[str, Any]) -> Any:
-    """Make the environment; with pictures if it can draw them here."""
+    """Make the environment; if it can draw pictures here, make it with a render mode."""
     try:
         env = common.make_environment(identity, arguments, render_mode="rgb_array")
     except DescriptionError:

@@ -66,7 +66,7 @@ def world_class(name: str) -> Any:
 
 
 def _facts(name: str) -> dict[str, Any]:
-    """Return the facts for a world's line in the list. Nothing is simulated for this."""
+    """Return the data for a world's line in the list. Nothing is simulated."""
     metadata = world_class(name).metadata
     return {
         "title": metadata.get("title", ""), "controller": metadata.get("controller"), "wanted": _wanted(metadata),
@@ -76,7 +76,7 @@ def _facts(name: str) -> dict[str, Any]:
 
 
 def _wanted(metadata: Any) -> str:
-    """Return, in words, the criterion by which ``demo`` judges a run; empty if the world names none."""
+    """Return a text on the criterion by which ``demo`` judges a run; empty if the world names none."""
     if tracking := metadata.get("tracking"):
         return f"at most {tracking.closed:g} {tracking.unit} rms"
     if goal := metadata.get("goal"):

@@ -1,4 +1,4 @@
-"""Descriptions of the parts around the network: inputs with encoders, outputs with decoders, limits, the guard."""
+"""Descriptions of the parts around the network: inputs with encoders, outputs with decoders, limits, and the guard."""
 
 from .encoders import *
 from .filters import *

@@ -1,8 +1,8 @@
 """Encoders: how the numbers or events of an input become currents, once per tick.
 
-The `neuron` of an encoder turns the currents into spikes in each step; without a neuron, the currents are a graded
-signal. Any neuron fits any encoder: integrate-and-fire for a regular rate, `Bernoulli` or `Poisson` for a stochastic
-one, `Latency` and `Phase` for codes in time.
+The field ``neuron`` of an encoder is the neuron model that turns the currents into spikes in each step. Without a
+neuron model, the currents are a graded signal. Any model fits any encoder: integrate-and-fire fires at a regular rate,
+`Bernoulli` and `Poisson` at a stochastic rate. `Latency` and `Phase` encode values in spike times.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Encoder(Checked):
     """Base of all encoders, which convert an input to currents; subclasses are frozen dataclasses.
 
     neuron : model of the neurons that the currents drive; None leaves the currents as a graded signal
-    selective : each neuron represents a value or a change, and is meant to fire as fast as it can when that value or
+    selective : whether each neuron represents one value or one change, and fires as fast as it can when that value or
         change occurs
     """
 
@@ -67,10 +67,12 @@ class _GridEncoder(Encoder):
             raise DescriptionError(f"{path}.made_for", list(self.made_for or ()), rule)
 
     def lines(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return how many rows of pixels the grid covers, and how many half rows of it lie above the camera's picture.
+        """Return two numbers: how many rows of pixels the grid covers, and how many half rows of the grid lie above the
+        picture.
 
-        size : (width, height) of the camera [pixel]. Both numbers follow from `made_for`, the camera whose view the
-            grid covers
+        The grid covers the view of the camera `made_for`, which may be higher or lower than the picture of this camera.
+
+        size : (width, height) of this camera [pixel]
         """
         if self.made_for is None:
             return size[1], 0
@@ -80,14 +82,14 @@ class _GridEncoder(Encoder):
     def share(self, size: tuple[int, int]) -> float:
         """Return the weight of one event of a camera of ``size`` (width, height) [pixel].
 
-        It is below 1 if the camera has more pixels for the same view than ``made_for``.
+        The weight is below 1 if this camera has more pixels for the same view than the camera ``made_for``.
         """
         return 1.0 if self.made_for is None else (self.made_for[0] / size[0]) ** 2
 
 
 @dataclass(frozen=True, eq=False)
 class DirectEncoder(Encoder):
-    """One current per dimension: current = gain x + bias.
+    """One current for each dimension x of the input: current = gain x + bias.
 
     gain, bias : a number or (dimensions,)
     """
@@ -99,7 +101,7 @@ class DirectEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class LinearEncoder(Encoder):
-    """Weighted sums of all dimensions: current = x W + bias, as with the encoders, gains and biases of the NEF.
+    """Weighted sums of all dimensions: current = x W + bias, as in the Neural Engineering Framework (NEF).
 
     weights : the matrix W, (dimensions, neurons)
     bias : a number or (neurons,)
@@ -115,7 +117,8 @@ class PopulationEncoder(Encoder):
     """Gaussian receptive fields along each dimension, evenly spaced over ``range`` (PopSAN, Tang et al. 2020).
 
     neurons : number of fields per dimension
-    low, high : first and last centre, a number or (dimensions,); None uses the input's range
+    low : centre of the first field, a number or (dimensions,); None uses the low end of the input's range
+    high : centre of the last field, a number or (dimensions,); None uses the high end of the input's range
     sigma : width of a field in units of the input; None uses the distance between two centres
     drive : current at a field's centre
     neuron : spiking model driven by the fields; None leaves the graded current
@@ -135,12 +138,14 @@ class PopulationEncoder(Encoder):
 class FieldsEncoder(Encoder):
     """Gaussian receptive fields over all dimensions together.
 
-    The current of a field is drive exp(-sum over d of ((x_d - c_d) / sigma_d)^2 / 2).
+    The current of a field with centre c is drive exp(-sum over d of ((x_d - c_d) / sigma_d)^2 / 2), where d are the
+    dimensions.
 
     grid : number of fields along each dimension, evenly spaced from ``low`` to ``high``; the last dimension varies
         fastest
     centres : centres of the fields, (fields, dimensions), instead of a grid
-    low, high : first and last centre of the grid, a number or (dimensions,); None uses the input's range
+    low : centre of the grid's first field, a number or (dimensions,); None uses the low end of the input's range
+    high : centre of the grid's last field, a number or (dimensions,); None uses the high end of the input's range
     sigma : width of a field, a number or (dimensions,); None uses the distance between two centres of the grid
     drive : current at a field's centre
     """
@@ -200,16 +205,17 @@ class _OnChange(Encoder):
 class DeltaEncoder(_OnChange):
     """Send on change: a pulse of 1 if x is at least ``threshold`` away from the value last sent, which is 0 at first.
 
-    The pulse acts in the first step of the tick, and x becomes the value last sent. There are two channels per
+    The pulse acts in the first network step of the tick, and x becomes the value last sent. There are two channels per
     dimension: all ON channels (x has increased) come first, then all OFF channels (x has decreased).
     """
 
 
 class StepForwardEncoder(_OnChange):
-    """Step-forward encoder (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358).
+    """Step-forward encoder (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358): pulses for steps of fixed size.
 
-    It is a `DeltaEncoder`, but a pulse moves the value last sent by only one threshold, at most once per tick. So the
-    sum of the pulses times the threshold follows x.
+    Like a `DeltaEncoder`, it sends a pulse when x is at least ``threshold`` away from the value last sent. But a pulse
+    moves this value by only one threshold, at most once per tick. So the sum of the pulses, times the threshold,
+    follows x.
     """
 
 
@@ -225,10 +231,11 @@ class PoolEncoder(_GridEncoder):
     on_weight, off_weight : weight of one event, used by "signed"
     response : "sum"; "binary": the sign of the sum; or "saturate": the sum, limited to ``ceiling`` on both sides of 0
     ceiling : limit for "saturate"
-    tau : time constant [s] of a leaky count, which is multiplied once per tick by exp(-period / tau) before the
-        response is added. The count acts in all steps of a tick. Without tau, the response acts only in the first step
+    tau : time constant [s] of a leaky sum. Once per tick, the sum is multiplied by exp(-period / tau), and the response
+        is added; the sum then acts in all network steps of the tick. Without tau, the response acts only in the first
+        step
     made_for : (width, height) of the camera for which the network was made; None: the camera of the input. Another
-        camera with the same horizontal field of view uses the same cells: its picture lies in their middle, and the
+        camera with the same horizontal field of view uses the same cells, and its picture lies in their middle. The
         weight of an event is multiplied by (made_for[0] / width)^2, so that more pixels do not increase the sum
     """
 
@@ -253,8 +260,8 @@ class PoolEncoder(_GridEncoder):
 class SurfaceEncoder(_GridEncoder):
     """Surface of active events (Lagorce et al. 2017, IEEE TPAMI 39:1346), as one graded vector per tick.
 
-    A cell is 1 in the tick of an event, then decays by exp(-age / tau), where the age is counted in ticks. The vector
-    acts in all steps of a tick.
+    A cell is 1 in the tick of an event, then decays by exp(-age / tau), where the age is a whole number of ticks. The
+    vector acts in all network steps of a tick.
 
     grid : (columns, rows)
     tau : time constant of the decay [s]

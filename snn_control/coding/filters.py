@@ -32,7 +32,8 @@ class EventFilter(Checked):
 class Region(EventFilter):
     """Keeps the events in a rectangle of the sensor.
 
-    x, y : first column and first row [pixel]
+    x : first column [pixel]
+    y : first row [pixel]
     width, height : size of the rectangle [pixel]
     """
 
@@ -50,7 +51,7 @@ class Region(EventFilter):
 
 @dataclass(frozen=True, eq=False)
 class HotPixels(EventFilter):
-    """Removes the events of hot pixels, which fire without light; give either ``mask`` or ``pixels``.
+    """Removes the events of hot pixels, which fire without a change of light. Give either ``mask`` or ``pixels``.
 
     mask : array (height, width) that is not 0 where a pixel is hot; ``snn_control events hot-pixels`` makes one from a
         recording
@@ -98,11 +99,11 @@ class HotPixels(EventFilter):
 class Refractory(EventFilter):
     """Removes an event if it comes less than ``period`` after the last kept event of its pixel.
 
-    Times are in whole microseconds. An event that is older than the last event of its pixel by the period or more is
+    Times are in whole microseconds. An event whose time lies a period or more before the last event of its pixel is
     kept, because the recording may have started again.
 
     period : refractory period of each pixel [s]
-    each_polarity : ON and OFF events of a pixel have separate refractory periods
+    each_polarity : whether ON and OFF events of a pixel have separate refractory periods
     """
 
     period: Period
@@ -113,8 +114,8 @@ class Refractory(EventFilter):
 class BackgroundActivity(EventFilter):
     """Removes isolated events (Delbruck 2008, "Frame-free dynamic digital vision").
 
-    An event is kept if at least ``support`` of the 8 neighbours of its pixel had an event within ``window``, whether
-    that event was kept or not.
+    An event is kept if at least ``support`` of the 8 neighbours of its pixel had an event within ``window``. Events of
+    the neighbours count even if they were removed.
 
     window : largest difference of sensor time [s], in whole microseconds
     support : number of active neighbours that an event needs, 1 to 8
@@ -136,10 +137,10 @@ class Polarity(EventFilter):
 
 @dataclass(frozen=True)
 class RateLimit(EventFilter):
-    """Keeps at most ``rate`` events per second and ``burst`` events per tick; thins further events evenly.
+    """Keeps at most ``rate`` events per second and ``burst`` events per tick. Further events are thinned evenly.
 
     Each tick adds rate x period to a budget of at most ``burst`` events, and subtracts the events that it keeps. If the
-    budget allows m of n events, every n/m-th event is kept. An accumulator selects them, without random numbers.
+    budget allows m of n events, every n/m-th event is kept on average. No random numbers are used.
 
     rate : maximum average number of events per second [1/s]
     burst : maximum number of events in a tick; None means rate x period, at least 1

@@ -1,4 +1,4 @@
-"""Inputs: the values or events that arrive, and which of them are accepted."""
+"""Inputs: the values or events that a controller receives, and the rules by which they are accepted."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ NOT_FINITE = ("reject", "high", "low", "hold")
 class Input(Checked):
     """Base of the inputs.
 
-    stale : age [s] beyond which the input is invalid
-    required : while the input is invalid, the safe command is sent
+    stale : age of the newest sample [s] beyond which the input is invalid
+    required : whether the safe command is sent while the input is invalid
     """
 
     name: str
@@ -39,7 +39,8 @@ class Input(Checked):
 
     @property
     def needed(self) -> bool:
-        """Whether it is a fault if this input is invalid. An input with ``stop_when`` always stops the commands."""
+        """Whether an invalid input is a fault. An input with ``stop_when`` always stops the commands while it is
+        invalid."""
         return self.required
 
     def __post_init__(self) -> None:
@@ -52,9 +53,9 @@ class Input(Checked):
 
 @dataclass(frozen=True)
 class ValueInput(Input):
-    """Vector of numbers; the newest sample is used.
+    """Input that is a vector of numbers. A tick uses the newest sample.
 
-    size : number of numbers in a sample
+    size : how many numbers a sample has
     encoder : converts the numbers to currents; without an encoder, the numbers are a graded signal
     unit : unit of the numbers for human readers, e.g. rad/s
     range : (low, high), each a number or (size,); values outside are clamped to the range and counted
@@ -74,7 +75,7 @@ class ValueInput(Input):
     stop_when : "nonzero": the safe command is sent while a number of the input is not 0 (an emergency stop). "zero":
         the safe command is sent while a number of the input is 0 (an enabling device). Both words also stop the
         commands while the input is invalid, so ``stale`` must be finite. Empty: the input does not stop the commands
-    latched : a stop lasts until an operator releases it, even if the input no longer stops
+    latched : whether a stop lasts until an operator releases it, even if the input no longer stops the commands
     """
 
     size: Size = 1

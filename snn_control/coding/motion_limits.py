@@ -1,4 +1,4 @@
-"""`MotionLimit`: the rule for the fields of `Output` that limit a command's slew, acceleration and jerk.
+"""Declare which fields of `Output` limit the slew, acceleration and jerk of a command, with the rule `MotionLimit`.
 
 A field with this rule becomes a key of the controller file, a row of the guard's table of limits, and a line in
 ``check``. `snn_control.engine.command_limiter` enforces the limit.
@@ -20,12 +20,13 @@ class MotionLimit(Numbers):
 
     The default of the field means no limit.
 
-    order : order of the limited derivative of the command; the unit of the limit is that of the output / s^order
+    order : order of the command's derivative that is limited (1: slew); the unit of the limit is that of the output /
+        s^order
     joint : name that joint_limits.yaml and URDF give to this derivative of a position, e.g. velocity; empty if they do
         not limit this derivative
     needs : name of another limit, which must be finite if this limit is finite
-    smooth : the limit relates successive changes of the command, so all ticks must have the same length and the message
-        field must allow fractions
+    smooth : whether the limit compares successive changes of the command; all ticks must then have the same length, and
+        the message field must allow fractions
     """
 
     ndim: int = 1
@@ -38,7 +39,7 @@ class MotionLimit(Numbers):
     smooth: bool = False
 
     def a_period(self, value: Any, period: float) -> Any:
-        """Convert the limit from per second to per ``period`` [s], for commands that change once per period."""
+        """Convert a limit from per second to per ``period`` [s], for commands that change once per period."""
         for _ in range(self.order):
             value = value * period
         return value

@@ -54,11 +54,11 @@ class SpikeDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class MembraneDecoder(Decoder):
-    """Weighted sum of the values v of a graded population, for example of an `LI`: v W.
+    """Weighted sum v W of the values v of a graded population, for example of leaky integrators (`LI`).
 
     weights : the matrix W: a number, (n,) or (n, size)
-    window : use the mean of v over the last ``window`` seconds, in whole steps; v is 0 before the first step. None uses
-        the newest value of v
+    window : length of a time window [s], a whole number of steps; v is then the mean over this window, and counts as 0
+        before the first step. None uses the newest value of v
     """
 
     weights: Any
@@ -67,12 +67,13 @@ class MembraneDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class PopulationVectorDecoder(Decoder):
-    """Mean of the neurons' directions, weighted by their filtered rates (Georgopoulos et al. 1986, Science 233:1416).
+    """Mean of the neurons' directions, weighted by their filtered firing rates (Georgopoulos et al. 1986, Science
+    233:1416).
 
     directions : direction that each neuron represents, (n, size), or (n,) if the output is one number
     tau : time constant of the rates' exponential filter [s]
-    hold : if true, keep the last mean while the population is silent; if false, the mean is then 0. The population
-        counts as silent if the sum of its rates is below the rate that remains of one spike after 5 tau
+    hold : whether the last mean is kept while the population is silent; otherwise the mean is then 0. The population
+        counts as silent if the sum of its filtered rates is below that of a single spike 5 tau ago
     """
 
     directions: Any
@@ -94,15 +95,15 @@ class SpikeCountDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class FirstSpikeDecoder(Decoder):
-    """Decision of the neuron that fires first in a time window: its weights are the result.
+    """Decision by the first neuron that fires in a time window: the weights of this neuron are the result.
 
-    If several neurons fire first in the same step, the neuron with the lowest index counts. Windows follow each other
+    If several neurons fire first in the same step, the one with the lowest index decides. Windows follow each other
     from step 0. The result is kept until a neuron fires in a later window. Before the first decision the result is 0.
 
     window : length of a window [s], a whole number of steps
-    weights : a number, (n,) or (n, size); neurons that vote for the same result have equal rows. With None and an
-        output of one number, the result is the index of the neuron. With None and one number per neuron, the number of
-        the first neuron to fire is 1 and all others are 0; with arg-max, each neuron is then an action
+    weights : a number, (n,) or (n, size); neurons that vote for the same result have equal rows. Without weights, an
+        output of one number is the index of the first neuron. Without weights, an output of one number per neuron is 1
+        for the first neuron and 0 for all others; with arg-max, each neuron then stands for an action
     """
 
     window: Seconds
@@ -111,10 +112,10 @@ class FirstSpikeDecoder(Decoder):
 
 @dataclass(frozen=True)
 class ArgmaxDecoder(Checked):
-    """Discrete action: the index of the largest of ``actions`` decoded numbers.
+    """Choice of a discrete action: the index of the largest of ``actions`` decoded numbers.
 
     actions : number of actions to choose from
-    terms : decoders whose results are summed
+    terms : decoders whose results are summed to these numbers
     """
 
     actions: Annotated[int, Whole(2, MAX_SIZE)]
@@ -139,15 +140,16 @@ class Output(Checked):
     limits : (low, high) of the command, each a number or (size,)
     slew : largest change of the command per second; inf for no limit
     acceleration : largest change per second of the command's rate of change; inf for no limit
-    jerk : largest change per second of the acceleration; inf for no limit. The limit delays commands by acceleration /
-        jerk
-    safe : command when something is wrong: a number or (size,), or the word ``hold`` or ``none``. ``hold`` repeats the
-        last command. ``none`` publishes nothing, so that the actuator's time-out acts
-    ramp : change to the safe command within the limits slew and acceleration, instead of in one step
+    jerk : largest change per second of the acceleration; inf for no limit. The limit delays commands by the time
+        acceleration / jerk
+    safe : command during a fault: a number or (size,), or the word ``hold`` or ``none``. ``hold`` repeats the last
+        command. ``none`` publishes nothing, so that the actuator's time-out acts
+    ramp : whether the command changes to the safe command within the limits slew and acceleration; otherwise it changes
+        in one step
     start : if safe is ``hold`` or ``none``, name of a value input of the same size whose numbers are the first command
     unit : unit of the numbers for human readers, e.g. rad/s
-    squash : map the sum smoothly into the limits by tanh, for which the limits must be finite; if false, the sum is
-        clamped to the limits
+    squash : whether tanh maps the sum smoothly into the limits, which must then be finite; otherwise the sum is clamped
+        to the limits
     """
 
     name: str
@@ -175,7 +177,7 @@ class Output(Checked):
 
     @property
     def stays(self) -> bool:
-        """Whether the output stays at its last command when something is wrong."""
+        """Whether the output stays at its last command during a fault, because ``safe`` is "hold" or "none"."""
         return isinstance(self.safe, str)
 
     @property
@@ -187,7 +189,8 @@ class Output(Checked):
     def safe_numbers(self) -> np.ndarray:
         """Safe command, (size,) float64.
 
-        If the output `stays` at its last command, this is the command before the first tick: 0, moved into the limits.
+        If the output `stays` at its last command during a fault, the result is the command before the first tick: 0, or
+        the nearest number within the limits.
         """
         low, high = (np.asarray(side, np.float64) for side in self.limits)
         return np.array(np.broadcast_to(np.clip(0.0, low, high) if self.stays else self.safe, self.size), np.float64)
@@ -217,11 +220,12 @@ class Output(Checked):
         return np.broadcast_to(low + (high - low) * (0.5 + 0.5 * np.tanh(x)), self.size)
 
     def given(self, key: str) -> np.ndarray:
-        """Return where a field, such as slew, differs from its default, as a bool array () or (size,)."""
+        """Return whether each number of a field, such as ``slew``, differs from the default: a bool array, () or
+        (size,)."""
         return np.asarray(np.asarray(getattr(self, key)) != getattr(Output, key))
 
     def _check_motion(self) -> None:
-        """Raise DescriptionError for motion limits that are wrong, alone or together."""
+        """Raise DescriptionError if a motion limit is wrong, or if the motion limits contradict each other."""
         for key in MOTION_LIMITS:
             self.each(key, getattr(self, key), self.size)
         for key, limit in MOTION_LIMITS.items():
@@ -237,7 +241,7 @@ class Output(Checked):
     def _check_action(self, actions: int) -> None:
         """Raise DescriptionError if an arg-max output has a bias, limits or motion limits.
 
-        The command of such an output is the index of an action, to which they cannot apply.
+        The command of such an output is the index of an action, which cannot have a bias or limits.
         """
         if self.size != 1:
             raise self.wrong("size", "must be 1 with arg-max")
@@ -257,12 +261,12 @@ MOTION_LIMITS = {key: rule for key, rule in Output.checks().items() if isinstanc
 
 @dataclass(frozen=True)
 class Guard(Checked):
-    """Which faults of timing the guard detects, and when a fault ends.
+    """Settings of the guard: which errors of timing are faults, and when a fault ends.
 
     release : number of valid ticks in a row that end a fault; 0 waits for an operator
-    missed : on a robot, it is a fault if more than this number of periods in a row have no tick; 0 means no limit
-    latency : on a robot, maximum time [s] from the stamp of the newest message to the command. A later command is
-        counted and reported, but is no fault
+    missed : on a robot, largest number of consecutive periods without a tick that is no fault; 0 means no limit
+    latency : on a robot, budget for the time [s] from the stamp of the newest message to the command. A later command
+        is counted and reported, but is no fault
     """
 
     release: Annotated[int, Whole(0, 1 << 31)] = 5

@@ -1,4 +1,4 @@
-"""Reduce many numbers of a message to one, by the words of a topic's key ``reduce``: min, mean or max.
+"""Reduce many numbers of a message to one. The key ``reduce`` of a topic selects how: min, mean or max.
 
 `snn_control.ros.messages.reduction` compiles `combine` and applies it to sectors of a message's numbers. This module
 imports nothing that compiles.
@@ -15,9 +15,9 @@ _, MIN, MEAN, MAX = range(len(REDUCTIONS))
 
 
 def combine(x: Any, how: int) -> Any:
-    """Reduce x, (n,) float64 with n >= 1, to one number; x may be changed.
+    """Reduce the numbers ``x``, (n,) float64 with n >= 1, to one number. The function may change ``x``.
 
-    how : index in `REDUCTIONS`, > 0
+    how : index of the reduction in `REDUCTIONS`, > 0
     """
     result = 0.0 if how == MEAN else x[0]
     for value in x:

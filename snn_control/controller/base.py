@@ -24,7 +24,8 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def serialised(method: Method) -> Method:
-    """Decorate a method to hold the ``_lock`` of its object, so that calls from several threads run one by one."""
+    """Decorate a method so that it holds the ``_lock`` of its object. Calls from several threads then run one after
+    another."""
 
     @functools.wraps(method)
     def locked(self: Any, *arguments: Any, **more: Any) -> Any:
@@ -38,7 +39,7 @@ _all: weakref.WeakSet[SteppedController] = weakref.WeakSet()
 
 
 def _unlock() -> None:
-    """Give all controllers new locks in a forked process, where the threads that held the old ones do not exist."""
+    """Give all controllers new locks in a forked process. The threads that held the old locks do not exist there."""
     for one in _all:
         one._lock = threading.RLock()
 
@@ -47,9 +48,9 @@ os.register_at_fork(after_in_child=_unlock)
 
 
 class SteppedController:
-    """A Program bound to memory, which Python steps; base of `Controller` and `Batch`.
+    """Base of `Controller` and `Batch`: a compiled Program with its memory, which Python steps.
 
-    inputs : name -> facts of each input
+    inputs : name of an input -> its description in the Program (`InputFacts`)
     observers : functions that are called after each tick of a step
     """
 
@@ -85,9 +86,10 @@ class SteppedController:
 
     @serialised
     def _state(self, rows: Any, block: np.ndarray | None = None) -> np.ndarray:
-        """Return the Program's digest, the state and the ages of the inputs, joined in one (..., bytes) uint8 array.
+        """Return a (..., bytes) uint8 array that joins the Program's digest, the state and the ages of the inputs.
 
-        If the copy ``block`` of the state is given, it is used instead of the present state.
+        rows : rows of the batch
+        block : a copy of the state to use instead of the present state
         """
         states = self.bound.snapshot(rows) if block is None else block
         marks = np.broadcast_to(self._mark, (*states.shape[:-1], self._mark.size))

@@ -27,9 +27,9 @@ Rows = int | slice | np.ndarray | list | None
 
 
 def encoded_of(program: Program, name: str) -> Place | None:
-    """Return the place in the state, (n,) float32, where an input's encoder writes its output once per tick.
+    """Return the place in the state where an input's encoder writes its output once per tick: an (n,) float32 array.
 
-    Return None if the input has no such array.
+    Return None if the input has no such encoder.
     """
     found = (program.names.get(f"{name}.{key}") for key in ("drive", "pooled", "held"))
     return next((place for place in found if place is not None), None)
@@ -40,7 +40,7 @@ class Batch(SteppedController):
 
     program : the Program to run; its constants are shared, not copied
     repeat : number of ticks in one `step`; only the first tick gets the inputs
-    own_numbers : each row has its own constants and initial state, see `snn_control.engine.bound.Bound`
+    own_numbers : if true, each row has its own constants and initial state, see `snn_control.engine.bound.Bound`
     encoded : events input -> place of its encoder's output in a tick; the array at this place is (cells,) float32
 
     Threads may share a batch: calls run one after another.
@@ -64,12 +64,12 @@ class Batch(SteppedController):
         """Run one tick, or ``repeat`` ticks, of every row.
 
         observation : input name -> values (n, size), or a list of n entries, each in the form that `Controller.step`
-            accepts. Events are always such a list. An input or entry that is None did not arrive, like an input that is
-            absent
-        encoded : places of arrays to record in each tick, before the network's steps
+            accepts. Events are always such a list. An input without a new sample is None or absent; so is an entry of
+            the list
+        encoded : places of arrays to record in each tick, after encoding and before the network's steps
 
-        Return one dictionary with output name -> (n, size) float64, a copy, and for each place in ``encoded``, place ->
-        (n, repeat, ...). Raises InputError for an unknown name or a wrong shape.
+        Return a dictionary of copies: the commands (output name -> (n, size) float64) and the recorded arrays (place ->
+        (n, repeat, ...)). Raises InputError for an unknown name or a wrong shape.
         """
         self._check_names(observation)
         seen = []
@@ -118,17 +118,17 @@ class Batch(SteppedController):
     ) -> dict[str | Place, np.ndarray]:  # fmt: skip
         """Run many steps of every row in one compiled call, and return what was recorded.
 
-        observations : value input -> (steps, n, size); an input that is absent does not arrive. For an events input,
+        observations : value input -> (steps, n, size); an input that is absent gets no samples. For an events input,
             give the output of its encoder in each tick, which `step` recorded, instead of the events: name -> (steps,
             n, repeat, cells) float32
         starts : (steps, n) bool array; a row is reset before each step for which it is true
         keep : names or places of arrays to record after each tick, in addition to the commands; ``<population>.spikes``
             gives the number of spikes of each neuron in each network step
-        encoded : places of arrays to record in each tick, before the network's steps
+        encoded : places of arrays to record in each tick, after encoding and before the network's steps
 
-        Return one dictionary. A command is a (steps, n, size) float64 array. A recorded array is (ticks, n, ...), with
-        ``repeat`` ticks per step. Numbers of spikes are (ticks, network steps in a tick, n, neurons) float32. Raises
-        InputError for an unknown input and for a wrong shape.
+        Return a dictionary with the commands and the recorded arrays. Each command is (steps, n, size) float64. Each
+        recorded array is (ticks, n, ...), with ``repeat`` ticks per step. Spike counts are (ticks, network steps in a
+        tick, n, neurons) float32. Raises InputError for an unknown input and for a wrong shape.
         """
         self._check_names(observations)
         given = {n: self._sequence(n, v) for n, v in observations.items() if n in self._data}
@@ -165,9 +165,9 @@ class Batch(SteppedController):
         return array
 
     def _cells(self, name: str, value: Any) -> np.ndarray:
-        """Return the encoder outputs given for an events input as a (steps, n, repeat, cells) array.
+        """Return the encoder outputs that were given for an events input, (steps, n, repeat, cells).
 
-        Raises InputError for another shape.
+        Raises InputError if their shape is another one.
         """
         array, shape = np.asarray(value, np.float32), (self.n, self.repeat, *self.encoded[name].shape)
         if array.shape[1:] != shape:
@@ -185,15 +185,15 @@ class Batch(SteppedController):
         return self._state(... if rows is None else rows)
 
     def restore(self, state: np.ndarray, rows: Rows = None) -> None:
-        """Continue from a `state` that has as many rows as the batch, or one row, which is used for all rows.
+        """Continue from a result of `state`. It has as many rows as the batch, or one row, which is used for all rows.
 
         Raises ProgramError if the state belongs to another Program.
         """
         self._restore(state, ... if rows is None else rows)
 
     def array(self, name: str) -> np.ndarray:
-        """Return a live view of a named array, (n, ...).
+        """Return a live view of a named array of the Program, (n, ...).
 
-        If all rows share a constant, its view is read-only and has no axis for the rows.
+        A constant that all rows share has no axis for the rows, and its view is read-only.
         """
         return self.bound.array(name)

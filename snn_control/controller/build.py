@@ -59,6 +59,7 @@ def _with_values(spec: ControllerSpec, values: Mapping[str, float]) -> Program:
 
 
 def _tuned(spec: ControllerSpec) -> dict[str, float]:
-    """Return the values of the tunable parameters in the file; the value of an array is its factor, which is 1."""
+    """Return the values of the tunable parameters in the file: path -> number. An array is tuned by a factor, which is
+    1."""
     values = {path: value_at(spec, path) for path in sorted(spec.tunable)}
     return {path: 1.0 if np.ndim(value) else float(value) for path, value in values.items()}

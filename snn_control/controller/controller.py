@@ -44,9 +44,9 @@ class Controller(SteppedController):
     repeat : number of ticks in one `step`; only the first tick gets the inputs
     tuning : tunable parameters of the Program (`snn_control.controller.build.tuning_of`)
 
-    A tick is the same compiled code, with the same bits, that the real-time loop runs. Threads may share a controller:
-    calls run one after another, so each step has its own inputs and outputs. Do not step a controller while a loop runs
-    it, because the loop does not wait for the lock.
+    A tick runs the same compiled code as the real-time loop, and gives exactly the same results. Threads may share a
+    controller: their calls run one after another. Do not step a controller while a loop runs it, because the loop does
+    not wait for the lock.
     """
 
     def __init__(self, program: Program, repeat: int = 1, tuning: Tuning | None = None) -> None:
@@ -82,12 +82,13 @@ class Controller(SteppedController):
     def step(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Run one tick, or ``repeat`` ticks, and return the commands.
 
-        observation : input name -> value ((size,) numbers), events (an (n, 4) array with rows t, x, y, p, or a tuple of
-            the four arrays), or None. An input that is None or absent did not arrive, and its age grows by a period. An
-            integer t is in ns on the sensor's clock; a float t is in seconds after the beginning of this tick.
+        observation : input name -> its new sample. A value input gets (size,) numbers. An events input gets an (n, 4)
+            array with the columns t, x, y, p, or a tuple of four arrays. An integer t is in ns on the sensor's clock; a
+            float t is in seconds after the beginning of this tick. An input that is None or absent gets no sample, and
+            its age grows by a period
 
-        Return a dictionary, output name -> (size,) float64; the arrays are copies. Raises InputError for an unknown
-        name or a wrong shape.
+        Return the commands: output name -> (size,) float64, a copy. Raises InputError for an unknown name or a wrong
+        shape.
         """
         if type(observation) is not dict and not isinstance(observation, Mapping):
             rule = "must be a mapping, input name -> value; predict takes an array"  # type: ignore[unreachable]
@@ -122,9 +123,9 @@ class Controller(SteppedController):
     ) -> tuple[Any, None]:
         """Return the action for an observation, like stable-baselines3: ``action, _ = controller.predict(obs)``.
 
-        A dictionary is read by the names of the inputs. ``<name>_count`` is the number of used rows of an events input.
-        Other keys are ignored. An array is divided among all value inputs in their order, or among the required value
-        inputs if it has exactly as many numbers as these.
+        If the observation is a dictionary, its keys are names of inputs; other keys are ignored. ``<name>_count`` is
+        the number of used rows of an events input. If the observation is an array, it is divided among all value inputs
+        in their order. If it has exactly as many numbers as the required value inputs, it is divided among these.
 
         The action is an int if the controller has one arg-max output, and an (n,) int64 array if it has several.
         Otherwise the action is an (n,) float32 array of all outputs in their order. If ``episode_start`` is true, the
@@ -140,9 +141,10 @@ class Controller(SteppedController):
             return (int(self._command[0]) if self._command.size == 1 else self._command.astype(np.int64)), None
 
     def act(self, observation: Any, space: Any) -> Any:
-        """Return the action of a Gymnasium space for an observation, which is read as `predict` reads it.
+        """Return the action for an observation, in the form of a Gymnasium space. `predict` describes observations.
 
-        It is an array of the space's shape and dtype, clipped to its bounds; a whole number for a Discrete space.
+        The action is an array with the space's shape and dtype, clipped to the space's bounds. For a Discrete space it
+        is a whole number.
         """
         given = self.read_observation(observation)
         with self._lock:
@@ -150,8 +152,10 @@ class Controller(SteppedController):
             return as_action(self._command, space)
 
     def read_observation(self, observation: Any) -> dict[str, Any]:
-        """Convert an observation to the argument of `step`. A stop input that is not in the observation does not stop
-        the commands."""
+        """Convert an observation to the argument of `step`.
+
+        If the observation lacks an input that can stop the commands (``stop_when``), this input does not stop them.
+        """
         return self._released | inputs_of(observation, self.inputs)
 
     # state ---------------------------------------------------------------------------------------------------
@@ -165,21 +169,22 @@ class Controller(SteppedController):
             weights[:] = old
 
     def state(self) -> np.ndarray:
-        """Return a copy of all state, with the inputs' ages and the Program's digest, (bytes,) uint8, for `restore`."""
+        """Return a copy of the whole state for `restore`, (bytes,) uint8. It includes the inputs' ages and the
+        Program's digest."""
         return self._state(...)
 
     def restore(self, state: np.ndarray) -> None:
-        """Continue from a `state`; raises ProgramError if the state belongs to another Program or was damaged."""
+        """Continue from a result of `state`. Raises ProgramError if it belongs to another Program or was damaged."""
         self._restore(state, ...)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let copy and pickle make a separate controller that continues from this controller's state."""
+        """Make copies and pickles independent: a copy continues from the state that this controller has now."""
         return _again, (type(self), self.program, self.repeat, self.bound.tuning, self.state())
 
     def save_state(self, path: str | os.PathLike, block: np.ndarray | None = None) -> None:
-        """Write `state`, which includes all learned weights, as an .npz file, atomically.
+        """Write the state, which includes all learned weights, to an .npz file, atomically.
 
-        block : (bytes,) uint8, a copy of ``bound.state`` that a running loop made; None writes the present state
+        block : (bytes,) uint8, a copy of ``bound.state`` that a running loop made; None: write the present state
         """
         arrays = {"program": np.array(self.program.digest), "state": self._state(..., block)}
         replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
@@ -203,7 +208,8 @@ class Controller(SteppedController):
             raise ProgramError(f"{path}: {error}") from None
 
     def load_learned(self, path: str | os.PathLike) -> None:
-        """Load only the learned weights from a file of `save_state`; raises ProgramError as `load_state` does."""
+        """Load only the learned weights from a file that `save_state` wrote. Raises ProgramError as `load_state`
+        does."""
         other = type(self)(self.program, self.repeat, self.bound.tuning)
         other.load_state(path)
         learned = [w[-1] if isinstance(w, tuple) else w for w in map(other.rule_weights, self._rules)]
@@ -223,11 +229,12 @@ class Controller(SteppedController):
     def tune(self, values: Mapping[str, float]) -> None:
         """Change tunable parameters from the next tick on, also while a loop runs the controller.
 
-        values : path in the controller file -> number, or factor of an array. A path is, for example,
-            ``network.populations.a.neuron.v_threshold``
+        values : path in the controller file -> new value. A path is, for example,
+            ``network.populations.a.neuron.v_threshold``. The value is a number or, for an array in the file, a factor
+            by which the array is multiplied
 
-        A reset keeps the values. The next ticks have the same bits as with a controller file that contains these
-        values. Raises InputError, and changes nothing, for an unknown path or a value out of its range.
+        A reset keeps the values. The next ticks give exactly the same results as with a controller file that contains
+        these values. Raises InputError, and changes nothing, for an unknown path or a value out of its range.
         """
         names = list(self.program.facts.tunable)
         newest = dict(zip(names, self.bound.newest_values, strict=True)) if names else {}
@@ -262,9 +269,9 @@ class Controller(SteppedController):
 
         name : name of the rule, if several projections from pre to post learn
 
-        Return an (n_pre, n_post) float32 array for a dense projection. For a sparse or one_to_one projection, return
-        the tuple (pre, post, weights) of (k,) arrays: uint32, uint32 and float32, ascending in pre and post. Raises
-        InputError if no projection fits, or more than one.
+        The weights of a dense projection are an (n_pre, n_post) float32 array. For a sparse or one_to_one projection,
+        return three (k,) arrays: the source neurons (uint32), the target neurons (uint32) and the weights (float32), in
+        ascending order of sources and targets. Raises InputError if no projection fits, or more than one.
         """
         found = [r for r in self._rules if (r.pre, r.post) == (pre, post) and name in (None, r.name)]
         if len(found) != 1:
@@ -274,7 +281,10 @@ class Controller(SteppedController):
 
     @serialised
     def rule_weights(self, rule: RuleFacts) -> Any:
-        """Return the `weights` that a rule learns; the rule is given by its entry in the Program's facts."""
+        """Return the weights that a learning rule changes, in the form of `weights`.
+
+        rule : description of the rule in the Program
+        """
         title = rule.title
         weights = self.bound.array(f"{title}.weights")
         if not rule.sparse:
@@ -286,7 +296,8 @@ class Controller(SteppedController):
     # looking -------------------------------------------------------------------------------------------------
     @property
     def safe(self) -> bool:
-        """Whether the last command was the safe command, because of a fault or too few valid ticks since a fault."""
+        """Whether the last command was the safe one, because of a fault, or because too few valid ticks followed a
+        fault."""
         return bool(self._guard[FAULTED])
 
     def stop(self) -> None:
@@ -294,7 +305,7 @@ class Controller(SteppedController):
         self._control[RELEASE] |= HELD
 
     def release(self) -> None:
-        """End a `stop` or a fault in the next tick. If that tick is not valid, call this method again."""
+        """End a `stop` or a fault in the next tick. If that tick is not valid, nothing ends; call this method again."""
         self._control[RELEASE] = (self._control[RELEASE] & ~HELD) + 1
 
     def restart(self, forget: bool = False) -> None:
@@ -322,11 +333,12 @@ class Controller(SteppedController):
 
     @serialised
     def raster(self, population: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return all spikes of the last tick in order, as the tuple (steps, neurons) of two (k,) int64 arrays.
+        """Return all k spikes of the last tick in order, as two (k,) int64 arrays: their network steps and their
+        neurons.
 
-        Steps are network steps, counted from the reset (the time of a spike is step * dt). A neuron that fired several
-        times in a step is repeated. If ``repeat`` is above 1, only the spikes of the last tick of a `step` are
-        returned. Raises InputError as `spikes` does.
+        Network steps count from the reset (the time of a spike is step * dt). A neuron that fired several times in a
+        step occurs several times. If ``repeat`` is above 1, only the spikes of the last tick of a `step` are returned.
+        Raises InputError as `spikes` does.
         """
         ring, end = self._ring(population), int(self.bound.array("clock")[1])
         step, neuron, times = ring.read(max(0, end - self.program.steps), end)
@@ -334,9 +346,9 @@ class Controller(SteppedController):
 
     @serialised
     def values(self, population: str) -> np.ndarray:
-        """Return a copy of the present membranes of a population, an (n,) float32 array.
+        """Return a copy of the present membrane potentials of a population, (n,) float32.
 
-        population : name of a population, or of an input whose encoder has neurons. The membranes of a graded
+        population : name of a population, or of an input whose encoder has neurons. The membrane potentials of a graded
             population are its output. Raises InputError for all other names, and if the neurons have no membrane.
         """
         name = self._facts_of(population).name
@@ -380,7 +392,8 @@ class Controller(SteppedController):
         return {"name": rule.name, "on": bool(self._control[LEARNING + k]), "updates": updates}
 
     def _counted(self, one: InputFacts) -> dict[str, Any]:
-        """Return the counts of an input; ``filtered`` has the number of events that each filter removed."""
+        """Return the counters of an input. The counter ``filtered`` has the number of events that each filter
+        removed."""
         name, a = one.name, self.bound.array
         found: dict[str, Any] = {key: int(a(f"{name}.counters")[word]) for key, word in OF_INPUT.items()}
         if f"{name}.replaced" in self.program.names:

@@ -1,4 +1,4 @@
-"""`Model`: describe a controller in a few lines of Python, like a script of PyNN.
+"""Describe a controller in a few lines of Python with `Model`, similar to a script for PyNN.
 
 >>> m = Model(dt=1e-3)
 >>> x = m.input("x", 4)
@@ -72,10 +72,11 @@ class Model:
     ) -> Output:
         """Add a command decoded from a population or an input, given as an object or a name.
 
-        From spikes, the command is the rates [Hz], filtered with tau [s], times the weights. From graded neurons and
-        inputs, the command is their values times the weights (default 1). An Ensemble without weights gives the value
-        that it represents. ``decoder=`` in ``more`` replaces these rules; all other names in ``more`` are fields of
-        `Output`. Raises DescriptionError for an unknown source, and for an Ensemble with another dt than the model.
+        For spiking neurons, the command is the product of the weights and the firing rates [Hz], filtered with the time
+        constant tau [s]. For graded neurons and inputs, it is the product of the weights (default 1) and their values.
+        An Ensemble without weights gives the value that it represents. The argument ``decoder`` replaces these rules;
+        all other arguments in ``more`` are fields of `Output`. Raises DescriptionError for an unknown source, and for
+        an Ensemble with another dt than the model.
         """
         if "decoder" not in more:
             more["decoder"] = (self._decoder(f"outputs.{name}", source, weights, tau),)

@@ -42,7 +42,7 @@ class ControllerSpec(Checked):
     reset_each_tick : reset the populations at the start of each tick
     ros_inputs, ros_outputs : name of an input or output -> RosTopic
     training : what is trained and how; not part of the Program
-    tunable : path of a number in the file -> the range in which it may be changed while the controller runs
+    tunable : path of a number in the file -> the range in which the number may be changed while the controller runs
     path : the file from which the description was read; empty if there is none
 
     Raises DescriptionError for an invalid number.

@@ -29,9 +29,9 @@ READERS: dict[Any, Callable[..., Any]] = {
 
 
 def _read_place(r: Reader, place: str) -> Any:
-    """Read a description, whose ``type`` must be one of the types that ``place`` allows (`keys.types_at`).
+    """Read a description of one of the types that ``place`` allows (`keys.types_at`), as its key ``type`` says.
 
-    Raises DescriptionError for another type.
+    Raises DescriptionError for any other type.
     """
     if place in SINGLE:
         return read_fields(r, SINGLE[place])
@@ -52,8 +52,8 @@ def read_fields(r: Reader, described: Any, skip: Collection[str] = (), **given: 
     """Read a description from all keys of a mapping; raises DescriptionError.
 
     described : class of the description, or a function that makes it
-    skip : fields that are not keys of the file here
-    given : fields that are already known
+    skip : fields of the description that are not keys of this mapping
+    given : fields whose values are already known
     """
     values = {}
     for key in keys(described):
@@ -116,7 +116,8 @@ def _read_projection(r: Reader) -> Projection:
 
 
 def _read_nir(r: Reader, dt: float) -> Network:
-    """Read a network from ``nir: net.nir``, its ``dialect`` and ``options``; its Input nodes give the inputs' names."""
+    """Read a network from the keys ``nir`` (a file), ``dialect`` and ``options``. The Input nodes of the file must have
+    the names of inputs."""
     from ..nir import import_nir
 
     file, dialect, options = r.plain("nir", str), r.plain("dialect", str, ""), r.child("options", {})

@@ -1,4 +1,4 @@
-"""Limits of joints from a robot's own files: ``joint_limits.yaml`` of ros2_control and MoveIt, or a URDF.
+"""Read the limits of joints from a robot's own files: ``joint_limits.yaml`` of ros2_control and MoveIt, or a URDF.
 
 These files are read together with the controller file. They can only tighten the limits of an output, not widen them.
 """
@@ -41,11 +41,11 @@ Limits = dict[str, tuple[float, float]]  # quantity -> its limits (low, high)
 
 @dataclass(frozen=True)
 class JointLimits(Checked):
-    """The key ``joint_limits`` of an output: from which file and joints its limits come.
+    """The key ``joint_limits`` of an output: the file and the joints from which the output gets limits.
 
     file : joint_limits.yaml, or a URDF (.urdf), relative to the controller file
-    joints : names, one for each number of the output
-    of : quantity that the numbers of the output are: "position", "velocity" or "effort"
+    joints : names of the joints, one for each number of the output
+    of : what the numbers of the output are: "position", "velocity" or "effort"
     use : which limits are used: any of position, velocity, acceleration, jerk and effort; by default all limits in the
         file
     """
@@ -66,7 +66,7 @@ class JointLimits(Checked):
 
 
 def take_joint_limits(r: Reader) -> None:
-    """Remove ``joint_limits`` from an output's mapping and tighten the output's limits by it.
+    """Remove the key ``joint_limits`` from an output's mapping, and tighten the other limits of the output accordingly.
 
     Raises DescriptionError.
     """
@@ -94,7 +94,12 @@ def take_joint_limits(r: Reader) -> None:
 
 
 def _tighten(r: Reader, key: str, ends: np.ndarray, file: str) -> None:
-    """Put the (joints, 2) limits of a file into an output's mapping where they are tighter than its own limits."""
+    """Tighten one limit of an output's mapping, for each number for which the file's limit is tighter.
+
+    key : name of the limit
+    ends : (joints, 2), low and high limits from the file
+    file : name of the file, for errors
+    """
     own = r.values.get(key)
     try:
         if key == "limits":
@@ -154,7 +159,8 @@ def _of_yaml(text: str) -> dict[str, Limits]:
 
 
 def _found(values: Any) -> Mapping[Any, Any] | None:
-    """Return the mapping ``joint_limits`` at the top of a YAML document or among a node's parameters, or None."""
+    """Return the mapping ``joint_limits`` of a YAML document, which is at its top or among a node's parameters; else
+    None."""
     if not isinstance(values, Mapping):
         return None
     if isinstance(values.get("joint_limits"), Mapping):

@@ -1,9 +1,9 @@
 """The keys of a controller file, from which its reader, its writer and its JSON Schema are derived.
 
-Each mapping in the file becomes a description, a dataclass such as `LIF`, and its keys are the fields of this class.
-Names, annotations with rules (`snn_control.network.checks`), defaults and docstring lines are read from the class. This
-file adds what a class does not declare itself. A *place* is a kind of position in the file that allows certain types
-of descriptions, for example "neurons" or "connection".
+Each mapping in the file becomes a *description*: an object of a dataclass such as `LIF`. The keys of the mapping are
+the fields of this class. Names, annotations with rules (`snn_control.network.checks`), defaults and docstring lines are
+read from the class. This file adds what a class does not declare itself. A *place* is a kind of position in the file
+that allows certain types of descriptions, for example "neurons" or "connection".
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ LINE = re.compile(r"( *)(\w+(?:, \w+)*) : (.*)")
 
 
 def types_at(place: str, name: Any = None) -> dict[str, Any]:
-    """Return the ``type`` names that a place of the file allows, each with its class (a function for "pooling").
+    """Return the types that a place of the file allows: value of the key ``type`` -> class (a function for "pooling").
 
     place : a key of `OWN`, a value of `PLUGINS`, `EVENTS_ENCODERS` or `OUTPUT_DECODERS`
     name : the requested ``type``, if it is known; plug-ins are then loaded only if snn_control itself has no such type
@@ -81,9 +81,9 @@ def types_at(place: str, name: Any = None) -> dict[str, Any]:
 
 
 def type_of(cls: type) -> str | None:
-    """Return the ``type`` of a class in the file; None if it has none.
+    """Return the value of the key ``type`` that stands for a class in the file; None if there is none.
 
-    The type is empty if the class is the only class at its place.
+    The value is empty if the class is the only one that its place allows.
     """
     if cls in SINGLE.values():
         return ""
@@ -95,12 +95,13 @@ def type_of(cls: type) -> str | None:
 class Key:
     """One key that a mapping of the file may have.
 
-    name, field : name in the file, and name of the description's field
+    name : name of the key in the file
+    field : name of the field of the description
     hint : the field's annotation, with its rule
     default : MISSING if the file must have the key
     text : explanation from the docstring; empty if there is none
-    place : place of the descriptions that the key may hold; empty if it holds no descriptions
-    kind : type as which all other values are read; None if the description checks the raw value
+    place : place of the descriptions that may be the value of the key; empty if the value is no description
+    kind : type as which any other value is read; None if the description checks the raw value
     """
 
     name: str
@@ -168,7 +169,7 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
 
 
 def _texts(described: Any) -> dict[str, str]:
-    """Return field -> its explanation, from the docstrings of a class and its bases.
+    """Return the explanations of fields from the docstrings of a class and its bases: field -> explanation.
 
     A line such as ``tau, window : [s]`` and the lines indented after it explain these fields.
     """
@@ -199,7 +200,8 @@ def _bare(hint: Any) -> Any:
 
 
 def _inner(hint: Any) -> Iterator[Any]:
-    """Yield all types that an annotation allows: in its unions and tuples, and descriptions that its rules allow."""
+    """Yield all types that an annotation allows: those in unions and tuples, and the descriptions that its rules
+    allow."""
     for one in members(hint):
         yield from get_args(one) if get_origin(one) is tuple else [one]
         for rule in getattr(one, "__metadata__", ()):

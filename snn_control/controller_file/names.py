@@ -30,7 +30,7 @@ def number_names(spec: ControllerSpec, end: Input | Output) -> list[str]:
 
 
 def _named(topic: RosTopic, size: int) -> list[str]:
-    """Return the names that a ROS topic gives to the numbers; an empty list if it does not name each of them."""
+    """Return the names that a ROS topic gives to its numbers; an empty list unless it names each of them."""
     selected = SELECTED.search(str(topic.field))
     names = [part.strip(" '\"") for part in selected.group(1).split(",")] if selected else []
     lists = [value for value in (topic.values or {}).values() if isinstance(value, list | tuple)]
@@ -41,7 +41,10 @@ def _named(topic: RosTopic, size: int) -> list[str]:
 
 
 def output_names(spec: ControllerSpec, units: bool = False) -> list[str]:
-    """Return a name for each number of the command, e.g. ``pan`` or ``arm[2]``; if ``units``, e.g. ``pan [rad/s]``."""
+    """Return a name for each number of the command, e.g. ``pan`` or ``arm[2]``.
+
+    units : whether a unit is appended, e.g. ``pan [rad/s]``
+    """
     names = []
     for output in spec.outputs:
         unit = f" [{output.unit}]" if units and output.unit else ""

@@ -1,6 +1,6 @@
 """Read the YAML of controller files strictly: every key must be known, and every error names path, value, rule and fix.
 
-Arrays may be inline, or ``file.npz#name`` with a path relative to the controller file.
+An array is written in the file itself, or as ``file.npz#name`` with a path relative to the controller file.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ DEEPEST = 50  # nesting of lists and mappings
 class Loader(yaml.SafeLoader):
     """YAML loader that reads numbers and booleans as YAML 1.2 does, and refuses a mapping with the same key twice.
 
-    So 1e-3 is a number; ``on`` and ``no`` are words. The depth of nesting and the number of values are limited; values
-    behind a reference (``*name``) count each time.
+    So 1e-3 is a number; ``on`` and ``no`` are words. The depth of nesting and the number of values are limited. A
+    reference (``*name``) counts with all its values each time it is used.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -95,7 +95,8 @@ Loader.yaml_implicit_resolvers = {
 
 
 def without_unit(value: Any) -> str:
-    """Return a fix for a value that is a number with a unit; an empty text for any other value."""
+    """Return a suggestion for a value that is a number with a unit, such as "5 ms"; an empty text for any other
+    value."""
     united = isinstance(value, str) and WITH_UNIT.fullmatch(value)
     return "write the number alone, in SI units: 10 ms is 0.01" if united else ""
 
@@ -119,7 +120,7 @@ def check_lists(path: str, value: Any, rule: str = NUMBERS) -> tuple[int, ...]:
 
 
 class Reader:
-    """Reads the keys of one mapping of the file. Keys that were not read are an error.
+    """Reads the keys of one mapping of the file. At the end, a key that was not read is an error.
 
     path : place of the mapping in the file, for errors
     folder : folder of the controller file
@@ -206,7 +207,8 @@ class Reader:
         return array.astype(np.uint8) if array.dtype.kind == "b" else array  # a mask, kept as 0 and 1
 
     def beside(self, path: str, name: str) -> Path:
-        """Return the path of a file in or below the controller file's folder; raises DescriptionError otherwise."""
+        """Return the path of a file in the controller file's folder or a folder below it. Raises DescriptionError
+        otherwise."""
         if Path(name).is_absolute() or ".." in Path(name).parts:
             rule = "must be in the folder of the controller file"
             raise DescriptionError(path, name, rule, f"copy it there, and write {Path(name).name}")
@@ -229,7 +231,7 @@ class Reader:
         return value
 
     def reject_unknown_keys(self) -> None:
-        """Raise a DescriptionError that names all keys that were not read, if there are any."""
+        """Raise a DescriptionError that names all keys that were not read. Do nothing if all keys were read."""
         unknown, known = [str(key) for key in self.values], list(dict.fromkeys(self.known))
         if len(unknown) == 1:
             (value,) = self.values.values()
@@ -242,7 +244,8 @@ class Reader:
             raise DescriptionError(self.path or "file", NO_VALUE, rule, " ".join(fixes))
 
     def make(self, cls: Any, /, **values: Any) -> Any:
-        """Return ``cls(**values)`` after `reject_unknown_keys`. Errors of the class get the path of this mapping."""
+        """Return ``cls(**values)`` after `reject_unknown_keys`. An error of the class names the path of this
+        mapping."""
         self.reject_unknown_keys()
         try:
             return cls(**values)

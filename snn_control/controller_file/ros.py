@@ -39,18 +39,18 @@ class RosTopic(Checked):
     field : path of the numbers in the message, e.g. ``position[:]``; empty for event messages
     reliability : "best_effort" or "reliable"
     depth : how many messages may wait in the queue; a file's default is the depth that `usual_values` returns
-    age : for an input, the time from which its age counts in real time. "arrival": the time at which the message was
-        published, as far as the middleware knows. "stamp": the stamp in the message. "older": the earlier of the two
+    age : for an input, the time from which the age of its messages counts on a robot. "arrival": the time at which the
+        message was published, as far as the middleware knows. "stamp": the stamp in the message. "older": the earlier
+        of the two
     pace : for an events input, when an event is due. "arrival": as soon as its packet has arrived. "sensor": at the
         event's own time, so that a long packet is spread over the ticks that it covers
-    late : for an events input, time [s]; an event counts as late if it is older than the newest event by more than this
-        time
-    reduce : for a value input, how each of several equal sectors of the field's numbers is reduced to one number, e.g.
-        "mean"; empty: the numbers are not reduced
-    grid : for a value input from pictures (sensor_msgs/msg/Image), (columns, rows) of cells. Each cell gives its mean
-        brightness, 0 to 255. Cells are ordered row by row from the top left
+    late : for an events input, an event counts as late if it is older than the newest event by more than this time [s]
+    reduce : for a value input, how numbers are reduced, e.g. "mean": the field's numbers are divided into equal
+        sectors, and each sector is reduced to one number of the input; empty: the numbers are not reduced
+    grid : for a value input from pictures (sensor_msgs/msg/Image), (columns, rows) of a grid. Each cell of the grid
+        gives its mean brightness, 0 to 255. Cells are ordered row by row from the top left
     values : for a command, fixed values of other fields of its message, as field -> value, e.g. ``name: [pan, tilt]``
-    stamp : for a command, a field of whole microseconds that gets the time, such as ``timestamp`` of px4_msgs; a header
+    stamp : for a command, a field that gets the time in whole microseconds, such as ``timestamp`` of px4_msgs; a header
         gets the time in any case
     """
 
@@ -91,7 +91,10 @@ def end_kind(end: Input | Output) -> str:
 
 
 def usual_values(kind: str, type: str) -> dict[str, Any]:
-    """Return the default values of a topic's keys, for a kind in `ONLY_WITH` and a message type.
+    """Return the default values of a topic's keys.
+
+    kind : kind of input or output, a word in `ONLY_WITH`
+    type : message type
 
     Packets of events get a longer queue, because the driver of an event camera sends a packet each millisecond.
     """
@@ -102,7 +105,10 @@ def usual_values(kind: str, type: str) -> dict[str, Any]:
 
 
 def read_topics(r: Reader, key: str, ends: Sequence[Input | Output]) -> dict[str, RosTopic]:
-    """Read the topics of the given inputs or outputs from ``ros.inputs`` or ``ros.outputs``: name -> topic.
+    """Read the topics of inputs or outputs from the section ``ros``: name -> topic.
+
+    key : "inputs" or "outputs"
+    ends : the inputs or outputs of the controller
 
     Raises DescriptionError.
     """

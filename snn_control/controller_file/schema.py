@@ -1,6 +1,7 @@
 """JSON Schema of controller files, for editors, made from the keys with which the files are read.
 
-The schema covers only those rules between several keys that are in `TOGETHER`. The reader checks all rules.
+The schema has all rules on single keys. Rules on several keys are in the schema only if they are in `TOGETHER`. The
+reader checks all rules.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ def _by_name(item: Schema) -> Schema:
 
 
 def _whole(pattern: re.Pattern[str]) -> str:
-    """Return a pattern that matches only a whole text, in the syntax of JSON Schema."""
+    """Return a regular expression of JSON Schema that matches only if ``pattern`` matches the whole text."""
     return f"^{pattern.pattern}$"
 
 
@@ -189,7 +190,11 @@ def _any_of(cases: list[Schema]) -> Schema:
 
 
 def _value(hint: Any, place: str = "") -> Schema:
-    """Return the schema of a value with this annotation. ``place`` is the place (`keys`) of descriptions in it."""
+    """Return the schema of a value.
+
+    hint : annotation of the value
+    place : place (`keys`) of the descriptions that may be in the value
+    """
     arguments = get_args(hint)
     if get_origin(hint) is Annotated:
         return _ruled(arguments[1], arguments[0], place)
@@ -202,7 +207,7 @@ def _value(hint: Any, place: str = "") -> Schema:
 
 
 def _ruled(rule: Any, base: Any, place: str) -> Schema:
-    """Return the schema of values of a base type that follow a rule of `snn_control.network.checks`."""
+    """Return the schema of a value that follows a rule of `snn_control.network.checks`."""
     said = _any_of([_value(one) for one in members(base) if one is not type(None)])
     if isinstance(rule, Drawn):
         return _any_of([_ruled(rule.rule, base, place), _ref(place)])

@@ -21,7 +21,8 @@ SURROGATES = ("fast_sigmoid", "triangle", "arctan")
 class Limits(Checked):
     """Limits of a trained parameter.
 
-    low, high : smallest and largest value, in the unit of the parameter; by default there is no limit
+    low : smallest value, in the unit of the parameter; by default there is no limit
+    high : largest value, in the unit of the parameter; by default there is no limit
     """
 
     low: Bound = -math.inf
@@ -37,15 +38,15 @@ class Limits(Checked):
 class Surrogate(Checked):
     """Surrogate derivative, which replaces the derivative of a spike with respect to the membrane.
 
-    x is the distance from the threshold, in units of the distance between reset and threshold. All kinds have the value
-    slope / 2 at the threshold:
+    x is the distance of the membrane from the threshold, in units of the distance between reset and threshold. All
+    kinds have the value slope / 2 at the threshold:
 
         fast_sigmoid  slope / 2 / (1 + slope abs(x))^2       Zenke and Ganguli 2018, Neural Computation 30:1514
         triangle      slope / 2 max(0, 1 - slope / 2 abs(x)) Bellec et al. 2018, arXiv:1803.09574
         arctan        slope / 2 / (1 + (pi / 2 slope x)^2)   Fang et al. 2021, arXiv:2007.05785
 
     kind : "fast_sigmoid", "triangle" or "arctan"
-    slope : the larger it is, the closer to the threshold a membrane must be to have a derivative
+    slope : steepness; with a larger slope, only membranes closer to the threshold have a derivative
     final_slope : slope at the end of the training budget, reached linearly; by default the slope is constant
     """
 
@@ -54,7 +55,10 @@ class Surrogate(Checked):
     final_slope: Positive | None = None
 
     def at(self, left: float) -> Surrogate:
-        """Return the surrogate when the share ``left``, from 1 to 0, of the training budget is left."""
+        """Return the surrogate at a time during training.
+
+        left : share of the training budget that is left, from 1 to 0
+        """
         if self.final_slope is None:
             return self
         return Surrogate(self.kind, self.final_slope + (self.slope - self.final_slope) * left)
@@ -64,8 +68,9 @@ class Surrogate(Checked):
 class Training(Checked):
     """Which parameters of a controller are trained, and how.
 
-    how : way to train; the default suits the kind of actions
-    trainable : pattern of names -> `Limits`; later patterns take precedence. Empty means the default parameters
+    how : name of the learner; the default suits the kind of actions
+    trainable : pattern of parameter names -> `Limits`; later patterns take precedence. Empty means the default
+        parameters
     surrogate : surrogate derivative of spikes
     settings : settings of the learner, by name: numbers, texts, true or false, or lists of numbers
     """

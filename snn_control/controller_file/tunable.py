@@ -1,7 +1,7 @@
 """Tunable numbers, which may be changed while the controller runs: ``{value: 0.5, tunable: [0.1, 2]}`` instead of 0.5.
 
-An array is tuned by a factor, which is 1 at first. The name of a tunable number is its path in the file, for example
-``network.populations.hidden.neuron.v_threshold`` or ``outputs.speed.decoder.weights``.
+An array is tuned by a factor that multiplies it, which is 1 at first. The name of a tunable number is its path in the
+file, for example ``network.populations.hidden.neuron.v_threshold`` or ``outputs.speed.decoder.weights``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Tunable:
 
 
 def take_tunable(values: Any, path: Path = "") -> tuple[Any, dict[Path, Tunable]]:
-    """Remove the marks ``tunable`` from a parsed document. Return it and a dictionary path -> range.
+    """Remove the marks ``tunable`` from a parsed document. Return the document, and the tunable ranges: path -> range.
 
     Raises DescriptionError for a mark that is not allowed.
     """
@@ -97,7 +97,9 @@ def value_at(described: Any, path: Path) -> Any:
 
 
 def change(described: Any, path: Path, number: float) -> Any:
-    """Return a copy of a description with the number at ``path`` replaced, or the array there multiplied by ``number``.
+    """Return a copy of a description in which the value at ``path`` is changed.
+
+    number : the new value or, if the value at ``path`` is an array, a factor by which the array is multiplied
 
     Raises DescriptionError.
     """
@@ -122,7 +124,7 @@ def _at(described: Any, place: int | str) -> Any:
 
 
 def _places(described: Any, path: Path) -> list[int | str]:
-    """Convert a path in the file to indices of tuples and fields of descriptions."""
+    """Convert a path in the file to a list of fields of descriptions and indices of tuples."""
     found: list[int | str] = []
     for number, word in STEP.findall(path):
         named = isinstance(described, tuple) and not number
@@ -143,7 +145,8 @@ def _places(described: Any, path: Path) -> list[int | str]:
 def _place(described: Any, number: str, word: str) -> int | str | None:
     """Return the index or field that one part of a path names; None if there is none.
 
-    number, word : the part, if it is an index; the part, if it is a name
+    number : the part of the path if it is an index, otherwise empty
+    word : the part of the path if it is a name, otherwise empty
     """
     if isinstance(described, tuple):
         if number:

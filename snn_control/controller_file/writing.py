@@ -1,7 +1,7 @@
 """Write controller files: descriptions become YAML, with large arrays in a second file.
 
-The files are read back to the same Program. Defaults are omitted. An array of up to `INLINE` numbers is in the YAML; a
-larger array is in the .npz file of the same name. An array that is used several times is stored once.
+Reading the files gives the same Program. Keys with default values are omitted. An array of up to `INLINE` numbers is in
+the YAML; a larger array is in the .npz file of the same name. An array that is used several times is stored once.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class _Writer:
         """Return the fields of a description that differ from their defaults, as keys and values of the file.
 
         skip : fields that are left out
-        defaults : the file's own defaults, where they differ from the defaults of the description
+        defaults : defaults of keys in the file that differ from the defaults of the description's fields
         """
         found: dict[str, Any] = {}
         cls: Any = type(value)
@@ -170,7 +170,8 @@ def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
 
 
 def _in_words(one: Projection) -> Projection:
-    """Return the projection with a name as its connection ("dense", ...), if its connector has a name."""
+    """Return the projection with the name of its connector in place of the connector object, e.g. "dense", if there is
+    a name."""
     word = next((word for word, cls in CONNECTIONS.items() if type(one.connection) is cls), "")
     if not word:
         return one
@@ -231,8 +232,8 @@ _Dumper.add_representer(list, _sequence)
 def _check_own(path: Path, beside: Path, names: Iterable[str]) -> None:
     """Raise DescriptionError if writing would replace foreign arrays in the .npz file ``beside``.
 
-    Arrays are foreign if the controller file ``path`` does not refer to them and they are not among ``names``, which
-    will be written. Arrays among ``names`` may already be in the .npz if a process was killed after it wrote only this
+    An array is foreign if the controller file ``path`` does not refer to it, and it is not among ``names``, the arrays
+    to write. Arrays among ``names`` may already be in the .npz file if a process was killed after it wrote only this
     file.
     """
     if not beside.exists() or beside.stat().st_size == 0:

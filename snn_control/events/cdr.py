@@ -1,10 +1,12 @@
 """Read CDR, the form of serialized ROS messages, in compiled code: error codes, a cursor, numbers and stamps.
 
 CDR (OMG CDR as DDS uses it, "XCDR1") is a header of 4 bytes, the encapsulation, followed by the fields. The second byte
-says whether numbers are big endian (0) or little endian (1). Each field is aligned to its own size, from byte 4 on.
+of the header says whether numbers are big endian (0) or little endian (1). Each field is aligned to its own size,
+counted from byte 4.
 
-A cursor is an offset that counts from byte 4. `begin`, `offset_after` and `offset_after_text` return the next cursor or
-an error code. An error code is negative, and is returned unchanged if it is passed as a cursor.
+A *cursor* is the offset of the next field in a message, counted from byte 4. `begin`, `offset_after` and
+`offset_after_text` return the next cursor or a negative error code. A function that gets an error code as its cursor
+returns this code unchanged.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ ENCAPSULATION, TRUNCATED, MISSING = -1, -2, -3
 
 @register_jitable
 def get_u32(address, big):
-    """Read the uint32 at ``address`` as int64; ``big``: its bytes are big endian."""
+    """Read the uint32 at ``address`` as int64.
+
+    big : whether the bytes are big endian
+    """
     v = load_u32(address)
     if big:
         v = ((v & 0xFF) << 24) | ((v & 0xFF00) << 8) | ((v >> 8) & 0xFF00) | (v >> 24)
@@ -34,7 +39,10 @@ def get_u32(address, big):
 
 @register_jitable
 def get_u16(address, big):
-    """Read the uint16 at ``address`` as int64; ``big``: its bytes are big endian."""
+    """Read the uint16 at ``address`` as int64.
+
+    big : whether the bytes are big endian
+    """
     v = load_u16(address)
     return (v & 0xFF) << 8 | v >> 8 if big else v
 
@@ -48,14 +56,14 @@ def get_i64(address, big):
 
 @register_jitable
 def get_time(address, big):
-    """Read the builtin_interfaces/Time at ``address`` in ns. The seconds of such a time are signed."""
+    """Read the builtin_interfaces/Time at ``address`` [ns]. The result is negative for times before 0."""
     seconds = get_u32(address, big)
     return (seconds - (seconds >> 31 << 32)) * 1000000000 + get_u32(address + 4, big)
 
 
 @register_jitable
 def get_stamp(address, big):
-    """Read the builtin_interfaces/Time at ``address`` in ns. Return -1 for times before 0."""
+    """Read the builtin_interfaces/Time at ``address`` [ns]. The result is -1 for all times before 0."""
     return get_time(address, big) if get_u32(address, big) < 0x80000000 else np.int64(-1)
 
 
@@ -67,9 +75,9 @@ def is_big(address):
 
 @register_jitable
 def begin(address, length):
-    """Return 0, the cursor at the first field of a message of ``length`` bytes at ``address``.
+    """Return the cursor at the first field of a CDR message, which is 0.
 
-    Return ENCAPSULATION if this is not the beginning of such a message.
+    Return ENCAPSULATION if the ``length`` bytes at ``address`` do not begin like a CDR message.
     """
     if length < 4 or load_u8(address) != 0 or load_u8(address + 1) > 1:
         return np.int64(ENCAPSULATION)
@@ -78,7 +86,8 @@ def begin(address, length):
 
 @register_jitable(forceinline=True)
 def offset_after(o, align, size, end):
-    """Align the cursor and move it by ``size`` bytes. Return TRUNCATED if it then is beyond the offset ``end``."""
+    """Align the cursor ``o``, and move it by ``size`` bytes. Return the new cursor, or TRUNCATED if it is beyond
+    ``end``."""
     if o < 0:
         return o
     o = (o + align - 1) & -align
@@ -87,9 +96,10 @@ def offset_after(o, align, size, end):
 
 @register_jitable
 def offset_after_text(base, o, end, big):
-    """Return the cursor after the string at the cursor; TRUNCATED if the message ends before the end of the string.
+    """Return the cursor after the string at the cursor ``o``, or TRUNCATED if the message ends within the string.
 
-    Offsets count from the address ``base``.
+    base : address of the message's byte 4, from which cursors count
+    end : cursor at the end of the message
     """
     o = offset_after(o, 4, 4, end)
     return o if o < 0 else offset_after(o, 1, get_u32(base + o - 4, big), end)
@@ -97,9 +107,11 @@ def offset_after_text(base, o, end, big):
 
 @register_jitable
 def word_number(words, address, size):
-    """Return the index of a text among ``words``, (n, width) uint8; -1 if it is not there.
+    """Return the index of a text in a list of words; -1 if the list does not have it.
 
-    address, size : of the text's bytes, with the closing NUL
+    words : (n, width) uint8, the words
+    address : address of the text
+    size : number of bytes of the text, with the closing NUL
     """
     for k in range(words.shape[0]):
         same = 0 < size <= words.shape[1]

@@ -1,4 +1,4 @@
-"""`Events`: four columns in memory. `Spool`: many events in temporary files."""
+"""Containers of events: `Events` has four columns in memory, `Spool` stores many events in temporary files."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ class Events:
         return replace(parts[0], **{key: np.concatenate([getattr(part, key) for part in parts]) for key in "txyp"})
 
     def digest(self) -> str:
-        """Return 16 hex digits of a sha256 of the columns t (<i8), x (<u2), y (<u2), p (u1), one after another."""
+        """Return the first 16 hex digits of the sha256 of the columns t (<i8), x (<u2), y (<u2), p (u1), one after
+        another."""
         digest = hashlib.sha256()
         for name, dtype in EVENT_COLUMNS.items():
             digest.update(np.ascontiguousarray(getattr(self, name), dtype).tobytes())
@@ -73,7 +74,7 @@ class Events:
 
 
 class Spool:
-    """Stores chunks of events, and returns each column of all of them in blocks of bytes.
+    """Stores chunks of events. Afterwards, each column can be read as a whole, in blocks of bytes.
 
     A spool uses at most 64 MB of memory per column. The rest is in temporary files of this process.
     """

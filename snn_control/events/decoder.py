@@ -36,8 +36,8 @@ class Decoder:
         """Return the events of the next packet.
 
         packet : bytes, or an array that is read as bytes; bytes after the last whole word are dropped and counted
-        time_base : time base of the packet [ns], clipped to -2^61 .. 2^62; only encodings whose times are relative to
-            it use it
+        time_base : time base of the packet [ns], clipped to -2^61 .. 2^62. Only encodings with times relative to a time
+            base use it
         big_endian : whether the bytes of each word are in big-endian order
         """
         raw = np.frombuffer(packet, np.uint8)
@@ -74,11 +74,11 @@ class Decoder:
 
     @property
     def triggers(self) -> np.ndarray:
-        """The external triggers of all packets so far, as (n, 3) int64 rows of t, id and edge (1: rising)."""
+        """The external triggers of all decoded packets, (n, 3) int64. The columns are time, id and edge (1: rising)."""
         rows = np.concatenate(self._seen) if self._seen else np.empty((0, 2), np.int64)
         return np.stack([rows[:, 0], rows[:, 1] >> 1, rows[:, 1] & 1], axis=1)
 
     @property
     def counters(self) -> dict[str, int]:
-        """All counters by name, summed over the packets so far."""
+        """All counters by name, summed over all decoded packets."""
         return {name: int(self.state[word]) for name, word in words.COUNTERS.items()}

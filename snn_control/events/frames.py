@@ -1,7 +1,7 @@
 """Draw events as (rows, columns, 3) uint8 pictures. ON is orange, OFF is blue: colour-blind people see the difference.
 
-Each style is a painter: ``add`` events in order, then request the ``image`` at a time. Only numpy is used. Drawing 30
-pictures per second of a 1280x720 sensor takes a fraction of one core.
+Each style of picture has a `Painter`: add events in order (``add``), then request the picture at a time (``image``).
+Only numpy is used. For a 1280x720 sensor, drawing 30 pictures per second takes a fraction of one core.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ SENSORS = ((128, 128), (240, 180), (304, 240), (320, 240), (346, 260), (640, 480
 
 
 def mixed(on: np.ndarray, off: np.ndarray) -> np.ndarray:
-    """Mix the colours of ON and OFF, with shares ``on`` and ``off`` (0 to 1), over the background.
+    """Return a mixture of the colours of ON events, OFF events and the background, (..., 3) uint8.
 
-    Return (..., 3) uint8.
+    on : share of the ON colour, 0 to 1
+    off : share of the OFF colour, 0 to 1
     """
     back = np.array(BACK, np.float32)
     light = on[..., None] * (np.array(ON) - back) + off[..., None] * (np.array(OFF) - back)
@@ -39,9 +40,9 @@ class Painter:
     """Draws pictures of one sensor.
 
     width, height : size of the sensor [pixel]; events outside are left out
-    shrink : number of rows of the sensor that form one row of the picture; the same number applies to columns
-
-    ``shape`` is (rows, columns) of the picture. ``memory`` is the age at which an event becomes invisible [s].
+    shrink : a pixel of the picture stands for shrink x shrink pixels of the sensor
+    shape : number of rows and columns of the picture
+    memory : age at which an event becomes invisible [s]
     """
 
     memory = 0.0
@@ -53,7 +54,8 @@ class Painter:
         self.shape = -(-height // shrink), -(-width // shrink)
 
     def _places(self, events: Events) -> tuple[np.ndarray, Events]:
-        """Return the events that are in the frame, and before them their indices in the flattened picture, (n,)."""
+        """Return two values: for each event in the frame, the index of its pixel in the flattened picture, (n,), and
+        these events."""
         if len(events) and (int(events.x.max()) >= self.width or int(events.y.max()) >= self.height):
             inside = (events.x < self.width) & (events.y < self.height)
             events = events[inside]
@@ -98,7 +100,7 @@ class Polarity(Painter):
 
 
 class Surface(Painter):
-    """Draws a time surface: the last event of each pixel, fading as exp(-age / tau)."""
+    """Draws a time surface: each pixel shows its last event, which fades as exp(-age / tau)."""
 
     tau = 0.03  # s
     memory = FADE * tau
@@ -169,7 +171,8 @@ def painter(style: str, width: int, height: int, shrink: int = 1) -> Painter:
 
 
 def fitting(width: int, height: int, room: Sequence[int]) -> tuple[int, int]:
-    """Return the integer factors (shrink, enlarge) that fit a sensor's picture best into ``room``, (width, height)."""
+    """Return the integer factors (shrink, enlarge) with which a sensor's picture best fits into ``room``, (width,
+    height)."""
     shrink = max(1, -(-width // room[0]), -(-height // room[1]))
     columns, rows = -(-width // shrink), -(-height // shrink)
     return shrink, max(1, min(room[0] // columns, room[1] // rows))
@@ -182,5 +185,5 @@ def likely_size(columns: int, rows: int) -> tuple[int, int]:
 
 
 def enlarge(image: np.ndarray, times: int) -> np.ndarray:
-    """Return the image with each pixel as times x times pixels."""
+    """Return the image with each pixel repeated as a square of times x times pixels."""
     return image if times == 1 else np.repeat(np.repeat(image, times, axis=0), times, axis=1)

@@ -1,10 +1,11 @@
 """Find hot pixels in a recording: pixels of an event camera that fire without a cause.
 
-A pixel is hot if it had more events than a threshold, and more than ``rate`` events per second. The threshold is
-``deviations`` robust deviations above the median of the active pixels, which are the pixels with any event. The robust
-deviation is 1.4826 times the median of the distances from the median, which is the standard deviation of a normal
-distribution. It is at least the square root of the median, the deviation of a Poisson count. Record a still scene, or
-cover the lens: a pixel under a moving edge can fire as often as a hot pixel.
+A pixel is hot if it had more events than a threshold, and more than ``rate`` events per second. The threshold is the
+median number of events of the active pixels, plus ``deviations`` robust deviations. Active pixels are those with at
+least one event. The robust deviation is 1.4826 times the median of the distances from the median; for a normal
+distribution, this is the standard deviation. It is set to at least the square root of the median, which is the standard
+deviation of a Poisson count. Record a still scene, or cover the lens: a pixel under a moving edge can fire as often as
+a hot pixel.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class HotPixelMask:
 
     @property
     def pixels(self) -> np.ndarray:
-        """Column and row of each hot pixel, as (n, 2) int64 rows, the busiest pixel first."""
+        """Column and row of each hot pixel, (n, 2) int64. The pixel with the most events comes first."""
         rows, columns = np.nonzero(self.mask)
         order = np.argsort(-self.counts[rows, columns], kind="stable")
         return np.stack([columns, rows], axis=1)[order]
@@ -97,7 +98,8 @@ def learn_hot_pixels(
 
 
 def save_mask(path: str | os.PathLike, found: HotPixelMask) -> None:
-    """Write the mask and its statistics as .npz, for use as ``{type: hot_pixels, mask: file.npz#mask}``."""
+    """Write the mask and its statistics as an .npz file, which a filter ``{type: hot_pixels, mask: file.npz#mask}`` can
+    use."""
     numbers = {"duration": np.array(found.duration), "threshold": np.array(found.threshold)}
     arrays = {"mask": found.mask, "counts": found.counts, **numbers}
     replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
-"""Read the serialized messages of event cameras in compiled code, and write packets. The message types are:
+"""Read the serialized messages of event cameras in compiled code, and write event packets. These message types are
+read:
 
 event_camera_msgs/msg/EventPacket, which older bags call event_array_msgs/msg/EventArray: header, uint32 height, uint32
 width, uint64 seq, uint64 time_base [ns], string encoding, bool is_bigendian, uint8[] events.
@@ -51,7 +52,11 @@ for _k, _name in enumerate(ENCODINGS):
 
 @register_jitable
 def encoding_number(address, size):
-    """Return the index of a string in ENCODINGS; -1 if it is not there. ``size`` counts the closing NUL."""
+    """Return the index of an encoding's name in ENCODINGS; -1 if the name is unknown.
+
+    address : address of the name
+    size : number of bytes of the name, with the closing NUL
+    """
     return cdr.word_number(_NAMES, address, size)
 
 
@@ -59,10 +64,11 @@ def encoding_number(address, size):
 def parse_packet(address, length, words):
     """Read everything except the events of a serialized packet. All arguments are int64.
 
-    address, length : address and length [bytes] of the message, including the encapsulation
-    words : address of int64[PACKET_WORDS]
+    address : address of the message
+    length : number of bytes of the message, including the encapsulation
+    words : address of int64[PACKET_WORDS], to which the fields are written
 
-    Return 0 on success; ENCAPSULATION or TRUNCATED for any other message.
+    Return 0, or ENCAPSULATION or TRUNCATED if the message is malformed.
     """
     o = cdr.begin(address, length)
     if o < 0:
@@ -90,16 +96,17 @@ def parse_packet(address, length, words):
 def parse_event_array(address, length, capacity, x, y, p, t, words):
     """Read the events of a serialized EventArray. All arguments are int64.
 
-    In CDR the times of its events are 16 bytes apart. x and y are 4 bytes before the time in the first event, and 6
-    bytes before it in all others.
+    In CDR the times of the events are 16 bytes apart. In the first event, x and y are 4 bytes before the time; in all
+    other events, they are 6 bytes before it.
 
-    address, length : address and length [bytes] of the message, including the encapsulation
+    address : address of the message
+    length : number of bytes of the message, including the encapsulation
     capacity : maximum number of events to write; further events are only counted
     x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity] (t in ns)
-    words : address of int64[ARRAY_WORDS]
+    words : address of int64[ARRAY_WORDS], to which the other fields are written
 
-    Return the number of events in the message, which may exceed ``capacity``. For any other message, write nothing to
-    the columns and return ENCAPSULATION or TRUNCATED.
+    Return the number of events in the message, which may exceed ``capacity``. If the message is malformed, write
+    nothing to the columns, and return ENCAPSULATION or TRUNCATED.
     """
     o = cdr.begin(address, length)
     if o < 0:
@@ -126,7 +133,10 @@ def parse_event_array(address, length, capacity, x, y, p, t, words):
 
 
 def payload(message: bytes, words: np.ndarray) -> np.ndarray:
-    """Return the encoded events of a packet as (n,) uint8. ``words`` are those that `parse_packet` wrote for it."""
+    """Return the encoded events of a packet, (n,) uint8.
+
+    words : the words that `parse_packet` wrote for this packet
+    """
     return np.frombuffer(message, np.uint8)[words[BEGIN] : words[BEGIN] + words[SIZE]]
 
 
@@ -136,10 +146,12 @@ def packet_cdr(
 ) -> bytes:  # fmt: skip
     """Return a serialized EventPacket for ``publisher.publish`` or a bag.
 
-    events, encoding : the encoded events, and the name of their encoding
+    events : the encoded events
+    encoding : name of the encoding
     width, height : size of the sensor [pixel]
     seq : sequence number of the packet
-    stamp_ns, time_base : stamp of the header, and time base of the events [ns]
+    stamp_ns : stamp of the header [ns]
+    time_base : time base of the events [ns]
     """
 
     def string(text: str) -> bytes:
@@ -157,13 +169,14 @@ def packet_cdr(
 def parse_events(address, length, capacity, x, y, p, t, scratch):
     """Read the events of a serialized PointCloud2. All arguments are int64.
 
-    address, length : address and length [bytes] of the message, including the encapsulation
+    address : address of the message
+    length : number of bytes of the message, including the encapsulation
     capacity : maximum number of events to write; further events are only counted
     x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity] (t = stamp + t, ns)
     scratch : address of int64[EVENT_SCRATCH_WORDS], to which the stamp [ns] is written
 
-    Return the number of events in the message, which may exceed ``capacity``. For any other message, write only
-    ``scratch`` and return a negative code: ENCAPSULATION, TRUNCATED, MISSING (a field is missing) or BAD_LAYOUT.
+    Return the number of events in the message, which may exceed ``capacity``. If the message is malformed, write only
+    to ``scratch``, and return a negative code: ENCAPSULATION, TRUNCATED, MISSING (a field is missing) or BAD_LAYOUT.
     """
     store_i64(scratch, -1)
     o = cdr.begin(address, length)
@@ -205,10 +218,10 @@ def parse_events(address, length, capacity, x, y, p, t, scratch):
 
 @register_jitable
 def _layout(base, o, fields, end, big):
-    """Read the PointFields at the cursor.
+    """Read the list of PointFields at the cursor ``o``.
 
-    Return the cursor after the fields, the offsets of x, y, p and t in a point [bytes] (-1: the field is missing), and
-    whether these fields have the types of events.
+    Return six values: the cursor after the list; the offsets of x, y, p and t in a point [bytes], -1 for a missing
+    field; and whether these four fields have the types that events need.
     """
     x = y = p = t = np.int64(-1)
     good: Any = True
@@ -229,10 +242,10 @@ def _layout(base, o, fields, end, big):
 
 @register_jitable
 def _field(base, o, end, big):
-    """Read the PointField at the cursor.
+    """Read one PointField at the cursor ``o``.
 
-    Return the cursor after the field, its name if that is one letter (0 for other names), its offset in a point
-    [bytes], and the type of its number (0 if the field has several numbers).
+    Return four values: the cursor after the field; the field's name if it is one letter, otherwise 0; its offset in a
+    point [bytes]; and the type of its number, or 0 if the field has several numbers.
     """
     name = ((o + 3) & -4) + 4
     behind_name = cdr.offset_after_text(base, o, end, big)
@@ -248,10 +261,12 @@ def _field(base, o, end, big):
 
 @register_jitable
 def _copy(event, step, n, stamp, at_x, at_y, at_p, at_t, x, y, p, t):
-    """Write the ``n`` events from the address ``event`` on, ``step`` bytes apart, to the columns.
+    """Copy ``n`` events from a message to the columns t, x, y, p.
 
+    event : address of the first event
+    step : number of bytes from one event to the next
     stamp : time that is added to the time of each event [ns]
-    at_x, at_y, at_p, at_t : byte offsets of an event's fields
+    at_x, at_y, at_p, at_t : byte offsets of the fields in an event
     x, y, p, t : addresses of the columns
     """
     for k in range(n):

@@ -29,14 +29,18 @@ def refused(path: str | os.PathLike, rule: str, fix: str = "") -> DescriptionErr
 class Recording:
     """An open recording; one subclass for each file format.
 
-    path, encoding, unit ("us" or "ns"), topic (None if the file has no topics)
-    width, height : [pixel], as given by the caller or, if not given, as in the file; None if neither states it: then no
-        event counts as outside the frame
+    path : path of the file
+    encoding : encoding of the events
+    unit : unit of the times, "us" or "ns"
+    topic : topic of the events; None if the file has no topics
+    width, height : size of the sensor [pixel], as the caller gave it or as the file states it; None if it is not known,
+        so that no event counts as outside the frame
     messages : number of messages of the topic that were read; None if the file has no messages
-    size_bytes, bytes_read : size of the file, and how much of it was read, for a progress bar
+    size_bytes : size of the file [bytes]
+    bytes_read : how much of the file was read [bytes], for a progress bar
 
-    `chunks` may be called again: it then starts from the beginning. ``counters`` and ``triggers`` are complete when all
-    events have been read.
+    `chunks` may be called several times, and starts from the beginning each time. ``counters`` and ``triggers`` are
+    complete when all events have been read.
     """
 
     encoding: str = ""
@@ -80,7 +84,7 @@ class Recording:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Counters by name: the counters of a decoder, and `OWN_COUNTERS`."""
+        """All counters by name: those of a decoder, and `OWN_COUNTERS`."""
         total = dict(self._counts)
         for decoder in self._decoders.values():
             for name, n in decoder.counters.items():
@@ -89,12 +93,13 @@ class Recording:
 
     @property
     def triggers(self) -> np.ndarray:
-        """External triggers, as (n, 3) int64 rows of t in ``unit``, id and edge (1: rising)."""
+        """The external triggers, (n, 3) int64. The columns are time in ``unit``, id and edge (1: rising)."""
         parts = [*self._seen_triggers, *(decoder.triggers for decoder in self._decoders.values())]
         return np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
 
     def _decoder(self) -> Decoder:
-        """Return a new decoder of the encoding, whose counters and triggers belong to this recording."""
+        """Return a new decoder for this recording's encoding. Its counters and triggers are added to those of the
+        recording."""
         self._decoders[self.encoding] = Decoder(self.encoding, self.width, self.height)
         return self._decoders[self.encoding]
 

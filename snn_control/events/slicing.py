@@ -1,12 +1,13 @@
 """Cut a recording into the ticks of a controller, by the sensor's time.
 
 Tick k holds the events with t in [t0 + k P, t0 + (k + 1) P), where t0 is the time of the first event and P is the
-period. Events are never reordered. Times that are not in order are counted:
+period. Events are never reordered. Irregular events are handled and counted as follows; the names in brackets are the
+counters:
 
 - An event of an earlier tick is put into the current tick (``late``).
-- A time more than `BACK` before the newest time is a jump of the clock (``jumps_back``). A time more than the longest
-  gap after it is a long pause (``gaps``, ``skipped_ns``). In both cases the time continues with the next tick. A
-  shorter pause is kept, as ticks without events.
+- A time more than `BACK` before the newest time is a jump of the clock (``jumps_back``). A pause longer than the
+  longest gap is cut out (``gaps``, ``skipped_ns``). In both cases the event begins the next tick. A shorter pause is
+  kept, as ticks without events.
 - Events beyond a tick's capacity are left out and counted (``dropped``).
 """
 
@@ -35,10 +36,10 @@ COUNTERS = {"late": LATE, "jumps_back": JUMPS_BACK, "gaps": GAPS, "skipped_ns": 
 def assign(state, t, ticks, offsets):
     """Compute the tick of each event, and its time in the tick.
 
-    state : int64[10], the words that this module defines
+    state : int64[10]; this module defines the meaning of each word
     t : (n,) int64, times [ns], in the order of arrival
-    ticks, offsets : (n,) int64 arrays, which are written: the number of the tick, never descending; and the time in the
-        tick [ns], 0 for a late event
+    ticks : (n,) int64, written: index of each event's tick, never descending
+    offsets : (n,) int64, written: time from the tick's start to the event [ns]; 0 for a late event
     """
     for i in range(t.size):
         now = min(max(t[i], -FURTHEST), FURTHEST)  # so that no difference of two overflows
@@ -64,8 +65,8 @@ def assign(state, t, ticks, offsets):
 class Tick(Events):
     """The events of one tick. ``t`` is the time since the start of the tick [ns].
 
-    index : number of the tick, from 0 on
-    dropped : number of events of the tick that were left out because of the capacity
+    index : index of the tick, from 0 on
+    dropped : number of the tick's events that were left out, because the tick had more events than the capacity
     """
 
     unit: str = "ns"
@@ -80,7 +81,8 @@ class Slicer:
     capacity : maximum number of events in a tick
     longest_gap : a pause longer than this [s] and longer than a tick is cut out
 
-    ``counters`` are the numbers so far: events, dropped, late, jumps_back, gaps, skipped_ns.
+    The attribute ``counters`` has these counts of the events up to now: events, dropped, late, jumps_back, gaps and
+    skipped_ns. The module describes them.
     """
 
     def __init__(self, period_ns: int, capacity: int, longest_gap: float = LONGEST_GAP) -> None:
@@ -117,13 +119,16 @@ class Slicer:
             yield tick
 
     def timed(self, chunks: Iterable[Events]) -> Iterator[Events]:
-        """Yield the chunks with times of the run in place of the sensor's times: ns since the start of tick 0."""
+        """Yield the chunks with new times: ns since the start of tick 0, without the pauses that were cut out."""
         for events in chunks:
             ticks, offsets = self._place(events)
             yield replace(events, t=ticks * self.period_ns + offsets, unit="ns")
 
     def _filled(self, tick: Tick, columns: Sequence[np.ndarray]) -> Tick:
-        """Return the tick with as many events of the columns t, x, y, p as its capacity allows; count the others."""
+        """Append events to a tick as far as its capacity allows, and count the others as dropped. Return the new tick.
+
+        columns : the events' columns t, x, y, p
+        """
         room = self.capacity - len(tick.t)
         dropped = max(0, len(columns[0]) - room)
         self.dropped += dropped
@@ -141,9 +146,10 @@ class Slicer:
 
 
 def part(chunks: Iterable[Events], begin: float | None = None, end: float | None = None) -> Iterator[Events]:
-    """Yield the events with begin <= t < end, in seconds after the first event. No chunk is empty.
+    """Yield the events with begin <= t < end. No chunk is empty.
 
-    begin, end : None: no limit
+    begin : time after the first event [s]; None: no limit
+    end : time after the first event [s]; None: no limit
     """
     start: int | None = None
     least, most = round((begin or 0) * 1e9), FURTHEST if end is None else min(round(end * 1e9), FURTHEST)

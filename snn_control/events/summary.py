@@ -18,13 +18,17 @@ WINDOW = 10_000_000  # ns, of the peak rate
 class Summary:
     """Statistics of events, which are added in chunks.
 
-    events, on, off : numbers of all events, of ON events and of OFF events
-    first_t, last_t : times of the first and the last event in ``unit``; None if there are no events
+    events : number of events
+    on : number of ON events
+    off : number of OFF events
+    first_t : time of the first event in ``unit``; None if there are no events
+    last_t : time of the last event in ``unit``; None if there are no events
     digest : see `Events.digest`; set by `summarize`
     duration : time from the earliest to the latest event [s]
     mean_rate : events per second over the duration
-    peak_rate : events per second in the busiest of the windows of 10 ms that start at multiples of 10 ms. It is at
-        least the mean rate, because in a short recording events cover only a part of the first and the last window
+    peak_rate : events per second in the busiest window of 10 ms; windows start at multiples of 10 ms. In a short
+        recording the events cover only a part of the first and the last window, so the mean rate may be higher; it is
+        then used instead
     """
 
     def __init__(self, unit: str) -> None:
@@ -71,7 +75,10 @@ class Summary:
         return max(max(self._peak, self._in_window) / (WINDOW * 1e-9), self.mean_rate)
 
     def hottest(self, n: int) -> list[tuple[int, int, int]]:
-        """Return (x, y, events) of the ``n`` pixels with the most events; empty if the frame is too large to count."""
+        """Return the ``n`` pixels with the most events as (x, y, number of events) each.
+
+        The list is empty if the frame has too many pixels to count.
+        """
         if self._pixels is None or not self.events:
             return []
         flat = self._pixels.ravel()
@@ -94,9 +101,10 @@ class Summary:
 
 
 def summarize(chunks: Iterable[Events], unit: str) -> Summary:
-    """Return the `Summary` of all chunks, with the digest.
+    """Return the `Summary` of all chunks, including the digest of all events.
 
-    For the digest, times are hashed immediately; the other columns are kept in temporary files.
+    For the digest, the times are hashed immediately. The other columns are kept in temporary files, because the digest
+    covers one column after another.
     """
     summary, digest = Summary(unit), hashlib.sha256()
     with Spool("xyp") as rest:

@@ -23,8 +23,9 @@ class Video:
 
     path : any file that ffmpeg reads
     size : width and height to which frames are scaled [pixel]; None: width and height of the video
-    fps : frames per second, which replaces the times in the file [Hz]
-    begin, end : seconds after the first frame; frames before ``begin``, and frames from ``end`` on, are left out
+    fps : frame rate that replaces the times in the file [Hz]
+    begin : time after the first frame [s]; earlier frames are left out
+    end : time after the first frame [s]; frames from this time on are left out
 
     Raises InputError for a file without a video. If no ``size`` is given, it also raises InputError for a frame whose
     size differs from that of the first frame. Raises SnnControlError if the library ``av`` is missing.
@@ -80,7 +81,7 @@ class Video:
                 yield now, frame
 
     def _decoded(self) -> Iterator[tuple[float | None, float, np.ndarray]]:
-        """Yield (time in the file or None, usual interval [s], luma) of every frame before a cut."""
+        """Yield each frame that can be decoded: its time in the file or None, the usual interval [s], and its luma."""
         import av
 
         with self._open() as container:

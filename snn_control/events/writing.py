@@ -1,4 +1,5 @@
-"""Write recordings: RAW of EVT3 or EVT2, MCAP bags of EventPackets, .npz. Files are written atomically."""
+"""Write recordings: RAW files (EVT3 or EVT2), MCAP bags of EventPackets, and .npz files. Each file is written
+atomically."""
 
 from __future__ import annotations
 
@@ -55,11 +56,11 @@ def write_recording(
     """Write events to a .npz, .mcap or .raw file, depending on the suffix of ``path``.
 
     chunks : function that returns the events, in chunks
-    unit : unit of their times, "us" or "ns"
-    encoding : encoding of a .raw file, "evt3" or "evt2"; not used for the others
+    unit : unit of the events' times, "us" or "ns"
+    encoding : encoding of a .raw file, "evt3" or "evt2"; not used for other files
 
-    Return the number of events, the encoding ("" for .npz), and the time subtracted from every event [us], see
-    `write_raw`.
+    Return three values: the number of events, the encoding ("" for .npz), and the time that was subtracted from every
+    event [us], see `write_raw`.
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".npz":
@@ -71,7 +72,7 @@ def write_recording(
 
 
 def write_npz(path: str | PathLike, chunks: Chunks, unit: str, width: int | None, height: int | None) -> int:
-    """Write an .npz as `snn_control.events.files.npz` describes it. Return the number of events."""
+    """Write an .npz file in the format of `snn_control.events.files.npz`. Return the number of events."""
     numbers = {"width": width or 0, "height": height or 0, "unit": unit}
     with Spool() as spool:
         for events in chunks():
@@ -96,11 +97,13 @@ def write_npz(path: str | PathLike, chunks: Chunks, unit: str, width: int | None
 def write_raw(
     path: str | PathLike, chunks: Chunks, width: int | None, height: int | None, encoding: str = "evt3"
 ) -> tuple[int, int]:
-    """Write a RAW file of "evt3" or "evt2". Return the number of events, and the time subtracted from each one [us].
+    """Write a RAW file in the encoding "evt3" or "evt2".
 
-    The clock wraps after 16.8 s (EVT3) or 4.8 hours (EVT2), so the file cannot state a later first time. If needed, all
-    times are reduced by a whole number of such periods. Raise InputError for events that the encoding cannot carry:
-    times that are not in order or not whole microseconds, and coordinates >= 2048.
+    Return the number of events, and the time that was subtracted from every event [us].
+
+    The clock of these encodings wraps after 16.8 s (EVT3) or 4.8 hours (EVT2), so the file cannot state a later first
+    time. If the first time is later, a whole number of wraps is subtracted from all times. Raise InputError for events
+    that the encoding cannot carry: times that are not in order or not whole microseconds, and coordinates >= 2048.
     """
     count = shift = 0
 
@@ -125,7 +128,7 @@ def write_raw(
 
 
 def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
-    """Return the header that Metavision writes, whose readers check the names of plugin and integrator."""
+    """Return the header that Metavision writes. Metavision's readers check its fields for plugin and integrator."""
     known = width and height
     size, geometry = (f";height={height};width={width}", f"% geometry {width}x{height}\n") if known else ("", "")
     return (
@@ -135,7 +138,8 @@ def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
 
 
 def _bridge(encoding: str, last: int, first: int) -> bytes:
-    """Return EVT3 words of the clock for a pause from ``last`` to ``first`` [us] in which it could wrap unnoticed."""
+    """Return additional EVT3 words with the time, for a pause from ``last`` to ``first`` [us] that is so long that the
+    clock could wrap unnoticed."""
     if encoding != "evt3" or last < 0:
         return b""
     highs = np.arange(last + STEP, first, STEP) >> 12 & 0xFFF
@@ -146,7 +150,9 @@ def write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height: 
     """Write an .mcap bag of event_camera_msgs/msg/EventPacket. Return the number of events and the encoding.
 
     The encoding is evt3 if times are in us and evt3 can carry every event exactly. In all other cases it is mono (8
-    bytes per event, times in ns). Stamps and log times are on the sensor's clock. ``chunks`` may be called twice.
+    bytes per event, times in ns). Stamps and log times are the sensor's times.
+
+    chunks : function that returns the events, in chunks; it may be called twice
     """
     try:
         return _write_mcap(path, chunks, width, height, "evt3"), "evt3"

@@ -1,9 +1,9 @@
-"""Conversion of nested observations to one flat dictionary, name -> array.
+"""Convert nested observations to one flat dictionary: name -> array.
 
 For example, ``{"arm": {"joint pos": x}}`` becomes ``{"arm_joint_pos": x}``. The keys that lead to an array are joined
 by ``_``, and each character that a name cannot have is replaced by ``_``. A name that would not begin with a letter
-gets the prefix ``observation_``. If the parts of a tuple do not fit into one array, their keys are their indices from
-0.
+gets the prefix ``observation_``. The parts of a tuple are joined into one array if they have the same shape; otherwise
+their keys are their indices from 0.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def _leaves(whole: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def flattened(observation: Any) -> dict[str, Any]:
-    """Return all arrays in a nested observation: name -> array. The dictionary is empty if there are no parts.
+    """Return all arrays in a nested observation: name -> array. The dictionary is empty if the observation is not
+    nested.
 
     A part whose key is a valid name is also returned under this key.
     """
@@ -61,15 +62,16 @@ def flattened(observation: Any) -> dict[str, Any]:
 
 
 def unflattened(env: Any, observation: Any) -> Any:
-    """Return the last observation of an environment as it was before `flat_environment` named its parts."""
+    """Return the observation in the form that the environment itself gave it, before `flat_environment` named its
+    parts."""
     return getattr(env, "unflattened", observation)
 
 
 def flat_environment(env: Any) -> Any:
     """Return a wrapper of ``env`` that names the parts of its observations, or ``env`` itself if this is not needed.
 
-    It is needed for nested observations and for keys that are not valid names. Raises DescriptionError if two parts
-    would have the same name.
+    The wrapper is needed for nested observations and for keys that are not valid names. Raises DescriptionError if two
+    parts would have the same name.
     """
     from gymnasium import ObservationWrapper, spaces
 

@@ -1,4 +1,4 @@
-"""Checks and conversions between a controller's inputs and outputs and Gymnasium spaces, without Gymnasium."""
+"""Check and convert the inputs and outputs of a controller against Gymnasium spaces, without importing Gymnasium."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> N
 
 
 def as_action(command: np.ndarray, space: Any) -> Any:
-    """Convert a command (k,) to an action of a space.
+    """Return the action of a space that a command (k,) stands for.
 
-    For a Box, the action is an array with the space's shape and dtype; it is clipped to the bounds, because rounding
-    can exceed them. For a Discrete, the action is a whole number; for all other spaces, it is an array of whole
+    For a Box, the action is an array with the space's shape and dtype. It is clipped to the bounds, because rounding
+    can exceed them. For a Discrete space, the action is a whole number; for all other spaces, it is an array of whole
     numbers. Whole numbers count from the space's first action.
     """
     return _actions(command, space, space.shape)
 
 
 def as_actions(commands: np.ndarray, space: Any) -> list[Any]:
-    """Convert the commands (n, k) of n controllers to n actions, each as `as_action` does."""
+    """Return the actions that the commands (n, k) of n controllers stand for, as `as_action` does for one command."""
     actions = _actions(commands, space, (-1, *space.shape))
     if not hasattr(space, "low"):
         return list(actions)
@@ -72,7 +72,7 @@ def _actions(numbers: np.ndarray, space: Any, shape: tuple[int, ...]) -> Any:
 
 
 def as_command(action: Any, space: Any) -> np.ndarray:
-    """Convert an action back to the command (k,) float32 from which `as_actions` would make it."""
+    """Return the command (k,) float32 that stands for an action. It is the inverse of `as_action`."""
     return (np.asarray(action, np.float32) - getattr(space, "start", 0)).astype(np.float32).reshape(-1)
 
 
@@ -120,7 +120,7 @@ def _cut(observation: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def released(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return, for inputs with ``stop_when``, name -> values (size,) float64 that do not stop the commands."""
+    """Return values for the inputs with ``stop_when`` that do not stop the commands: name -> (size,) float64."""
     stops = {name: one for name, one in inputs.items() if getattr(one, "stop_when", "")}
     return {name: np.full(one.size, float(one.stop_when == "zero")) for name, one in stops.items()}
 
@@ -137,7 +137,7 @@ def _choices(space: Any, size: int) -> list[int]:
 def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
     """Raise DescriptionError if `Controller.predict` cannot read observations of ``space``.
 
-    inputs : name -> facts of a Program on the input (`snn_control.engine.facts.InputFacts`)
+    inputs : name -> description of the input in the Program (`snn_control.engine.facts.InputFacts`)
     space : a ``gymnasium.spaces.Space``, recognised by its attributes; in a Dict space, only the parts for inputs are
         checked
     """
@@ -166,9 +166,12 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
 
 
 def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
-    """Divide an observation that is one array of ``numbers`` numbers among the inputs. Return name -> size.
+    """Divide an observation that is one array among the inputs. Return how many numbers each input gets: name -> size.
 
-    These are all inputs if their sizes fit, otherwise the required inputs if these fit, otherwise none.
+    All inputs get a part if their sizes add up to ``numbers``. Otherwise only the required inputs do, if their sizes
+    add up; otherwise the result is empty.
+
+    numbers : how many numbers the observation has
 
     inputs : as in `check_observation`
     """
@@ -182,9 +185,11 @@ def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
 
 
 def _check_sensor(where: str, size: Sequence[int], space: Any) -> None:
-    """Raise DescriptionError if the space's events can lie outside the sensor of size (width, height) [pixel].
+    """Raise DescriptionError if the space allows events outside the sensor, because ticks would ignore these events.
 
-    Every tick would ignore such events. A bound of 65535 in the space means that its size is not known.
+    where : name of the input, for the error
+    size : (width, height) of the sensor [pixel]
+    space : space of the events; a bound of 65535 means that the size of its camera is not known
     """
     high = np.asarray(getattr(space, "high", np.zeros((0, 4))))
     if high.ndim != 2 or high.shape[1] < 3 or not len(high):

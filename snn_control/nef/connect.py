@@ -19,15 +19,17 @@ __all__ = ["Connection", "network"]
 
 @dataclass(frozen=True, eq=False)
 class Connection(Checked):
-    """Adds the value of ``pre``, through a function, a transform and a synapse, to the value that ``post`` represents.
+    """Adds a function of the value of ``pre``, transformed linearly and filtered, to the value that ``post``
+    represents.
 
     pre : an ensemble, or the name of a graded population or of an input without an encoder
     post : an ensemble
-    function : function of an ensemble's x: a callable, or the tuple (points (m, dimensions), targets (m, k)); None
-        means x itself
-    transform : a number, or (post's dimensions, k), where k is the size of pre or of the function's value
+    function : function of the value x of an ensemble: a callable, or its values at given points as the tuple (points
+        (m, dimensions), targets (m, k)); None means x itself
+    transform : a number, or a matrix (dimensions of post, k), where k is the number of dimensions of pre or of the
+        function's value
     synapse : time constant [s] of the exponential filter; 0 means no filter and is only allowed if pre is an input
-    noise : noise of the rates, for which the decoders are regularised
+    noise : expected noise of the firing rates, for which the decoders are regularised
 
     A connection from an ensemble becomes the projection ``pre -> post_synapse<k>``. Its dense weights (neurons,
     dimensions) are the decoders, which a learning rule such as PES can change.
@@ -60,7 +62,10 @@ class Connection(Checked):
             raise self.wrong("synapse", "must be > 0 s: spikes are filtered")
 
     def projection(self, target: str, delay: float = 0.0) -> Projection:
-        """Return the projection from pre to a graded population with post's dimensions; raises DescriptionError."""
+        """Return the projection from ``pre`` to a graded population ``target`` with the dimensions of ``post``.
+
+        Raises DescriptionError.
+        """
         with within(self.label, "ensembles."):
             if isinstance(self.pre, Ensemble):
                 found = self.pre.projection(target, self.function, self.transform, self.noise, delay=delay)
@@ -78,14 +83,14 @@ class Connection(Checked):
 def network(
     connections: Sequence[Connection], populations: Iterable[Population] = (), projections: Iterable[Projection] = ()
 ) -> Network:
-    """Convert connections and their ensembles to populations and projections of a network, and add existing ones.
+    """Return the network of some connections and their ensembles, with further populations and projections.
 
-    All connections into an ensemble with the same synapse share a leaky integrator, ``<post>_synapse<k>``, of the
-    ensemble's dimensions. This integrator is the synapse, and its output goes through the ensemble's encoders. If a
-    connection closes a cycle (for example a recurrent connection), its decoders act one step later; all other decoders
-    act in the same step.
+    All connections into an ensemble with the same synapse share a population of leaky integrators,
+    ``<post>_synapse<k>``, with the dimensions of the ensemble. These integrators are the synapse, and the ensemble's
+    encoders convert their output to currents. If a connection closes a cycle (for example a recurrent connection), its
+    decoders act one step later; all other decoders act in the same step.
 
-    Return a Network; build it with the dt of the ensembles. Raises DescriptionError.
+    Build the network with the dt of the ensembles. Raises DescriptionError.
     """
     ensembles = list(dict.fromkeys(e for c in connections for e in (c.pre, c.post) if isinstance(e, Ensemble)))
     if len({e.dt for e in ensembles}) > 1:
@@ -111,5 +116,6 @@ def network(
 
 
 def encoding(ensemble: Ensemble) -> np.ndarray:
-    """Return the weights (dimensions, neurons) from a represented value to the neurons' currents, without biases."""
+    """Return the weights (dimensions, neurons) that convert a represented value to the currents of the neurons, without
+    biases."""
     return ensemble.tuning.encoders.T * (ensemble.tuning.gain / ensemble.radius)

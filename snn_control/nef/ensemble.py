@@ -5,10 +5,12 @@ squares.
 
 The drive of a membrane is ``v_leak + r current``. The drive brings the membrane from its value after a spike,
 ``start``, to the threshold in the time ``rise(drive) = tau_mem log((drive - start) / (drive - threshold))``. So the
-rate of the continuous equation is 1 / (refractory + rise). On a grid of dt, the spike is delayed to the end of its
-step. A neuron that is reset to v_reset loses the time of this delay: its period is hold + dt ceil(rise / dt). A neuron
-that subtracts the threshold keeps the part of the membrane above the threshold. It loses only the share (threshold -
-start) / (drive - start) of the delay, which is dt / 2 on average.
+firing rate of the continuous equation is 1 / (refractory + rise).
+
+In steps of dt, the spike is delayed to the end of its step. A neuron that is reset to v_reset loses the time of this
+delay: the interval between its spikes is hold + dt ceil(rise / dt). A neuron that subtracts the threshold keeps the
+part of the membrane above the threshold. It loses only the share (threshold - start) / (drive - start) of the delay,
+which is dt / 2 on average.
 """
 
 from __future__ import annotations
@@ -36,28 +38,28 @@ NEURON = LIF(tau_mem=0.02, refractory=0.002, reset="subtract", v_min=0.0)
 
 
 def start(neuron: LIF) -> float:
-    """Return the membrane immediately after a spike."""
+    """Return the membrane potential of a neuron immediately after a spike."""
     return 0.0 if neuron.reset == "subtract" else neuron.v_reset
 
 
 def hold(neuron: LIF, dt: float) -> float:
-    """Return the refractory time [s] as the network applies it: one step less than `refractory`, in whole steps.
+    """Return the time [s] for which the network holds the membrane after a spike.
 
-    The membrane is held for this time. A neuron can fire in the last refractory step.
+    It is the refractory period in whole steps, minus one step, because a neuron can fire in the last refractory step.
     """
     return max(0, round(neuron.refractory / dt) - 1) * dt
 
 
 def rates(neuron: LIF, current: np.ndarray, dt: float = 0.0) -> np.ndarray:
-    """Return the mean rate [Hz] of a LIF neuron under a constant current, as float64 of the shape of ``current``.
+    """Return the mean firing rate [Hz] of a LIF neuron for constant currents, float64 in the shape of ``current``.
 
     neuron : a LIF model
     current : float64 of any shape
     dt : step of the network [s]; 0 means the continuous equation
 
-    If the neuron resets by "subtract" and dt is not 0, the rate is a mean over the phases of the spikes within a step.
-    If the period is nearly a whole number of steps, the rate of a neuron can differ from this mean by some per cent
-    (``tests/nef``).
+    If the neuron resets by "subtract" and dt is not 0, the result is a mean over all positions of the spikes within a
+    step. If the interval between spikes is nearly a whole number of steps, the rate of a neuron can differ from this
+    mean by some per cent (``tests/nef``).
     """
     drive = neuron.v_leak + neuron.r * np.asarray(current, np.float64)
     threshold, begin = neuron.v_threshold, start(neuron)
@@ -93,9 +95,9 @@ def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tu
 
     activities : A, (m, n) rates [Hz] of n neurons at m points
     targets : Y, (m, k)
-    noise : noise of the rates as a share of the largest rate, > 0; sigma is the noise times the largest rate
+    noise : noise of the rates as a share of the largest rate, > 0; sigma is this share times the largest rate
 
-    Return the tuple of the weights W (n, k), per Hz, and the root mean square errors (k,). Raises DescriptionError if
+    Return two arrays: the weights W per Hz, (n, k), and the root mean square errors, (k,). Raises DescriptionError if
     no neuron fires.
     """
     m, n = activities.shape
@@ -113,7 +115,10 @@ def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tu
 
 
 class EnsembleParameters(NamedTuple):
-    """Parameters of n neurons: unit encoders (n, dimensions); gains, biases and membranes at reset, (n,) each."""
+    """Parameters of the n neurons of an ensemble.
+
+    The encoders are unit vectors, (n, dimensions). Gains, biases and membrane potentials at reset are (n,) each.
+    """
 
     encoders: np.ndarray
     gain: np.ndarray
@@ -128,10 +133,11 @@ class Ensemble(Checked):
     The current of a neuron is ``gain (encoder . x) / radius + bias``.
 
     name : name of the ensemble's population
-    neurons, dimensions : number of neurons and number of dimensions of x
+    neurons : number of neurons
+    dimensions : number of dimensions of x
     radius : the length of x for which the neurons are tuned
-    max_rates : rates [Hz] at encoder . x = radius: (neurons,), or (low, high), between which they are spread evenly in
-        random order
+    max_rates : firing rates [Hz] at encoder . x = radius: (neurons,), or (low, high), between which they are spread
+        evenly in random order
     intercepts : values < 1 of encoder . x / radius above which a neuron fires: (neurons,), or (low, high) as for
         max_rates
     encoders : preferred directions (neurons, dimensions); None draws them evenly from the sphere
@@ -171,7 +177,11 @@ class Ensemble(Checked):
         return f"ensembles.{self.name}."
 
     def _spread(self, key: str, rng: np.random.Generator) -> np.ndarray:
-        """Return the (neurons,) numbers of a field; if it is a range, draw one from each of ``neurons`` equal parts."""
+        """Return a field with one number for each neuron, (neurons,).
+
+        If the field is a range (low, high), the range is divided into equal parts, and one number is drawn from each
+        part.
+        """
         n = self.neurons
         value = np.asarray(getattr(self, key), np.float64)
         part = (rng.permutation(n) + rng.random(n)) / n
@@ -214,7 +224,8 @@ class Ensemble(Checked):
 
     @cached_property
     def points(self) -> np.ndarray:
-        """The points at which decoders are fitted, (m, dimensions), within the radius; at least two for each neuron."""
+        """The points at which decoders are fitted, (m, dimensions), within the radius. There are at least two points
+        per neuron."""
         d = self.dimensions
         m = max(min(max(500 * d, 750), 2500), 2 * self.neurons)
         if d == 1:
@@ -225,19 +236,20 @@ class Ensemble(Checked):
         return ball
 
     def currents(self, x: np.ndarray) -> np.ndarray:
-        """Return the currents (m, neurons) for points x (m, dimensions)."""
+        """Return the currents of the neurons, (m, neurons), for represented values x, (m, dimensions)."""
         t = self.tuning
         return (x @ t.encoders.T) * (t.gain / self.radius) + t.bias
 
     def rates(self, x: np.ndarray) -> np.ndarray:
-        """Return the mean rates (m, neurons) [Hz] at points x (m, dimensions), which are the tuning curves at dt."""
+        """Return the mean firing rates [Hz], (m, neurons), for represented values x, (m, dimensions), in steps of
+        dt."""
         return rates(self.neuron, self.currents(np.asarray(x, np.float64)), self.dt)
 
     def decoders(self, function: Function = None, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
-        """Return a tuple: weights (neurons, k) per Hz that decode ``function`` of x, and rms errors (k,).
+        """Return two arrays: weights per Hz that decode ``function`` of x, (neurons, k), and their rms errors, (k,).
 
-        The errors are computed from the tuning curves at `points`, without the noise of spikes. Raises DescriptionError
-        if the function's points or values have the wrong shape or are not finite.
+        The errors are computed from the mean firing rates at `points`, without the noise of spikes. Raises
+        DescriptionError if the function's points or values have the wrong shape or are not finite.
         """
         points, targets = self._samples(function)
         return solve(self.rates(points), targets, noise)
@@ -274,9 +286,10 @@ class Ensemble(Checked):
         return Population(self.name, self.neurons, self.neuron, bias=self.tuning.bias, v_init=self.tuning.v_init)
 
     def decoder(self, tau: float, function: Function = None, transform: Any = 1.0, noise: float = 0.1) -> SpikeDecoder:
-        """Return a decoder for an `Output`, which decodes transform x function of x, filtered with tau [s].
+        """Return a decoder for an `Output`: it decodes a function of x, multiplies it by a transform, and filters it.
 
-        transform : a number, or (size, k) for a function with k values
+        tau : time constant of the filter [s]
+        transform : a number, or a matrix (size, k) for a function with k values
         """
         return SpikeDecoder(self.name, transformed(self.decoders(function, noise)[0], transform), tau)
 
@@ -285,7 +298,7 @@ class Ensemble(Checked):
     ) -> Projection:
         """Return a dense projection (neurons, size of post) whose weights are the decoders.
 
-        The target is a graded population; an LI population acts as the synapse.
+        The target ``post`` is a graded population; a population of leaky integrators (LI) acts as the synapse.
 
         more : further fields of the Projection, e.g. its delay or the learning rule of its weights
         """
@@ -294,7 +307,10 @@ class Ensemble(Checked):
 
 
 def transformed(weights: np.ndarray, transform: Any) -> np.ndarray:
-    """Apply a transform, a number or (size, k), to weights (n, k), giving (n, size); raises DescriptionError."""
+    """Return weights (n, k) after a transform, (n, size). Raises DescriptionError.
+
+    transform : a number, or a matrix (size, k)
+    """
     MATRIX("transform", transform)
     t, k = np.asarray(transform, np.float64), weights.shape[1]
     if t.ndim == 0:

@@ -1,6 +1,6 @@
 """Descriptions of networks: populations, projections, neuron models and learning rules, with the names of NIR and PyNN.
 
-They are frozen, in SI units, and do not depend on a time step.
+The descriptions are frozen dataclasses in SI units, and do not depend on a time step.
 """
 
 from .connectors import *

@@ -42,9 +42,9 @@ class Numbers:
     """Rule for finite numbers from ``least`` to ``most``.
 
     ndim : maximum number of dimensions; 0 allows only a single number
-    strict : numbers must be above ``least``, not equal to it
+    strict : whether numbers must be above ``least``, not equal to it
     unit : unit of the bounds
-    finite : refuse infinite numbers; NaN is always refused
+    finite : whether infinite numbers are refused; NaN is always refused
     """
 
     ndim: int = 0
@@ -70,7 +70,10 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Whole:
-    """Rule for a whole number from ``least`` to ``most``; ``said`` replaces the upper bound in error messages."""
+    """Rule for a whole number from ``least`` to ``most``.
+
+    said : text that error messages have in place of ``most``
+    """
 
     least: int
     most: int | None = None
@@ -85,7 +88,8 @@ class Whole:
 
 @dataclass(frozen=True)
 class Items:
-    """Rule for a list: one rule for each of its items; if ``many``, one rule for all of one or more items."""
+    """Rule for a list. It has one rule for each item of the list or, if ``many``, one rule for all of one or more
+    items."""
 
     rules: tuple[Rule, ...]
     many: bool
@@ -99,7 +103,7 @@ class Items:
 
 
 class OneOf:
-    """Rule for a value that must be one of some words; error messages do not mention the empty word."""
+    """Rule for a value that must be one of several words. Error messages do not list the empty word."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -152,7 +156,7 @@ EachBound = Annotated[Any, Numbers(ndim=1, finite=False)]
 
 
 def declared_rule(hint: Any) -> Rule | None:
-    """Return the rule of an annotation ``Annotated[X, rule]``, or `Items` for a tuple of such annotations.
+    """Return the rule in an annotation ``Annotated[X, rule]``. For a tuple of such annotations, return `Items`.
 
     Return None for any other annotation.
     """
@@ -163,20 +167,21 @@ def declared_rule(hint: Any) -> Rule | None:
 
 
 class Checked:
-    """Base of the descriptions, which are frozen dataclasses: it checks the rules of the fields on creation."""
+    """Base of the descriptions, which are frozen dataclasses. It checks the fields of a new object by their rules."""
 
     #: the rule of fields that declare none
     default_rule: ClassVar[Rule | None] = None
 
     @property
     def where(self) -> str:
-        """Prefix of the path in error messages, to which a field's name is appended, e.g. ``populations.a.``."""
+        """Path of this description in error messages, e.g. ``populations.a.``, to which the name of a field is
+        appended."""
         return ""
 
     @classmethod
     @functools.cache
     def checks(cls) -> dict[str, Rule]:
-        """Return the rule of each field that has one, by the field's name."""
+        """Return the rules of the fields: name of a field -> its rule. Fields without a rule are left out."""
         hints = get_type_hints(cls, include_extras=True)
         found = {}
         for f in fields(cls):  # type: ignore[arg-type]
@@ -193,13 +198,17 @@ class Checked:
         return [name for name, rule in cls.checks().items() if isinstance(rule, Numbers) and rule.ndim]
 
     def wrong(self, key: str, rule: str, fix: str = "", value: Any = ...) -> DescriptionError:
-        """Return the error that field ``key`` breaks ``rule``. It shows ``value``, by default the field's value."""
+        """Return the error that the field ``key`` breaks ``rule``.
+
+        fix : what the user should do
+        value : value that the error shows; by default the field's value
+        """
         return DescriptionError(self.where + key, getattr(self, key) if value is ... else value, rule, fix)
 
     def each(self, key: str, value: Any, n: int) -> np.ndarray:
-        """Convert a field's value to a float64 array: one number to (), ``n`` numbers to (n,).
+        """Return a field's value as a float64 array: () for one number, (n,) for ``n`` numbers.
 
-        Infinity is allowed. Raises DescriptionError for another shape.
+        Infinity is allowed. Raises DescriptionError if the value has another shape.
         """
         try:
             array = np.asarray(value, np.float64)

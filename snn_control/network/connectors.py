@@ -1,9 +1,9 @@
 """Connectors: which neurons of two populations a projection connects, defined as in PyNN (Davison et al. 2009).
 
-Random connectors have a seed. ``rows(n_pre, n_post, recurrent)`` returns all synapses as the tuple of pointers (n_pre +
-1,) and targets (k,), both uint32. The targets of presynaptic neuron i are ``targets[pointers[i] : pointers[i + 1]]`` in
-ascending order. A pair that is connected twice is listed twice. ``recurrent`` is true if pre and post are the same
-population; only then does ``allow_self`` matter.
+Random connectors have a seed. The method ``rows(n_pre, n_post, recurrent)`` returns all k synapses as two uint32
+arrays, pointers (n_pre + 1,) and targets (k,). The targets of presynaptic neuron i are ``targets[pointers[i] :
+pointers[i + 1]]`` in ascending order. A pair that is connected twice is listed twice. ``recurrent`` is true if pre and
+post are the same population; only then does ``allow_self`` matter.
 
 The builder recognises `AllToAll`, `OneToOne` and `FromArrays` by their class and has faster paths for them.
 """
@@ -35,7 +35,7 @@ def check_count(k: float) -> None:
 
 
 def pointers_of(counts: np.ndarray) -> np.ndarray:
-    """Return the row pointers, (n + 1,) uint32, for neurons with these numbers of synapses, (n,)."""
+    """Return the row pointers, (n + 1,) uint32, for neurons of which each has a given number of synapses, (n,)."""
     pointers = np.zeros(counts.size + 1, np.int64)
     np.cumsum(counts, out=pointers[1:])
     check_count(pointers[-1])
@@ -43,14 +43,20 @@ def pointers_of(counts: np.ndarray) -> np.ndarray:
 
 
 def sorted_rows(keys: np.ndarray, n_pre: int) -> Rows:
-    """Sort the uint64 keys ``pre << 32 | post`` of synapses in place, and return pointers and targets."""
+    """Return the pointers and targets of synapses that are given by keys.
+
+    keys : (k,) uint64, ``pre << 32 | post`` of each synapse; the function sorts this array
+    """
     keys.sort()
     pointers = np.searchsorted(keys, np.arange(n_pre + 1, dtype=np.uint64) << np.uint64(32))
     return pointers.astype(np.uint32), keys.astype(np.uint32)  # the lower half
 
 
 def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.ndarray]:
-    """Yield each number of [0, total) with probability p, ascending, in chunks (int64 arrays). Gaps are geometric."""
+    """Yield random whole numbers from 0 to total - 1, ascending, as chunks of int64. Each occurs with probability p.
+
+    The gaps between them are drawn from a geometric distribution, so numbers that do not occur cost nothing.
+    """
     last = -1 if p > 0 else total
     while last < total - 1:
         n = min(CHUNK, 16 + int(1.1 * p * (total - last)))
@@ -62,15 +68,19 @@ def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.nda
 class Connector:
     """Base of all connectors; subclasses are frozen dataclasses.
 
-    allow_self : allow a neuron to connect to itself, if pre and post are the same population
+    allow_self : whether a neuron may connect to itself if pre and post are the same population
     """
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        """Return a tuple: pointers (n_pre + 1,) and targets (k,) of all synapses, uint32; raises DescriptionError."""
+        """Return all k synapses as two uint32 arrays: pointers (n_pre + 1,) and targets (k,), see the module.
+
+        Raises DescriptionError.
+        """
         raise NotImplementedError
 
     def pairs(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        """Return sources and targets of all synapses, (k,) int64 each, in the order of the projection's weights."""
+        """Return the source and the target of each of the k synapses, two (k,) int64 arrays, in the order of a
+        projection's weights."""
         pointers, targets = self.rows(n_pre, n_post, recurrent)
         return np.repeat(np.arange(n_pre), np.diff(pointers.astype(np.int64))), targets.astype(np.int64)
 
@@ -162,7 +172,7 @@ class _FixedNumber(Seeded, Connector):
     """Base of the connectors that give each neuron of one side the same number of synapses.
 
     n : number of synapses of each neuron
-    with_replacement : allow the same partner to be chosen more than once
+    with_replacement : whether the same partner may be chosen more than once
     """
 
     n: Size
@@ -171,7 +181,10 @@ class _FixedNumber(Seeded, Connector):
     with_replacement: Flag = False
 
     def _choices(self, n_rows: int, among: int, recurrent: bool) -> np.ndarray:
-        """Return ``n`` of ``among`` neurons for each row, ascending, (n_rows, n) uint32; raises DescriptionError."""
+        """Choose ``n`` of ``among`` neurons for each row. Return them in ascending order, (n_rows, n) uint32.
+
+        Raises DescriptionError if there are too few neurons.
+        """
         check_count(n_rows * self.n)
         without_self = recurrent and not self.allow_self
         available = among - without_self
@@ -193,10 +206,10 @@ class _FixedNumber(Seeded, Connector):
 
 
 def distinct(rng: np.random.Generator, m: int, n: int, among: int) -> np.ndarray:
-    """Draw ``n`` different numbers of [0, among) uniformly for each of ``m`` rows.
+    """Draw ``n`` different whole numbers below ``among`` for each of ``m`` rows, uniformly.
 
-    Return an (m, n) uint32 array with ascending rows. A row keeps the different numbers that it drew, and draws again
-    until it has ``n`` of them. So each row holds the first ``n`` different numbers of a sequence of independent draws.
+    Return an (m, n) uint32 array with ascending rows. Each row has the first ``n`` different numbers of a sequence of
+    independent draws.
     """
     if 2 * n > among:  # it is faster to choose those to leave out
         chosen = np.ones((m, among), bool)

@@ -1,4 +1,4 @@
-"""Convolutions and poolings: connections with the same kernel at all positions of a picture."""
+"""Convolutions and poolings: connections that use the same kernel at all positions of a picture."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Shape = tuple[Size, Size, Size]
 
 @dataclass(frozen=True)
 class Pair:
-    """Rule for a whole number >= ``least``, or two of them (rows, columns). The text ``word`` is allowed, too."""
+    """Rule for a whole number >= ``least``, or two of them for (rows, columns). The text ``word`` is allowed, too."""
 
     least: int
     word: str = ""
@@ -43,14 +43,14 @@ Steps = Annotated[Any, STEPS]
 
 @dataclass(frozen=True)
 class Convolution(Checked):
-    """2-D convolution like NIR's Conv2d.
+    """Two-dimensional convolution, defined like Conv2d of NIR.
 
     Neurons are numbered channel by channel, and row by row within a channel (C, H, W).
 
     shape : (channels, rows, columns) of the presynaptic population; a 1-D convolution has one row
     stride, padding, dilation : one number each, or (rows, columns)
-    padding : may also be "same", which makes the output as large as the input; if this padding is odd, one more row or
-        column is added at the end than at the beginning
+    padding : may also be the word "same", which makes the output as large as the input; if this needs an odd number of
+        rows or columns, one more is added at the end than at the beginning
     groups : number of groups of channels; output channels connect only to the input channels of their group
     """
 
@@ -72,7 +72,10 @@ class Convolution(Checked):
             raise self.wrong("groups", f"must divide the {self.shape[0]} channels")
 
     def pads(self, axis: int, kernel: int) -> tuple[int, int]:
-        """Return the padding before and after the rows (axis 0) or columns (axis 1), for ``kernel`` rows or columns."""
+        """Return how many rows (axis 0) or columns (axis 1) of padding are added before and after the picture.
+
+        kernel : number of rows or columns of the kernel
+        """
         if self.padding != "same":
             return self.padding[axis], self.padding[axis]
         whole = self.dilation[axis] * (kernel - 1)
@@ -125,12 +128,14 @@ class Convolution(Checked):
         return pre, post, weight
 
     def landing(self, axis: int, kernel: int, outputs: int) -> np.ndarray:
-        """Return the output row to which each input row contributes through each kernel row; -1 if there is none.
+        """Return, for each input row and each kernel row, the output row to which they contribute, (size, kernel)
+        int64.
 
-        The result is (size, kernel) int64.
+        The result is -1 where there is no such output row. For axis 1, rows are columns.
 
         axis : 0 for rows, 1 for columns
-        kernel, outputs : numbers of rows (columns) of the kernel and of the output
+        kernel : number of rows of the kernel
+        outputs : number of rows of the output
         """
         place = np.arange(self.shape[1 + axis])[:, None] + self.pads(axis, kernel)[0]
         place = place - self.dilation[axis] * np.arange(kernel)
@@ -142,11 +147,12 @@ class Convolution(Checked):
 def pooling(
     shape: Shape, kernel: Steps, stride: Steps = None, padding: Annotated[Any, Pair(0)] = 0, average: bool = False
 ) -> tuple[Convolution, np.ndarray]:
-    """Sum or average pooling: return a `Convolution` of each channel with itself, and its weights.
+    """Return a sum or average pooling as a `Convolution` within each channel, and the weights of this convolution.
 
     shape : (channels, rows, columns) of the presynaptic population
     kernel, stride, padding : one number each, or (rows, columns); stride is by default equal to kernel
-    average : divide by the size of the kernel, also where the kernel covers padding, as NIR's AvgPool2d and PyTorch do
+    average : whether the sum is divided by the size of the kernel, even where the kernel covers padding (as in
+        AvgPool2d of NIR and PyTorch)
     """
     rows, columns = STEPS("kernel", kernel)
     weight = 1.0 / (rows * columns) if average else 1.0

@@ -24,9 +24,10 @@ NEVER = 64  # pairs with a probability below 2^-64 of the peak are left out
 class Grid(Checked):
     """Positions of neurons on a regular grid, at the centres of its cells.
 
-    shape : (columns,), (columns, rows) or (columns, rows, layers); neuron = column + columns * row + ...
-    extent : length of each axis, from 0; without an extent, neighbours are 1 apart. Grids with the same extent cover
-        the same space
+    shape : (columns,), (columns, rows) or (columns, rows, layers); the index of a neuron is column + columns * row +
+        ...
+    extent : length of each axis, which begins at 0; without an extent, neighbours are 1 apart. Grids with the same
+        extent cover the same space
     """
 
     shape: tuple[Size, ...]
@@ -79,7 +80,7 @@ Positions = Annotated[Any, check_positions]
 class DistanceDependent(Seeded, Connector):
     """Connect each pair of neurons, with a probability p that falls with their distance d.
 
-    The decision for each pair is independent of other pairs.
+    Each pair is decided independently of all other pairs.
 
     kind : "gaussian" is p = peak exp(-d^2 / (2 width^2)); "exponential" is p = peak exp(-d / width); "step" is p = peak
         for d <= width, and 0 beyond
@@ -87,7 +88,7 @@ class DistanceDependent(Seeded, Connector):
     width : standard deviation of "gaussian", decay length of "exponential" or radius of "step", in the unit of the
         positions
     peak : probability at distance 0, in [0, 1]
-    period : length of each axis after which space repeats; None: space has borders
+    period : length after which space repeats, for each axis; None: space has borders
 
     Pairs are first drawn with an upper bound of their probability. Each drawn pair is then kept with the probability p
     / bound (thinning: Lewis and Shedler 1979). So distant pairs cost almost nothing.
@@ -112,7 +113,7 @@ class DistanceDependent(Seeded, Connector):
             check_lengths("period", self.period, axes)
 
     def fall(self, squared: np.ndarray) -> np.ndarray:
-        """Return -log(p / peak) for squared distances, in their shape; p is the connection probability."""
+        """Return -log(p / peak) for squared distances, in the shape of ``squared``; p is the connection probability."""
         if self.kind == "step":
             return np.where(squared <= (self.width * (1 + ROUNDING)) ** 2, 0.0, np.inf)
         return squared / (2 * self.width**2) if self.kind == "gaussian" else np.sqrt(squared) / self.width
@@ -145,10 +146,10 @@ class DistanceDependent(Seeded, Connector):
         return d if self.period is None else np.minimum(d, self.period[axis] - d)
 
     def _shells(self, pre: np.ndarray, post: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
-        """Yield groups of pairs (sources, targets) with an upper bound of their connection probability.
+        """Yield groups of pairs of neurons: the sources, the targets, and an upper bound of the connection probability.
 
-        The sources of a group lie in one tile of space, and its targets are at similar distances. Pairs whose
-        probability is below 2^-64 of the peak are left out.
+        The sources of a group lie in one tile of space, and its targets are at similar distances from the tile. Pairs
+        whose probability is below 2^-64 of the peak are left out.
         """
         axes, slack = range(pre.shape[1]), ROUNDING * (self.width + np.abs(pre).max() + np.abs(post).max())
         for sources in tiles(pre):
@@ -164,7 +165,10 @@ class DistanceDependent(Seeded, Connector):
 
 
 def tiles(positions: np.ndarray) -> list[np.ndarray]:
-    """Divide space into about 2 sqrt(n) equal tiles. Return for each tile the indices of its positions, (n, axes)."""
+    """Divide space into about 2 sqrt(n) equal tiles. Return the indices of the positions in each tile.
+
+    positions : (n, axes)
+    """
     low, size = positions.min(axis=0), np.ptp(positions, axis=0)
     n = max(1, round((4 * len(positions)) ** (0.5 / positions.shape[1])))
     cell = np.minimum((positions - low) / np.where(size > 0, size, 1) * n, n - 1).astype(np.int64)

@@ -25,7 +25,8 @@ class Seeded(Checked):
     seed: Seed
 
     def generator(self) -> np.random.Generator:
-        """Return a generator seeded with ``seed`` and the class name; a connector and its weights may share a seed."""
+        """Return a random generator for ``seed`` and the name of the class, so that a connector and its weights may
+        share a seed."""
         return np.random.default_rng([int(self.seed), *type(self).__name__.encode()])
 
 
@@ -33,11 +34,12 @@ class Distribution(Seeded):
     """Base of the distributions; subclasses are frozen dataclasses."""
 
     def stream(self) -> Callable[[Any], np.ndarray]:
-        """Return a function ``draw(shape)``, whose calls return consecutive numbers of one random sequence, float64."""
+        """Return a function ``draw(shape)``. Its successive calls return successive float64 numbers of one random
+        sequence."""
         raise NotImplementedError
 
     def sample(self, shape: int | tuple[int, ...]) -> np.ndarray:
-        """Return the first numbers of the sequence, as float64 of ``shape``."""
+        """Return the first numbers of the random sequence, as a float64 array of this shape."""
         return self.stream()(shape)
 
 
@@ -66,7 +68,8 @@ class Uniform(Distribution):
 class Normal(Distribution):
     """Normal (Gaussian) distribution.
 
-    mean, std : mean and standard deviation
+    mean : mean of the numbers
+    std : standard deviation of the numbers
     """
 
     mean: Real

@@ -72,7 +72,8 @@ class Population(Checked):
 class Projection(Checked):
     """Connections from ``pre`` (a population or an input) to ``post``.
 
-    pre, post : name of the source, which is an input or a population, and name of the target population
+    pre : name of the source, which is an input or a population
+    post : name of the target population
     weights : a number, a Distribution, or an array. Its shape is (n_pre, n_post) for "dense", (n,) for "one_to_one",
         and (k,) for "sparse", in the order of pre_index and post_index. For other connectors it is (k,), ordered by
         pre, then by post. A convolution always has an array (channels out, channels in / groups, rows, columns)
@@ -82,12 +83,13 @@ class Projection(Checked):
         k arrives in step k + round(delay / dt)
     receptor : "current" (into the membrane, for one step) or "synaptic" (adds to isyn, in models that have isyn); empty
         means "synaptic" if the model has isyn, and "current" if it does not
-    tau_syn : time constant [s] of an exponential current of this projection alone, which is added to the membrane's
-        current; possible for any model
-    pre_index, post_index : for the connection "sparse", indices (k,) of the source and target neuron of each synapse
+    tau_syn : time constant [s] of an exponential synaptic current that belongs to this projection alone and is added to
+        the current into the membrane; possible for any model
+    pre_index : for the connection "sparse", index of each synapse's source neuron, (k,)
+    post_index : for the connection "sparse", index of each synapse's target neuron, (k,)
     bias : current that is added in every step, as in NIR's Affine: a number, (n_post,), or for a convolution (channels
         out,)
-    precision : "float32", or "int8": weights are whole numbers in [-127, 127] times ``scale``
+    precision : "float32", or "int8", for which weights are whole numbers in [-127, 127] times ``scale``
     scale : factor of int8 weights; None uses the largest absolute weight / 127
     learning : rule by which the weights change while the controller runs; ``weights`` are then the initial ones
     """
@@ -116,7 +118,8 @@ class Projection(Checked):
 
     @property
     def connector(self) -> Connector | Convolution:
-        """The connector: ``connection`` itself, or the connector that ``connection`` names."""
+        """The connector of the projection: ``connection`` itself or, if ``connection`` is a name, the connector of this
+        name."""
         if not isinstance(self.connection, str):
             return self.connection
         if self.connection == "sparse":
@@ -166,13 +169,16 @@ class Network:
 
 
 def free_name(word: str, taken: Container[str]) -> str:
-    """Return ``word`` if it is not taken, otherwise the first of ``word_2``, ``word_3``, ... that is not taken."""
+    """Return ``word``, or the first of ``word_2``, ``word_3``, ... that is not in ``taken``."""
     names = (word if k == 1 else f"{word}_{k}" for k in count(1))
     return next(name for name in names if name not in taken)
 
 
 def reached(starts: Iterable[str], after: Callable[[str], Iterable[str]]) -> set[str]:
-    """Return ``starts`` and all names reached from them; ``after(name)`` gives the direct successors of a name."""
+    """Return the names in ``starts``, and all names that are reached from them.
+
+    after : function that returns the direct successors of a name
+    """
     seen: set[str] = set()
     todo = list(starts)
     while todo:

@@ -1,8 +1,8 @@
 """Neuron models, as NIR (Pedersen et al. 2024, Nature Communications 15:8122) and other frameworks define them.
 
 Each parameter is one number, or an array (n,) with one number per neuron. In the equations ``I`` is the input current
-and ``isyn`` a synaptic current. Models whose ``graded`` is False emit spikes. The output of all other models is their
-value v.
+and ``isyn`` a synaptic current. Models whose attribute ``graded`` is False emit spikes. The output of all other models
+is their value v.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Integration = Annotated[str, OneOf("exact", "exponential_euler", "euler")]
 class NeuronModel(Checked):
     """Base of all neuron models; subclasses are frozen dataclasses of parameters.
 
-    A field that declares no rule accepts one finite number, or an array (n,) with one finite number per neuron.
+    A field without its own rule accepts one finite number, or an array (n,) with one finite number per neuron.
     """
 
     graded: ClassVar[bool] = True
@@ -98,14 +98,14 @@ class IF(SpikingModel):
     """Integrate-and-fire neuron: dv/dt = r I.
 
     r : membrane resistance divided by the time constant [1/s]
-    strict : fire only above the threshold, not at it
+    strict : whether the neuron fires only above the threshold, not at it
     reset : "value" sets v = v_reset, "subtract" sets v -= v_threshold. "subtract_snntorch" is the reset of snnTorch
         without reset_delay: a neuron that is still above its threshold after a spike fires again only at twice the
         threshold
-    reset_delay : reset in the step after the spike, as snnTorch does; the v that is read in the step of the spike is
-        not reset yet
-    several : fire as often in a step as v_threshold fits into v, and subtract v_threshold for each spike, as sinabs
-        does; requires the reset "subtract"
+    reset_delay : whether the reset happens in the step after the spike, as in snnTorch; the v that is read in the step
+        of the spike is then not reset yet
+    several : whether a neuron fires as often in a step as v_threshold fits into v, and subtracts v_threshold for each
+        spike, as in sinabs; requires the reset "subtract"
     v_min : lower bound of the membrane
     """
 
@@ -213,7 +213,8 @@ class Izhikevich(SpikingModel):
     As in the paper's program, v takes two half-steps of dt, then u takes one step.
 
     r : factor of the current I
-    a, b : rate and sensitivity of the recovery variable u
+    a : rate of the recovery variable u [1/ms]
+    b : sensitivity of the recovery variable u to v
     d : increase of u with each spike
     """
 
@@ -234,7 +235,7 @@ class Threshold(NeuronModel):
     """Neuron without memory that fires in each step in which its input reaches v_threshold.
 
     v_threshold : input at which the neuron fires
-    strict : fire only above the threshold, not at it
+    strict : whether the neuron fires only above the threshold, not at it
     """
 
     v_threshold: Each = 1.0
@@ -324,10 +325,10 @@ class Latency(NeuronModel):
     ``snntorch.spikegen.latency`` with ``clip`` (Eshraghian et al. 2023, Proc. IEEE 111:1016). If x equals the
     threshold, threshold + 1e-7 is used.
 
-    window : length [s], the same for all neurons; windows follow each other from step 0
+    window : length of a window [s], the same for all neurons; windows follow each other from step 0
     tau : time constant [s]; None chooses it such that the latest possible spike is in the window's last step
     threshold : smallest current that fires, in (0, 1)
-    linear : use tau (1 - x) instead of tau ln(x / (x - threshold))
+    linear : whether the time is tau (1 - x) instead of tau ln(x / (x - threshold))
     """
 
     window: Seconds = 0.02
@@ -352,7 +353,7 @@ class Phase(NeuronModel):
     + 1). The sum over a period is x rounded down to a multiple of 2^-phases, or 1 - 2^-phases for x = 1 (Kim et al.
     2018, Neurocomputing 311:373).
 
-    phases : steps in a period, the same for all neurons, at most 24; periods follow each other from step 0
+    phases : number of steps in a period, the same for all neurons, at most 24; periods follow each other from step 0
     """
 
     phases: Annotated[int, Whole(1, MOST_PHASES)] = 8

@@ -1,6 +1,6 @@
 """Learning rules: how the weights of a projection change while the controller runs.
 
-The equations of the rules in discrete form are in ``docs/explanation/plasticity.md``.
+``docs/explanation/plasticity.md`` has the discrete equations of the rules.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ Rate = Annotated[float, Numbers(least=0)]
 class LearningRule(Checked):
     """Base of all learning rules; subclasses are frozen dataclasses.
 
-    A field that declares no rule is a finite number.
+    A field without its own rule must be a finite number.
 
-    enabled : learn from the start; `Controller.learning` switches learning on and off
-    name : name by which the rule is switched; several rules may share a name. Empty means ``"pre->post"``
-    w_min, w_max : smallest and largest weight
+    enabled : whether the rule is on from the start; `Controller.learning` switches it on and off
+    name : name with which `Controller.learning` selects the rule; several rules may share a name. Empty means
+        ``"pre->post"``
+    w_min : smallest weight
+    w_max : largest weight
     """
 
     enabled: Flag = True
@@ -64,8 +66,10 @@ class STDP(LearningRule):
     ``a_minus exp(-t / tau_minus)``. Both amplitudes are in units of the weight; PyNN's A_plus is a share of w_max.
     Presynaptic spikes arrive after the projection's delay.
 
-    a_plus, a_minus : change of a weight by a pair of spikes at t = 0
-    tau_plus, tau_minus : time constants [s] with which the changes fall with t
+    a_plus : increase of a weight by a pair of spikes with t = 0
+    a_minus : decrease of a weight by a pair of spikes with t close to 0
+    tau_plus : time constant [s] with which the increase falls with t
+    tau_minus : time constant [s] with which the decrease falls with t
     """
 
     a_plus: float = 0.01
@@ -85,8 +89,8 @@ class RewardSTDP(STDP):
 
     reward : name of a graded input or population of size 1
     tau_e : time constant of the eligibility [s]
-    learning_rate : rate of learning [1/s] for a reward of 1; 0 learns nothing, which is useful as a control experiment
-        with any rule
+    learning_rate : rate of learning [1/s] for a reward of 1; with 0 nothing is learned, which is useful as a control
+        experiment with any rule
     """
 
     reward: Name
@@ -98,12 +102,13 @@ class RewardSTDP(STDP):
 class PES(LearningRule):
     """Prescribed error sensitivity, the rule of nengo (MacNeil and Eliasmith 2011, PLoS ONE 6:e22885).
 
-    The decoders d, in units per Hz, change in each step by -learning_rate dt / n error (x) activity, where (x) is the
-    outer product and the activity [Hz] is that of the n presynaptic neurons, their filtered spikes. A weight acts for
-    one step, so it is d / dt, as in `snn_control.nef`; its change is the change of d, divided by dt.
+    The decoders d, in units per Hz, change in each step by -learning_rate dt / n error (x) activity. Here (x) is the
+    outer product, and the activity [Hz] is the filtered spikes of the n presynaptic neurons. A weight acts for one
+    step, so it is d / dt, as in `snn_control.nef`; its change is the change of d, divided by dt.
 
-    error : name of a graded input or population of the size of post that gives the actual value minus the desired value
-    learning_rate : learning rate as in nengo; 0 learns nothing
+    error : name of a graded input or population that gives the actual value minus the desired value; it has as many
+        numbers as ``post``
+    learning_rate : learning rate as in nengo; with 0 nothing is learned
     pre_tau : time constant of the activity's filter [s]
     """
 
@@ -117,8 +122,8 @@ class EProp(LearningRule):
     """e-prop (Bellec et al. 2020, Nature Communications 11:3625), for LIF, CubaLIF and ALIF neurons.
 
     Weights change by dw/dt = -learning_rate L e, with the learning signal L = B error. The eligibility e of a synapse
-    is the pseudo-derivative times the filtered presynaptic spikes, with a term for the adaptation of the threshold. The
-    eligibility is low-pass filtered with the readout's time constant. Bellec's eta is learning_rate dt.
+    is the pseudo-derivative times the filtered presynaptic spikes, with a term for the adaptation of the threshold. It
+    is low-pass filtered with the time constant of the readout. The learning rate eta of the paper is learning_rate dt.
 
     error : name of a graded input or population that gives the actual value minus the desired value
     feedback : the matrix B, a number or (n_post, size of error); in symmetric e-prop, B contains the weights of the

@@ -1,4 +1,5 @@
-"""NIR files (Pedersen et al. 2024, Nature Communications 15:8122): read as each framework means them, and written."""
+"""Read and write NIR files (Pedersen et al. 2024, Nature Communications 15:8122), with the meaning that each framework
+gives to their numbers."""
 
 from .export import export_graph, export_nir
 from .importing import DIALECTS, Imported, import_graph, import_nir

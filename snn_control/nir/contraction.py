@@ -1,7 +1,9 @@
-"""Contract a NIR graph to populations and projections: nodes of weights between neurons become projections.
+"""Convert a NIR graph to populations and projections: a node of weights between two nodes of neurons becomes a
+projection.
 
-A Flatten is dropped, and a Delay becomes the delay of a projection. If two nodes of weights are connected without a
-neuron between them, a Relay population is put between them. The network's inputs have the names of the Input nodes.
+A Flatten node is dropped, and a Delay node becomes the delay of a projection. If two nodes of weights are connected
+without a neuron between them, a Relay population is put between them. The network's inputs have the names of the Input
+nodes.
 """
 
 from __future__ import annotations
@@ -29,17 +31,17 @@ Steps = Any  # a delay in steps: a whole number, or an array with one for each s
 
 
 def _at_once(p: Projection) -> bool:
-    """Return whether some spikes of a projection arrive in the step in which they are sent."""
+    """Return whether some spikes of a projection have no delay: they arrive in the step in which they are sent."""
     return not np.all(p.delay)
 
 
 class Contraction:
     """Converts a graph to a network.
 
-    graph : the graph, with known shapes
-    cell : node of neurons -> its `Cell`, by the dialect
+    graph : the graph; the shapes of its signals are known
+    cell : function that returns the `Cell` of a node of neurons in the file's dialect
     dt : step of the network [s]
-    names : node -> input or population
+    names : name of a node -> name of the input or population that it became
     outputs : name of an Output node -> the population that is read there
     """
 
@@ -64,7 +66,8 @@ class Contraction:
         self._check_cycles()
 
     def network(self) -> Network:
-        """Return the network, with populations ordered from the inputs on; a file of snn_control keeps its order."""
+        """Return the network. Its populations are ordered by their distance from the inputs, or as in a file of
+        snn_control."""
         depth, nodes = self._depth(), self.graph.nodes
         node_of = {name: node for node, name in self.names.items()}
 
@@ -80,7 +83,7 @@ class Contraction:
 
     # names -----------------------------------------------------------------------------------------------------
     def _name(self, node: str) -> str:
-        """Return a node's name in the form that names must have: a letter, then letters, digits and underscores."""
+        """Return the name of a node as a valid name of a population: a letter, then letters, digits and underscores."""
         if node not in self.names:
             word = re.sub(r"\W", "_", node, flags=re.ASCII).strip("_") or "node"
             self.names[node] = self._free(word if word[0].isalpha() else f"n{word}")
@@ -91,7 +94,8 @@ class Contraction:
 
     # what arrives where ----------------------------------------------------------------------------------------
     def _sources(self, name: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Node, Steps]]:
-        """Yield (node, delay in steps) for each input, neuron and node of weights whose signal arrives at a node."""
+        """Yield each input, neuron node and weight node whose signal reaches a node directly, with the delay
+        [steps]."""
         if name in seen:
             raise DescriptionError(f"nodes.{name}", " -> ".join(seen), "a cycle without a neuron")
         for before in self.graph.before[name]:
@@ -117,7 +121,8 @@ class Contraction:
         return node.kind in WEIGHTS and not node.neuron
 
     def _relays(self) -> set[str]:
-        """Return the nodes of weights that need a Relay after them, because weights, an Output or a delay come next."""
+        """Return the weight nodes that need a Relay population after them, because weights, an Output or a delay
+        follow."""
         found = set()
         for node in self.graph.nodes.values():
             takes_sums = self._weights(node) or node.kind == "Output"
@@ -156,8 +161,10 @@ class Contraction:
 
     # projections -----------------------------------------------------------------------------------------------
     def _arriving(self, name: str, post: str, through: str = "") -> None:
-        """Connect all sources that arrive at node ``name`` to population ``post``, through the node of weights
-        ``through``."""
+        """Connect all sources whose signal reaches the node ``name`` to the population ``post``.
+
+        through : the weight node between the sources and the population; empty: none
+        """
         first = True
         for origin, delay in self._sources(name):
             if through:
@@ -169,7 +176,14 @@ class Contraction:
                 self._connect(*self._delayed(origin, delay, False), post, connection="one_to_one")
 
     def _project(self, origin: Node, delay: Steps, post: str, node: Node, first: bool) -> None:
-        """Add a node of weights as a projection from one of its sources; only the first source adds the node's bias."""
+        """Add a projection for a weight node and one of its sources. Only the first source adds the bias of the node.
+
+        origin : the source
+        delay : delay from the source to the weight node [steps]
+        post : the target population
+        node : the weight node
+        first : whether this is the first source of the node
+        """
         values: dict[str, Any] = {"connection": "dense"}
         bias = node.numbers("bias").reshape(-1) if node.values.get("bias") is not None else None
         if node.kind in ("Affine", "Linear"):
@@ -199,10 +213,11 @@ class Contraction:
         self.projections.append((Projection(pre, post, **values), node))
 
     def _delayed(self, origin: Node, delay: Steps, whole: bool) -> tuple[str, Steps]:
-        """Return a source for a projection, and the delay in steps that this projection must have.
+        """Return two values: the source that a projection with a delay must have, and the delay of the projection
+        [steps].
 
-        If each neuron has its own delay, the projection of a spiking source has these delays. For a graded source, or
-        if ``whole`` is true (a picture), a Relay delays the signal, and is returned as the source.
+        If each neuron has its own delay, the projection from a spiking source gets these delays. For a graded source,
+        or if ``whole`` is true (a picture), a Relay population delays the signal, and is returned as the source.
         """
         pre = self._name(origin.name)
         if not np.ndim(delay) or (not whole and origin.kind in SPIKING):
@@ -214,7 +229,7 @@ class Contraction:
 
     # cycles ----------------------------------------------------------------------------------------------------
     def _depth(self) -> dict[str, int]:
-        """Return the smallest number of projections between an input and each population."""
+        """Return the distance of each population from the inputs: the smallest number of projections in between."""
         after: dict[str, list[str]] = {}
         for p, _ in self.projections:
             after.setdefault(p.pre, []).append(p.post)
@@ -231,8 +246,8 @@ class Contraction:
     def _feedback(self) -> None:
         """Delay feedback by one step, as the frameworks do.
 
-        A projection is feedback if it leads only back: to its own population, or to neurons of its cycle that are not
-        farther from the input. A cycle that has a Delay gets no further delay.
+        A projection is feedback if it leads to its own population, or to neurons of the same cycle that are not farther
+        from the inputs. A cycle that already has a Delay gets no further delay.
         """
         at_once: dict[str, list[str]] = {}
         for p, _ in self.projections:

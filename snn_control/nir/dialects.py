@@ -1,8 +1,9 @@
-"""Dialects: how each framework means the numbers in a NIR file, converted to neuron models of snn_control.
+"""A dialect is the meaning that a framework gives to the numbers in a NIR file. Convert it to neuron models of
+snn_control.
 
-NIR gives continuous equations. A file states neither the time step nor how a framework integrates, resets and fires.
-Each function here converts a node to a `Cell` that gives the framework's own spikes, step by step. All dialects except
-the two that read plain NIR count time in steps, so time constants become multiples of the network's dt.
+NIR defines continuous equations. A file states neither the time step nor how a framework integrates, resets and fires.
+Each function here converts a node to a `Cell` that gives the same spikes as the framework, step by step. All dialects
+except the two that read plain NIR count time in steps, so time constants become multiples of the network's dt.
 
 The equations were determined with snnTorch 1.0.0, norse 1.1.0, sinabs 3.1.3 and SpikingJelly 2.0.0 (docs/howto/nir.md).
 """
@@ -30,7 +31,8 @@ SLOWEST, FASTEST = 1e-12, 700.0  # limits of step / time constant: below, float3
 class Cell:
     """The neurons of a population: their model, initial membranes and bias, and how currents enter them.
 
-    inputs : for each path of a current, the receptor and a factor; a factor is one number, or one number per neuron
+    inputs : for each way in which a current enters the neurons, the receptor and a factor; a factor is one number, or
+        one number per neuron
     """
 
     neuron: NeuronModel
@@ -41,7 +43,7 @@ class Cell:
 
 @dataclass
 class Reading:
-    """A file that is read in one dialect.
+    """The choices with which a file is read.
 
     dt : step of the network [s]
     file_dt : step [s] for which the file's numbers were made
@@ -60,8 +62,8 @@ class Dialect:
     kinds : the kinds of neurons that the framework's exporter writes
     dt : the network's step if none is given; 0: the user must give a step
     file_dt : function that returns the step in the file; None if the file has none
-    step : text that says where the step comes from if the user did not give it
-    counts : neurons count steps, so the length of a step does not change the spikes
+    step : text on the source of the step, if the user did not give it
+    counts : whether neurons count time in steps, so that the length of a step does not change the spikes
     """
 
     cell: Callable[[Reading, Node], Cell]
@@ -85,10 +87,12 @@ def _model(cls: Any, **values: Any) -> Any:
 
 
 def _leaky(cls: Any, r: Reading, share: Any, gain: Any, share_syn: Any = None, **values: Any) -> Any:
-    """Return a model that adds ``gain`` times its input and loses ``share`` of its membrane in each Euler step.
+    """Return a leaky neuron model whose parameters are given per step.
 
-    The model also loses ``share_syn`` of its synaptic current. With integration="exact", exp(-share) of the membrane
-    remains.
+    cls : class of the model
+    share : share of the membrane that is lost in each Euler step; with integration="exact", exp(-share) remains
+    gain : factor of the input
+    share_syn : share of the synaptic current that is lost in each step
     """
     share = np.clip(share, SLOWEST, FASTEST)
     values = {"integration": "euler", **values}
@@ -99,21 +103,23 @@ def _leaky(cls: Any, r: Reading, share: Any, gain: Any, share_syn: Any = None, *
 
 
 def _firing(node: Node, **values: Any) -> dict[str, Any]:
-    """Return threshold, reset and ``values`` as the fields of a spiking neuron; {} for a graded neuron."""
+    """Return threshold, reset and ``values`` as the fields of a spiking neuron; an empty dictionary for a graded
+    neuron."""
     if MODELS[node.kind].graded:
         return {}
     return {"v_threshold": node.each("v_threshold"), "v_reset": node.each("v_reset"), **values}
 
 
 def _one(gain: np.ndarray) -> np.ndarray:
-    """Return gains, in which numbers like 0.99999994, from the exporter's rounding of (tau / dt) dt / tau, become 1."""
+    """Return gains in which values like 0.99999994 are replaced by 1. They come from the exporter's rounding of (tau /
+    dt) dt / tau."""
     return np.where(np.abs(gain - 1) < 1e-6, 1.0, gain)
 
 
 def _require(node: Node, key: str, right: Any, rule: str, fix: str = "") -> None:
-    """Raise DescriptionError, with the first wrong number, if the framework's exporter cannot have written a parameter.
+    """Raise DescriptionError if the exporter of the framework cannot have written the parameter ``key`` of a node.
 
-    right : (size,) bool, whether each number of the parameter ``key`` is possible
+    right : (size,) bool, whether each number of the parameter is possible; the error shows the first impossible one
     """
     fits = np.broadcast_to(right, node.size)
     if not fits.all():
@@ -132,9 +138,9 @@ def _no_reset(node: Node, framework: str) -> None:
 
 # snnTorch ----------------------------------------------------------------------------------------------------------
 def _snntorch(r: Reading, node: Node) -> Cell:
-    """Convert a node of snnTorch: mem = beta mem + x; it fires if mem is above the threshold.
+    """Convert a node of snnTorch, whose membrane is mem = beta mem + x. It fires if mem is above the threshold.
 
-    For the kind Synaptic, x is syn = alpha syn + input. If the node has no reset, its output is mem.
+    For the kind Synaptic, x is syn = alpha syn + input. If the node has no reset, its output is mem instead of spikes.
     """
     _no_reset(node, "snnTorch")
     # the exporter divided by the step in this dtype: this reproduces 1 - beta to the bit
@@ -222,7 +228,7 @@ def _sinabs(r: Reading, node: Node) -> Cell:
 
 # SpikingJelly ------------------------------------------------------------------------------------------------------
 def _spikingjelly_dt(graph: Graph) -> float | None:
-    """Return the step that a gain contains, or None if no gain contains it.
+    """Return the time step, derived from the gain r of a neuron; None if no gain depends on the time step.
 
     The gain is r = 1 / dt for IF, and r = tau / dt if the input does not decay.
     """
@@ -270,7 +276,8 @@ def _spikingjelly(r: Reading, node: Node) -> Cell:
 
 # NIR as it is written ----------------------------------------------------------------------------------------------
 def _as_written(r: Reading, node: Node) -> dict[str, Any]:
-    """Return the fields of a node's neuron model with the numbers of the file, without a framework's meaning."""
+    """Return the fields of a node's neuron model with the numbers as they are in the file, without a framework's
+    meaning."""
     model = MODELS[node.kind]
     values: dict[str, Any] = {field: node.each(word) for field, word in FIELDS[model][1].items()}
     if not model.graded:

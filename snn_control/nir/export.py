@@ -1,8 +1,8 @@
-"""Export a network as a NIR file that is read back to the same bits and that NIR's own checks accept.
+"""Export a network as a NIR file that passes NIR's own checks. Reading the file gives exactly the same network.
 
-A population becomes a node of neurons; a projection becomes a Delay node and a node of weights. Metadata hold what NIR
-cannot express (`snn_control.nir.native`). A network is refused if a reader that ignores the metadata would get a
-different network.
+A population becomes a node of neurons; a projection becomes a Delay node and a node of weights. The metadata of the
+file hold what NIR cannot express (`snn_control.nir.native`). A network is refused if a reader that ignores the metadata
+would get a different network.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def export_nir(
 ) -> Any:
     """Write a network as a NIR file, and return the `nir.NIRGraph` that was written.
 
-    outputs : each population that an output reads gets an Output node; decoders, limits and the guard are not written
+    outputs : outputs of the controller; each population that an output reads gets an Output node. Decoders, limits and
+        the guard are not written
 
     Raises DescriptionError if NIR cannot express the network, and OSError if the file cannot be written.
     """
@@ -64,7 +65,8 @@ def export_graph(network: Network, inputs: Sequence[Input], outputs: Sequence[Ou
 
 
 def _no_more(path: str, description: Any) -> None:
-    """Raise DescriptionError for a field that this exporter does not know, unless the field has its default."""
+    """Raise DescriptionError if a description has a field that this exporter does not know, unless the field has its
+    default."""
     known = next(names for cls, names in KNOWN.items() if isinstance(description, cls))
     for f in fields(description):
         value = getattr(description, f.name)
@@ -116,7 +118,10 @@ class _Export:
             raise DescriptionError(f"{where}.encoder", type(spec.encoder).__name__, rule, fix)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return name -> shape of the signal: a picture before a convolution if all its sources fit, otherwise (n,)."""
+        """Return the shape of each signal: name -> shape.
+
+        Before a convolution, the shape is that of a picture if all sources fit, otherwise it is (n,).
+        """
         flat: dict[str, tuple[int, ...]] = {name: (int(size),) for name, size in self.sizes.items()}
         shapes = dict(flat)
         convolutions = [p for p in self.network.projections if isinstance(p.connection, Convolution)]
@@ -191,7 +196,12 @@ class _Export:
         self.edges += pairwise([*chain, p.post])
 
     def _flat(self, name: str, have: tuple[int, ...], want: tuple[int, ...]) -> list[str]:
-        """Return [name of a new Flatten] if a picture enters a node that needs a vector; otherwise an empty list."""
+        """Add a Flatten node if a picture enters a node that needs a vector. Return a list with its name, otherwise an
+        empty list.
+
+        have : shape of the source's signal
+        want : shape that the node needs
+        """
         if have == want:
             return []
         return [self._add(f"{name}_flat", self.nir.Flatten(np.array(have), start_dim=0, end_dim=-1))]
@@ -218,7 +228,8 @@ class _Export:
 
     @staticmethod
     def _delay(p: Projection, n_pre: int) -> Any:
-        """Return a projection's delay [s] as one number or (n_pre,), because NIR delays a signal before its weights."""
+        """Return the delay of a projection [s], one number or (n_pre,). In NIR, a signal is delayed before it reaches
+        the weights."""
         delay = np.asarray(p.delay, np.float64)
         if not delay.ndim or isinstance(p.connection, Convolution):
             return delay

@@ -1,4 +1,4 @@
-"""NIR graphs without nesting: nodes with the parameters of the file, edges, and groups of node kinds."""
+"""NIR graphs without nested graphs: nodes with the parameters of the file, edges, and groups of the kinds of nodes."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ PASSING = ("Flatten", "Pass")
 class Node:
     """One node of a graph.
 
-    kind : NIR's name of its type
-    shape_in, shape : shapes of the node's input and output signals, without the dimensions of batch and time; elements
-        are numbered row by row
+    kind : name of the node's type in NIR
+    shape_in : shape of the node's input signal, without the dimensions of batch and time; elements are numbered row by
+        row
+    shape : shape of the node's output signal, in the same form
     """
 
     name: str
@@ -52,7 +53,8 @@ class Node:
 
     @property
     def neuron(self) -> bool:
-        """Whether the node becomes a population: a neuron, or a Scale that means a Relay in snn_control's own files."""
+        """Whether the node becomes a population: a neuron node or, in files of snn_control, a Scale node that stands
+        for a Relay."""
         return self.kind in NEURONS or self.metadata.get("model") == "relay"
 
     @property
@@ -71,8 +73,10 @@ class Node:
     def each(self, key: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
         """Return a parameter with one value for each element of a signal, row by row, (size,) float64.
 
-        The signal has the shape ``shape``, or by default the shape of the output. Exporters omit dimensions of a
-        parameter, or add dimensions of size 1.
+        In a file, the parameter may lack dimensions, or have additional dimensions of size 1.
+
+        key : name of the parameter
+        shape : shape of the signal; None: the shape of the node's output
         """
         shape, value = self.shape if shape is None else shape, self.numbers(key).astype(np.float64)
         while value.ndim > len(shape) and value.shape[0] == 1:
@@ -87,11 +91,12 @@ class Node:
 
 @dataclass
 class Graph:
-    """A graph without nesting.
+    """A graph without nested graphs.
 
     metadata : metadata of the file
     notes : corrections and warnings, one line each
-    before, after : predecessors and successors of each node
+    before : name of a node -> its predecessors
+    after : name of a node -> its successors
     """
 
     nodes: dict[str, Node]

@@ -1,4 +1,4 @@
-"""Import a NIR file as a network: read it, and convert it by the dialect of a framework."""
+"""Import a NIR file as a network: read the file, and convert its numbers according to the dialect of a framework."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def import_nir(
 ) -> Imported:
     """Read a NIR file as a network.
 
-    dialect : one of `DIALECTS`; empty uses the dialect in the metadata, which files that snn_control wrote have
+    dialect : one of `DIALECTS`; empty: the dialect in the file's metadata, which only files of snn_control have
     dt : step of the original simulation [s]
     options : option -> value, with the names that the framework uses
 
-    Raises DescriptionError with the file, path, value, rule and fix.
+    Raises DescriptionError; the error names file, path, value, rule and fix.
     """
     try:
         return import_graph(read_graph(path), dialect, dt, options)
@@ -70,7 +70,7 @@ def import_nir(
 def import_graph(
     graph: Graph, dialect: str = "", dt: float | None = None, options: Mapping[str, Any] | None = None
 ) -> Imported:
-    """Convert a graph that was already read, as `import_nir` does; the errors do not contain the file's name."""
+    """Convert a graph that was already read, as `import_nir` does. Errors do not contain the name of the file."""
     dialect = dialect or str(graph.metadata.get("dialect", ""))
     known = f"one of {', '.join(DIALECTS)}"
     if not dialect:
@@ -104,7 +104,8 @@ def import_graph(
 
 
 def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> Reading:
-    """Return a `Reading` with its two steps [s]: that for which the file's numbers were made, and the network's."""
+    """Return the `Reading` of a graph in a dialect, with the step for which the file was made and the step of the
+    network."""
     table = DIALECTS[dialect]
     if dt is not None and not (math.isfinite(dt) and dt > 0):
         raise DescriptionError("dt", dt, "must be > 0 s")

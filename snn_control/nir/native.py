@@ -1,4 +1,4 @@
-"""The dialect of files that snn_control wrote: NIR's parameters, and metadata for what NIR cannot express.
+"""The dialect of files that snn_control wrote: parameters of NIR, and metadata for everything that NIR cannot express.
 
 The metadata of a neuron hold ``model`` and ``order``, the ``bias`` and ``v_init`` of the population, and the fields of
 the model that the node lacks. The metadata of a node of weights hold ``order``, ``connection`` and the parameters of
@@ -41,7 +41,8 @@ def _cell(reading: Reading, node: Node) -> Cell:
 
 
 def projection(node: Node, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a projection: ``values``, which were read from the node, and the fields in its metadata."""
+    """Return the fields of a projection: those read from the node (``values``), and those in the metadata of the
+    node."""
     m, weights = node.metadata, values["weights"]
     connection = m.get("connection", "dense")
     if connection == "sparse":

@@ -1,4 +1,5 @@
-"""Options of the import: choices that a NIR file leaves open, such as the kind of reset, named as in each framework."""
+"""Options of the import, for choices that a NIR file leaves open, such as the kind of reset. They have the names that
+each framework uses."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ class Option:
     default : one value for all kinds of nodes, or one value for each kind; ASK if the user must choose
     kinds : the kinds of nodes that the option affects
     tried : the values that `snn_control.nir.verification` tries, because the file does not state the right value
-    asked : if the user must choose, text that says what the values mean and how to find the right value
-    number : if true, a number <= 0, a lower bound of membranes, is also allowed, and the word "none" means None
+    asked : text for a user who must choose: what the values mean, and how to find the right one
+    number : whether a number <= 0, a lower bound of membranes, is also allowed; the word "none" then means None
     """
 
     words: tuple[str, ...]
@@ -38,7 +39,10 @@ class Option:
     number: bool = False
 
     def read(self, value: Any) -> Any:
-        """Convert a text, or the value that YAML made of it, to the option's value; raises ValueError with the rule."""
+        """Return the value of the option from a text, or from the value that YAML made of the text.
+
+        Raises ValueError, which states the rule, if the value is not allowed.
+        """
         word = str(value).lower()
         if self.number:
             with suppress(ValueError):
@@ -54,9 +58,9 @@ class Option:
 class Choices:
     """The options for one file: those that the user gave, and defaults for the others.
 
-    given : option -> value; an option is named ``option``, ``KIND.option`` or ``NODE.option``, and the most specific
-        name counts
-    defaults : defaults that were used, by option and kind
+    given : option -> value. An option is named ``option``, ``KIND.option`` or ``NODE.option``; the most specific name
+        takes precedence
+    defaults : defaults that were used, by option and kind of node
     """
 
     dialect: str
@@ -86,9 +90,10 @@ class Choices:
             raise DescriptionError(path, value, str(error)) from None
 
     def ask(self, node: Node, name: str) -> Any:
-        """Return the value of an option for a node: the given value, or the default, which is recorded.
+        """Return the value of an option for a node: the user's value, or else the default, which is added to
+        ``defaults``.
 
-        Raises DescriptionError if the user must choose.
+        Raises DescriptionError if there is no default and the user must choose.
         """
         for key in (f"{node.name}.{name}", f"{node.kind}.{name}", name):
             if key in self.values:

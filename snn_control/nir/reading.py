@@ -1,7 +1,7 @@
-"""Read NIR files as graphs without nesting and with known shapes.
+"""Read NIR files as graphs without nested graphs, with known shapes.
 
-Some exporters write parameters without dimensions, batch dimensions, missing or wrong shapes, and nested graphs. So the
-library's own type check is not used; `snn_control.nir.shapes` infers the shapes.
+Files of some exporters have parameters without dimensions, batch dimensions, missing or wrong shapes, and nested
+graphs. Therefore the type check of the library ``nir`` is not used, and `snn_control.nir.shapes` infers the shapes.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ def read_graph(path: str | os.PathLike) -> Graph:
 
 
 def _heaps_are_whole(file: IO[bytes]) -> bool:
-    """Return whether all objects of HDF5's global heaps end within their heap.
+    """Return whether all objects in the global heaps of an HDF5 file end within their heap.
 
-    The library would otherwise never return.
+    Otherwise the HDF5 library would never return from reading the file.
 
     A heap consists of "GCOL", version, size, and objects. An object consists of uint16 index, uint16 references,
     uint32, uint64 size, and content in multiples of 8 bytes. The free space at the end is an object with the index 0.
@@ -86,11 +86,10 @@ def _heaps_are_whole(file: IO[bytes]) -> bool:
 
 
 def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[str, Any]:
-    """Return the contents of an HDF5 group in the form in which the library reads it.
+    """Return the contents of an HDF5 group in the form in which the library ``nir`` reads them.
 
-    At most as much is read as a file of ``size`` bytes can hold.
-
-    objects : counts the objects that were read, because hard links can form cycles
+    size : size of the file [bytes]; no more is read than such a file can hold
+    objects : counter of the objects that were read; it limits the number, because hard links can form cycles
     """
     found: dict[str, Any] = {}
     for name in group:
@@ -125,7 +124,12 @@ def _reason(error: Exception) -> str:
 
 
 def _made(content: Any, where: str = "") -> Any:
-    """Make the library's object from the contents of the group ``where``, without its type check; raises ValueError."""
+    """Make an object of the library ``nir`` from the contents of an HDF5 group, without the library's type check.
+
+    where : name of the group, for errors
+
+    Raises ValueError.
+    """
     if not isinstance(content, dict) or not isinstance(content.get("type"), str):
         raise ValueError(f"{where or 'it'} has no type")
     kind, inner = content["type"], content.get("nodes")
@@ -161,7 +165,9 @@ def _plain(value: Any) -> Any:
 def _splice(graph: Any, prefix: str, nodes: dict[str, Node], edges: set[tuple[str, str]]) -> None:
     """Add the nodes and edges of a graph, and of the graphs nested in it, to ``nodes`` and ``edges``.
 
-    The Input and Output of a nested graph only forward their signal. ``prefix`` begins the names of its nodes.
+    The Input and Output nodes of a nested graph only forward their signal.
+
+    prefix : beginning of the names of this graph's nodes
     """
     for name, node in graph.nodes.items():
         kind = type(node).__name__
@@ -183,7 +189,12 @@ def _splice(graph: Any, prefix: str, nodes: dict[str, Node], edges: set[tuple[st
 
 
 def _end(graph: Any, prefix: str, name: str, kind: str) -> str:
-    """Return the node at an end of an edge; for a nested graph, its Input or Output (``kind``)."""
+    """Return the name of the node at an end of an edge.
+
+    If this node is a nested graph, return the graph's Input or Output node.
+
+    kind : "Input" or "Output"
+    """
     node = graph.nodes[name]
     if type(node).__name__ != "NIRGraph":
         return prefix + name

@@ -40,8 +40,9 @@ TOLERANCE = 1e-6  # of graded values; spikes must agree exactly
 class Difference:
     """The first difference between expected and actual activity.
 
-    step : number of the step, from 0
-    expected, got : the two numbers of spikes, or graded values, of the neuron
+    step : index of the step, from 0
+    expected : number of spikes, or graded value, of the neuron in the recording
+    got : number of spikes, or graded value, of the neuron in the imported network
     """
 
     step: int
@@ -57,7 +58,8 @@ class Verdict:
 
     steps : number of steps compared
     first : the first difference; None if there is none
-    wrong, compared : number of values that differ, and number of all values that were compared
+    wrong : number of values that differ
+    compared : number of all values that were compared
     """
 
     steps: int
@@ -71,7 +73,11 @@ class Verdict:
 
 
 def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Load the arrays ``input``, ``hidden`` and ``output`` from .npz, see `verify`; raises DescriptionError."""
+    """Load the arrays ``input``, ``hidden`` and ``output`` of a recorded activity from an .npz file; `verify` describes
+    them.
+
+    Raises DescriptionError.
+    """
     try:
         with Arrays(path) as file:
             found = {key: file[key] for key in ("input", "hidden", "output") if key in file}
@@ -93,7 +99,8 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
-    """Return a function that reads a population's activity of the last step, (n,) float32: spikes, or graded values."""
+    """Return a function that returns a population's activity in the last step, (n,) float32: spike counts or graded
+    values."""
     facts = next(p for p in bound.program.facts.populations if p.name == population)
     if not facts.spiking:
         return bound.array(f"{population}.v").copy
@@ -110,9 +117,9 @@ def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
 
 
 def _unread(imported: Imported) -> list[Output]:
-    """Return an output that nothing reads.
+    """Return an output that is not used.
 
-    A build requires an output, but the compared values come from the state.
+    A controller must have an output, but the compared values are read from the state.
     """
     last = imported.network.populations[-1]
     term = MembraneDecoder(last.name, 0.0) if last.neuron.graded else SpikeDecoder(last.name, 0.0, imported.dt)
@@ -120,7 +127,7 @@ def _unread(imported: Imported) -> list[Output]:
 
 
 def _forms(shape: tuple[int, ...], steps: int | str) -> str:
-    """Return a text with the shapes that an array of activity for a signal of ``shape`` may have."""
+    """Return a text that lists the shapes that an array of activity may have, for a signal of ``shape``."""
     forms = dict.fromkeys([(int(np.prod(shape)),), shape])
     return " or ".join(f"({steps}, {', '.join(map(str, form))})" for form in forms)
 
@@ -128,8 +135,8 @@ def _forms(shape: tuple[int, ...], steps: int | str) -> str:
 def _rows(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
     """Return an array as (steps, n); None if its shape does not fit.
 
-    The shape fits if it is (steps, n) or (steps, *shape). Either may have an axis of length 1 for the batch after the
-    steps.
+    The shape fits if it is (steps, n) or (steps, *shape). After the steps, there may be an axis of length 1 for the
+    batch.
     """
     n = int(np.prod(shape))
     if array.shape[1:] in ((n,), shape, (1, n), (1, *shape)):
@@ -138,7 +145,10 @@ def _rows(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]:
-    """Return a tuple: the name of the network's only input and its numbers (steps, n); raises DescriptionError."""
+    """Return the name of the network's only input, and its recorded numbers, (steps, n).
+
+    Raises DescriptionError.
+    """
     if len(imported.inputs) != 1:
         raise DescriptionError("inputs", list(imported.inputs), "must be one, for an activity with one input")
     name, size = next(iter(imported.inputs.items()))
@@ -154,9 +164,9 @@ def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]
 
 
 def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray, float]]:
-    """Check the arrays, and return what to compare as a list of (population, expected activity, tolerance).
+    """Check the recorded arrays, and return a list of comparisons: (population, expected activity, tolerance).
 
-    An activity is a (steps, n) float64 array.
+    An expected activity is a (steps, n) float64 array.
     """
     _, given = _the_input(imported, arrays["input"])
     names = {"hidden": imported.hidden} if "hidden" in arrays else {}
@@ -178,7 +188,8 @@ def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tupl
 
 
 def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> Iterator[list[np.ndarray]]:
-    """Run the network on its input, (steps, n), and yield the populations' activities, (n,) each, after each step."""
+    """Run the network on the numbers of its input, (steps, n). After each step, yield the activity of each population,
+    (n,)."""
     name, rows = _the_input(imported, inputs)
     program = build(imported.network, value_inputs(imported), _unread(imported), dt=imported.dt, period=imported.dt)
     bound = Bound(program)
@@ -194,9 +205,9 @@ def verify(imported: Imported, arrays: Mapping[str, np.ndarray], whole: bool = T
     The arrays are ``input``, ``hidden`` (the first population of neurons) and ``output``; one of the last two may be
     missing.
 
-    arrays : each (steps, n) or (steps, *shape) with the shape in `Imported.shapes`; either may have an axis of length 1
-        for the batch after the steps
-    whole : compare all steps; if false, stop after the first step that differs
+    arrays : the recorded arrays, (steps, n) or (steps, *shape) with the shape in `Imported.shapes`. After the steps,
+        there may be an axis of length 1 for the batch
+    whole : whether all steps are compared; otherwise the comparison ends at the first step that differs
 
     Raises DescriptionError if shapes do not fit.
     """
@@ -219,7 +230,7 @@ def verify(imported: Imported, arrays: Mapping[str, np.ndarray], whole: bool = T
 # a search for the dialects and options with which a file reproduces the activity of the original -------------------
 @dataclass(frozen=True)
 class SearchResult:
-    """One way to read a file, given as arguments of `import_nir`."""
+    """One combination of dialect and options with which a file can be read, as arguments of `import_nir`."""
 
     dialect: str
     dt: float | None = None
@@ -232,7 +243,7 @@ class SearchResult:
 
 
 def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mapping[str, Any]) -> Iterator[SearchResult]:
-    """Yield all dialects with all options that affect the nodes of a file; the given dialect comes first."""
+    """Yield all combinations of dialects and options that affect the nodes of a file. The given dialect comes first."""
     kinds = {node.kind for node in graph.nodes.values()}
     for name in sorted(DIALECTS, key=lambda name: name != dialect):
         table = DIALECTS[name]
@@ -255,7 +266,8 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
 
 
 def fitting_dialects(path: str | os.PathLike) -> list[str]:
-    """Return the possible dialects of a file: with some option and step, nothing in the file contradicts them."""
+    """Return the dialects in which a file can be read: those that nothing in the file contradicts, with some option and
+    step."""
     found: list[str] = []
     for trial in islice(other_readings(read_graph(path), "", None, {}), MAX_READINGS):
         if trial.dialect in found:
@@ -272,11 +284,13 @@ def search_dialects(
     path: str | os.PathLike, arrays: Mapping[str, np.ndarray], dialect: str, dt: float | None,
     options: Mapping[str, Any], most: int = MAX_READINGS,
 ) -> tuple[list[SearchResult], str]:  # fmt: skip
-    """Search for the ways to read a file that reproduce an activity exactly. Return them, and e.g. "30 of 30" tried.
+    """Search for the dialects and options with which a file reproduces a recorded activity exactly.
 
-    dialect, dt, options : the arguments with which the activity differed
+    Return the combinations that do, and a text on how many were tried, e.g. "30 of 30".
+
+    dialect, dt, options : the arguments of `import_nir` with which the activity differed
     arrays : the arrays that `snn_control.nir.verification.load_activity` returns
-    most : maximum number of ways to try
+    most : maximum number of combinations to try
     """
     trials = list(islice(other_readings(read_graph(path), dialect, dt, options), most + 1))
     found: list[SearchResult] = []

@@ -1,7 +1,7 @@
 """Convert a projection's weights to a node of NIR, for the export.
 
-NIR's own check accepts only square kernels, one group and one bias per channel. Other convolutions are stored as a
-matrix, with the kernel in the metadata.
+The type check of NIR accepts only convolutions with a square kernel, one group and one bias per channel. Other
+convolutions are stored as a matrix, with the kernel in the metadata.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ Shape = tuple[int, ...]
 
 
 def picture(p: Projection) -> tuple[Shape, Shape]:
-    """Return the shapes before and after a convolution, each (channels, rows, columns) or in 1-D (channels, places)."""
+    """Return the shapes of the signal before and after a convolution.
+
+    A shape is (channels, rows, columns) or, for a 1-D convolution, (channels, places).
+    """
     c, shape = _convolution_of(p), np.shape(p.weights)
     with within(p.label):
         behind = c.output_shape(shape)
@@ -37,7 +40,7 @@ def _convolution_of(p: Projection) -> Convolution:
 
 
 def _pool(p: Projection) -> str:
-    """Return NIR's name of the pooling to which a convolution is equal; an empty text if it is no pooling."""
+    """Return the name of NIR's pooling node that is equal to a convolution; an empty text if there is none."""
     c, w = _convolution_of(p), np.asarray(p.weights)
     alone = c.groups == c.shape[0] == len(w) and c.dilation == (1, 1) and c.padding != "same" and p.bias is None
     if not alone or w.ndim != 4 or not (w == w.flat[0]).all() or w[0].size == 1:
@@ -52,9 +55,11 @@ def plain(value: Any) -> Any:
 
 
 def as_node(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[Any, Shape, Shape]:
-    """Return the node of a projection's weights and the shapes of its input and output, as a tuple.
+    """Return three values: the node for a projection's weights, the shape of its input, and the shape of its output.
 
-    before : shape of the presynaptic side
+    nir : the package ``nir``
+    before : shape of the signal before the projection
+    n_post : number of neurons of the target population
     """
     n_pre = int(np.prod(before))
     if isinstance(p.connection, Convolution):
@@ -86,7 +91,8 @@ def _matrix(nir: Any, weight: np.ndarray, bias: np.ndarray | None, metadata: dic
 
 
 def _channel_bias(p: Projection) -> np.ndarray | None:
-    """Return the bias of each channel, (channels,) float32; if the bias differs within a channel, return (n_post,)."""
+    """Return the bias of each channel, (channels,) float32, or of each neuron, (n_post,), if it differs within a
+    channel."""
     if p.bias is None:
         return None
     channels = len(np.asarray(p.weights))
@@ -96,7 +102,10 @@ def _channel_bias(p: Projection) -> np.ndarray | None:
 
 
 def natural(p: Projection, before: Shape) -> bool:
-    """Return whether NIR has a node for a convolution, given the shape of its input, ``before``."""
+    """Return whether NIR has a node for a convolution.
+
+    before : shape of the signal before the convolution
+    """
     c, shape, bias = _convolution_of(p), np.shape(p.weights), _channel_bias(p)
     square = len(picture(p)[0]) == 2 or shape[2] == shape[3]
     plain = square and c.groups == 1 and (bias is None or bias.size == shape[0])

@@ -1,6 +1,7 @@
-"""Make a controller around an imported network: scaled inputs, number of steps in a tick, and outputs.
+"""Make a controller around an imported network: scaled inputs, the number of network steps in a tick, and outputs.
 
-If a network was trained with T steps per sample, and its read-out sums over these steps, it runs T steps in a tick.
+A network that was trained with T steps per sample, and whose read-out sums over these steps, must run T steps in a
+tick.
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ UNBOUNDED = (-math.inf, math.inf)
 
 
 def steps_of(imported: Imported, period: float | None, steps: int | None) -> int:
-    """Return the steps per tick; raises DescriptionError if period [s], steps and the network's dt do not agree."""
+    """Return the number of network steps in a tick.
+
+    period : control period [s]; None: not given
+    steps : number of network steps in a tick; None: not given
+
+    Raises DescriptionError if period, steps and the network's dt do not agree.
+    """
     dt = imported.dt
     if period is None:
         return steps or 1
@@ -39,9 +46,10 @@ def steps_of(imported: Imported, period: float | None, steps: int | None) -> int
 
 
 def value_inputs(imported: Imported, scale: Any = 1.0, offset: Any = 0.0) -> tuple[ValueInput, ...]:
-    """Return an input for each Input node; its numbers x enter the network as scale x + offset.
+    """Return an input for each Input node. The numbers x of an input enter the network as scale x + offset.
 
-    scale, offset : one number each, or one for each number of the input
+    scale : one number, or one for each number of the input
+    offset : one number, or one for each number of the input
     """
     found = []
     for name, size in imported.inputs.items():
@@ -61,7 +69,7 @@ def outputs_of(
     scale : factor of the result: one number, or one number per neuron
     limits : (low, high) of every command
 
-    Raises DescriptionError if the neurons do not support the read-out, or if limits exclude the safe value 0.
+    Raises DescriptionError if the read-out is not possible for the neurons, or if the limits exclude the safe value 0.
     """
     if not limits[0] <= 0 <= limits[1]:
         rule = "must hold 0, the safe value"

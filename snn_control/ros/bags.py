@@ -1,9 +1,9 @@
 """Read a rosbag2 of ordinary messages as a stimulus: the topics of a controller's ``ros.inputs``, tick by tick.
 
-Numbers are read from the bag's bytes by the same program as in the control loop. Tick k lies k periods after the first
-message and receives the same data as it would in the loop. A value input gets the newest message received so far. It
-gets NaN, which is not plausible, before the first message and when the newest message is older than ``stale``. An
-events input gets the events of the messages received in the tick's period.
+Numbers are read from the bag's bytes by the same program as in the control loop. Tick k begins k control periods after
+the first message of the bag, and receives the same data as in a live loop. A value input gets the newest message
+received so far. Before the first message, and when the newest message is older than ``stale``, it gets NaN, so the
+sample is rejected. An events input gets the events of all messages that were received during the tick's period.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOST_NUMBERS = 100_000_000  # limit of the numbers held in memory, 8 bytes each
 
 
 def has_numbers(path: str | os.PathLike, spec: ControllerSpec) -> bool:
-    """Whether ``path`` is a bag and the controller has a value input that is read from a topic."""
+    """Return whether ``path`` is a bag and the controller has a value input that is read from a topic."""
     values = {one.name for one in spec.inputs if isinstance(one, ValueInput)}
     return bool(values & spec.ros_inputs.keys()) and is_bag(Path(path))
 
@@ -73,11 +73,13 @@ def bag_inputs(path: str | os.PathLike, spec: ControllerSpec, seconds: float | N
 
 
 def _newest(t: np.ndarray, rows: np.ndarray, now: np.ndarray, stale: float) -> np.ndarray:
-    """Return the newest of the rows (n, size) at each of the times ``now`` [ns], (ticks, size) float64.
+    """Return the newest sample that had arrived at each tick, (ticks, size) float64.
 
-    A row is NaN if no message had arrived by then, or if the newest one was older than ``stale`` [s].
+    The sample is NaN if none had arrived by then, or if the newest one was older than ``stale`` [s].
 
-    t : times of receipt of the rows [ns], ascending
+    t : times at which the samples were received [ns], ascending
+    rows : the samples, (n, size)
+    now : times of the ticks [ns]
     """
     if not len(t):
         return np.full((len(now), rows.shape[1]), np.nan)
@@ -96,9 +98,12 @@ class _Bag:
         self.topics = topics_of(self.storages)
 
     def read(self, one: Any) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return all data of the input ``one`` as two arrays; None if the input is optional and its topic is not in the
-        bag. The first array has the times of receipt [ns]: (n,) int64, ascending. The second array has a row for each
-        time: (n, size) values, or (n, 3) events with the columns x, y and p."""
+        """Return the times and the data of all messages for one input, as two arrays.
+
+        The first array has the times of receipt [ns]: (n,) int64, ascending. The second array has one row for each
+        time: the input's values (n, size), or one event with the columns x, y and p (n, 3). The result is None if the
+        input is optional and its topic is not in the bag.
+        """
         where, topic = f"ros.inputs.{one.name}", self.spec.ros_inputs.get(one.name)
         full = None if topic is None else next((t for t in (topic.topic, f"/{topic.topic}") if t in self.topics), None)
         if full is None and not one.required:
@@ -131,8 +136,7 @@ class _Bag:
                     self.malformed += 1
 
     def _values(self, topic: RosTopic, full: str, one: ValueInput) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield, for each message that can be read, its time of receipt [ns] and its values as a (1, size) float64
-        array."""
+        """Yield the time of receipt [ns] and the values, (1, size) float64, of each message that can be read."""
         if importlib.util.find_spec("rclpy") is None:
             rule = "is a bag of messages whose types are looked up with rclpy, which is not installed"
             raise DescriptionError("--input", self.path, rule, how_to_install("ros"))
@@ -155,8 +159,10 @@ class _Bag:
                 self.malformed += 1
 
     def _events(self, topic: RosTopic, full: str, one: EventsInput) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield, for each message that can be read, its time of receipt [ns] and its events within the frame: an (n, 3)
-        array with the columns x, y and p."""
+        """Yield the time of receipt [ns] and the events of each message that can be read.
+
+        The events are an (n, 3) array with the columns x, y and p. Events outside the frame are left out.
+        """
         if topic.type not in EVENT_TYPES:
             raise DescriptionError(f"ros.inputs.{one.name}.type", topic.type, "is not a type of events")
         counts: Counter[str] = Counter()

@@ -20,17 +20,21 @@ __all__ = ["check_topics", "need_types"]
 
 
 def need_types(spec: ControllerSpec) -> None:
-    """Raise DescriptionError for the first message type of the ``ros`` section that is not installed here. Call this
-    before starting processes that would fail without the type."""
+    """Raise DescriptionError for the first message type of the ``ros`` section that is not installed here.
+
+    Call this before starting processes that would fail without the type.
+    """
     for where, topic in _ends(spec):
         topics.message_class(where, topic.type)
 
 
 def check_topics(spec: ControllerSpec) -> list[Finding]:
-    """Return a finding for each message type that is not installed here, whose fields could therefore not be checked. A
-    missing type raises no error, because the file may be meant for another machine. Raises DescriptionError for the
-    first topic, type or field that any node would refuse. Missing topics are reported by
-    `snn_control.analysis.lint`."""
+    """Return a finding for each message type that is not installed here.
+
+    The fields of such a type could not be checked. This is no error, because the file may be meant for another machine.
+    Raises DescriptionError for the first topic, type or field that any node would refuse. Missing topics are reported
+    by `snn_control.analysis.lint`.
+    """
     inputs, outputs = {i.name: i for i in spec.inputs}, {o.name: o for o in spec.outputs}
     missing: dict[str, str] = {}  # type -> how to install it
     topics.groups(spec.ros_inputs, "inputs")  # raises if a topic has two types

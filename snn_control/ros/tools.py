@@ -45,7 +45,7 @@ def _node() -> Iterator[Any]:
 
 
 def _wait(node: Any, condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Spin the node until the condition is true or the time has passed. Return the condition's last value."""
+    """Spin the node until the condition is true, or for at most ``seconds``. Return the condition's last value."""
     end = time.monotonic() + seconds
     while not (value := condition()) and (left := end - time.monotonic()) > 0:
         node.executor.spin_once(min(left, 0.05))
@@ -58,7 +58,7 @@ def _result(node: Any, future: Any) -> Any:
 
 
 def _converted(kind: Any, value: Any) -> Any:
-    """Convert a value of YAML to what a field of this rosidl type accepts."""
+    """Return a value from YAML as a field of this rosidl type accepts it."""
     if isinstance(kind, NamespacedType):
         return fill(class_of(kind)(), value)
     if isinstance(kind, AbstractNestedType) and isinstance(value, list):
@@ -68,7 +68,12 @@ def _converted(kind: Any, value: Any) -> Any:
 
 
 def fill(message: Any, values: Any) -> Any:
-    """Set the fields of a message that ``values``, a mapping, names. Return the message. Raises DescriptionError."""
+    """Set fields of a message, and return the message.
+
+    values : mapping from a field's name to its value; the other fields stay as they are
+
+    Raises DescriptionError.
+    """
     if not isinstance(values, Mapping):
         rule = f"must be a mapping of the fields of {type(message).__name__}"
         raise DescriptionError("VALUES", values, rule, f"its fields: {', '.join(fields_of(type(message)))}")
@@ -86,7 +91,7 @@ def _filled(message: Any, text: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Convert a message to mappings, lists, numbers and text, as YAML can show them."""
+    """Return a message as mappings, lists, numbers and texts, so that it can be written as YAML."""
     if hasattr(value, "SLOT_TYPES"):
         return {name: plain(getattr(value, name)) for name in fields_of(type(value))}
     if isinstance(value, str | int | float):
@@ -109,8 +114,10 @@ def list_topics() -> None:
 
 
 def publish(topic: str, kind: str, values: str, rate: float, once: bool) -> None:
-    """Publish a message ``rate`` times per second until interrupted. If ``once`` is true, wait for a subscriber and
-    publish it once."""
+    """Publish a message ``rate`` times per second until interrupted.
+
+    If ``once`` is true, wait for a subscriber, and publish the message only once.
+    """
     message = _filled(message_class("topic", kind)(), values)
     with _node() as node:
         publisher = node.create_publisher(type(message), topic, 10)
@@ -125,7 +132,7 @@ def publish(topic: str, kind: str, values: str, rate: float, once: bool) -> None
 
 
 def echo(topic: str, kind: str, once: bool) -> None:
-    """Print the messages of a topic, received with the quality of service of its publishers."""
+    """Print the messages of a topic. The subscription uses the quality of service that the topic's publishers offer."""
     with _node() as node:
         name = node.resolve_topic_name(topic)
         found = _wait(node, lambda: node.get_publishers_info_by_topic(name), PATIENCE if not kind else 0.5)

@@ -1,4 +1,5 @@
-"""The source of a live page for a running controller node: frames come as messages, and actions call its services."""
+"""Show a running controller node on the live page. The node sends the frames as messages, and buttons call its
+services."""
 
 from __future__ import annotations
 
@@ -31,11 +32,12 @@ WAITING = 4  # frames; older ones are dropped and counted
 
 
 class WatchedNode:
-    """A `Source` for a controller node, which is found by its name. If the node restarts, the page begins again.
+    """The live page's `Source` for a controller node, which is found by its name. If the node restarts, the page begins
+    again.
 
     name : name of the node, with its namespace if it has one
 
-    Raises RuntimeFault if no such node is found.
+    Raises RuntimeFault if the node is not found.
     """
 
     data = b""

@@ -40,8 +40,10 @@ FIX = "choose another folder, or remove it"
 
 @contextmanager
 def locked_folder(path: str | os.PathLike) -> Iterator[None]:
-    """Context that creates a folder, if needed, and locks it against other trainings. If the process ends, the kernel
-    ends the lock. Raises DescriptionError if another training uses the folder."""
+    """Context that creates a folder, if needed, and locks it against other trainings.
+
+    The kernel releases the lock if the process ends. Raises DescriptionError if another training uses the folder.
+    """
     os.makedirs(path, exist_ok=True)
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -75,7 +77,7 @@ def _items(value: Any) -> Iterable[tuple[Any, Any]]:
 def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     """Restore a part of a learner from the arrays that `arrays_of` returned, and return the part.
 
-    Arrays and dictionaries are changed in place; for a number a new one is returned.
+    Arrays and dictionaries are changed in place. A number cannot be changed in place, so the stored number is returned.
     """
     state = getattr(value, "state", value)
     if isinstance(state, int | float):
@@ -94,13 +96,15 @@ def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
 
 
 def part_of(arrays: Mapping[str, np.ndarray], start: str) -> dict[str, np.ndarray]:
-    """Return the arrays whose names begin with ``start``, under the rest of their names."""
+    """Return the arrays whose names begin with ``start``, and remove this beginning from their names."""
     return {name[len(start) :]: a for name, a in arrays.items() if name == start or name.startswith(start + "/")}
 
 
 def history_in(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Return the history in a checkpoint as a list with a row of numbers for each phase. Raises ValueError if the
-    checkpoint holds no such list."""
+    """Return the history in a checkpoint, as a list with one row of numbers for each phase.
+
+    Raises ValueError if the checkpoint has no such list.
+    """
     rows = json.loads(str(arrays["history"]))
     for k, row in enumerate(rows):
         if not all(isinstance(row[key], int | float) for key in ("steps", "score", *row)) or row["phase"] != k + 1:
@@ -117,7 +121,7 @@ def read_progress(path: Path) -> list[dict[str, float]]:
 
 
 def _differences(before: Any, asked: Mapping[str, Any]) -> str:
-    """Return the differences between stored and present arguments as text, e.g. ``seed (1, now 2), settings.n_envs
+    """Return a text with all arguments that differ from the stored ones, e.g. ``seed (1, now 2), settings.n_envs
     (..)``."""
     there, now = dict(before), dict(asked)
     for one in (there, now):
@@ -164,9 +168,11 @@ class Folder:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Context for reading a checkpoint, which may be damaged or hostile in any way. Any exception becomes a
-        DescriptionError that names the file. Only RuntimeFault, which reports a fault of the environment, is raised
-        unchanged."""
+        """Context for reading a checkpoint, which may be damaged or hostile in any way.
+
+        Any exception becomes a DescriptionError that names the file. Only RuntimeFault, which reports a fault of the
+        environment, is raised unchanged.
+        """
         try:
             yield
         except RuntimeFault:
@@ -179,7 +185,8 @@ class Folder:
     def keep_newest(self, spec: Callable[[], ControllerSpec]) -> None:
         """Write the controller of the newest phase, unless one was written a moment ago.
 
-        It is also called before the first phase, and then describes the run in the folder.
+        It is also called before the first phase, so that the description of the run in the folder is complete from the
+        start.
         """
         if time.monotonic() > self._newest_at + NEWEST_S:
             replace_text(self.path / "run.json", json.dumps(self.asked, indent=1) + "\n")

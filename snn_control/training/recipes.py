@@ -30,9 +30,9 @@ class Recipe:
     parameters : name -> (start, scale): the value at which a search starts, and its initial standard deviation
     make : parameter values by name -> controller
     environment : Gymnasium id
-    settings : sets of keyword arguments of the environment; a candidate plays one episode per set and seed
+    settings : sets of keyword arguments for the environment; a candidate plays one episode for each set and seed
     horizon : maximum number of steps of a training episode
-    score : (rewards of an episode, last info) -> cost, to be minimised
+    score : function (rewards of an episode, info of its last step) -> cost, which the search minimises
     """
 
     name: str
@@ -47,10 +47,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class TaughtRecipe:
-    """A controller that is taught by a procedure of its recipe.
+    """A recipe that trains its controller by its own procedure.
 
     environment : Gymnasium id
-    teach : (seed, folder of the checkpoint, number of processes, progress) -> controller. It resumes from the
+    teach : function (seed, folder of the checkpoint, number of processes, progress) -> controller. It resumes from the
         checkpoint. After each round it calls ``progress`` with the number of the round, the number of all rounds, and a
         text about the result
     """
@@ -87,8 +87,10 @@ def load_recipe(file: str) -> Recipe | TaughtRecipe:
 
 
 def controller_file(name: str, out: str | os.PathLike) -> Path:
-    """Return the path of a controller file: ``out`` itself if it ends with .yaml or .yml, otherwise ``NAME.yaml`` in
-    the folder ``out``."""
+    """Return the path of the controller file to write.
+
+    This is ``out`` itself if it ends with .yaml or .yml, otherwise ``NAME.yaml`` in the folder ``out``.
+    """
     path = Path(out)
     return path if path.suffix in (".yaml", ".yml") else path / f"{name}.yaml"
 

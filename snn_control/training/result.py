@@ -28,8 +28,10 @@ def first_episode(seed: int, number: int) -> int:
 class Phase:
     """A phase that has ended, for a callback that shows progress.
 
-    score, best : mean return of the validation, and the best mean return so far
-    steps, total_timesteps : environment steps so far, and the limit of these steps in the present stage
+    score : mean return of this phase's validation
+    best : highest mean return of a validation up to this phase
+    steps : environment steps since training began
+    total_timesteps : value of ``steps`` at which the present stage ends at the latest
     stage : "learning", then "saving spikes" or "adjusting gains"
     seconds : time since this call of `train` started [s]
     report : numbers from the learner
@@ -55,12 +57,12 @@ class Trained:
     how : a key of `LEARNERS`, or "adapt"
     ended : whether training was stopped by Ctrl-C; such a training can be resumed
     evaluation : results of episodes whose seeds were used for neither training nor selection
-    validation : mean return by which the controller was selected, in episodes that are the same for all seeds of a
-        training; -inf if there was no validation. "adapt" selects nothing; for it, the score of the last phase
+    validation : mean return by which the controller was selected; -inf if there was no validation. Its episodes are the
+        same for all seeds of a training. "adapt" does not select; here the value is the score of the last phase
     history : one row for each phase
     warnings : findings about what prevents learning
-    resumed : number of the ``steps`` that an earlier call has trained
-    fixed : for "adapt": results of the same episodes with learning switched off; None for other learners
+    resumed : how many of the ``steps`` an earlier, interrupted call trained
+    fixed : for "adapt", results of the same episodes with learning switched off; None for other learners
     """
 
     spec: ControllerSpec

@@ -65,10 +65,11 @@ def train(
     """Train a controller and return it with its evaluation; see ``docs/explanation/training.md``.
 
     controller : controller file, name of a shipped one, or its description
-    env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first), and the keyword arguments
-        of the environment. If nothing limits the length of the episodes, they are cut after 1,000 steps
-    how : "ppo", "sac", "rl" (the one of these two that suits the actions), "imitate", "evolve" or "adapt". None selects
-        "imitate" if there is a teacher, otherwise the learner that the file names, otherwise "rl"
+    env : id of a Gymnasium environment; ``module:ID`` imports the module first. If nothing limits the length of the
+        episodes, they are cut after 1,000 steps
+    arguments : keyword arguments of the environment
+    how : "ppo", "sac", "rl" (whichever of these two suits the actions), "imitate", "evolve" or "adapt". None selects
+        "imitate" if a teacher is given, otherwise the learner that the file names, otherwise "rl"
     teacher : a source of actions, see `snn_control.training.teachers.teacher.teacher_of`
     seed : seed of all random numbers
     trainable : pattern of parameter names -> limits ``low`` and ``high``. None: the patterns of the file; if the file
@@ -79,7 +80,7 @@ def train(
         the file names this learner or leaves the learner open
     progress : called after each phase
 
-    Raises DescriptionError if something does not fit; the error names it.
+    Raises DescriptionError if an argument or the controller does not fit.
     """
     threads = optional("threadpoolctl", "training needs threadpoolctl", "training")
     spec = controller if isinstance(controller, ControllerSpec) else load_spec(controller_path(controller))
@@ -129,8 +130,9 @@ def _learner(
 ) -> tuple[Learner, Any]:
     """Return the learner ``how`` for an environment, and its settings.
 
-    trainable, given : arguments ``trainable`` and ``settings`` of `train`
-    teacher : see `train`
+    trainable : as in `train`
+    given : the argument ``settings`` of `train`
+    teacher : as in `train`
     """
     cls, kind = LEARNERS[how]
     defaults = kind.defaults_for(spec, episode_limit(env) or LIMIT)
@@ -147,8 +149,11 @@ def _learner(
 
 
 def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    """Return a learner's settings. ``given`` takes precedence over ``before``, which holds the settings of the file and
-    the defaults."""
+    """Return a learner's settings.
+
+    before : settings of the controller file, and the defaults
+    given : settings that take precedence over ``before``
+    """
     known, found = [one.name for one in fields(kind)], {**before, **given}
     try:
         for name, value in found.items():
@@ -160,13 +165,14 @@ def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str
 
 
 def _limits(trainable: Mapping[str, Any]) -> Mapping[str, Limits]:
-    """Return the limits of an argument ``trainable``. In it, limits may be `Limits`, or mappings as in a file."""
+    """Return the argument ``trainable`` of `train` with all limits as `Limits`; they may be mappings, as in a
+    controller file."""
     plain = {name: asdict(one) if isinstance(one, Limits) else one for name, one in trainable.items()}
     return read_limits(Reader({"trainable": plain}, "", Path()))
 
 
 def _asked_of(learner: Learner) -> dict[str, Any]:
-    """Return the surrogate and the patterns of trained parameters as JSON data, by which `Folder` identifies a run."""
+    """Return the surrogate and the names of trained parameters as JSON data, by which `Folder` identifies a run."""
     trainable = {pattern: str(limits) for pattern, limits in learner.parameters.chosen.items()}
     return {"surrogate": asdict(learner.surrogate), "trainable": trainable}
 

@@ -1,4 +1,4 @@
-"""A training run: phase after phase, each with a validation and a checkpoint, in up to three stages."""
+"""A training run consists of phases, each with a validation and a checkpoint, in up to three stages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ STEPS, FEWEST = 2_000, 4  # if episodes are longer than STEPS, fewer are played,
 
 
 def _error(returns: np.ndarray) -> float:
-    """Return the standard error of the mean."""
+    """Return the standard error of the mean return."""
     return float(returns.std(ddof=1) / math.sqrt(len(returns)))
 
 
@@ -127,18 +127,18 @@ class TrainingRun:
         return Trained(spec, self.how, final, self.history, self.steps, ended, validation, warnings, resumed)
 
     def _evaluated(self, candidate: Candidate, episodes: int) -> Evaluation:
-        """Set the values of a candidate, and evaluate the controller with them in new episodes."""
+        """Set the parameters to the values of a candidate, and evaluate the controller in new episodes."""
         self._take(candidate.values)
         play = with_environments(self.make, [FINAL + k for k in range(episodes)])
         return play(build_program(self.learner.parameters.spec), self.envs.interface)
 
     def _candidate(self, found: Evaluation) -> Candidate:
-        """Return the present values as a candidate, with the scores of their validation."""
+        """Return the present values as a candidate, with the scores that a validation of them found."""
         spikes = float(found.spikes.mean())
         return Candidate(found.score, _error(found.returns), spikes, self.learner.parameters.values())
 
     def _take(self, values: dict[str, np.ndarray]) -> Program:
-        """Set the parameters to these values, and return the Program, which then has them."""
+        """Set the parameters to these values, write the values into the Program, and return the Program."""
         self.learner.parameters.take(values)
         return self._program()
 
@@ -200,9 +200,10 @@ class TrainingRun:
         return self.stage.best or Candidate(-math.inf, 0.0, math.inf, self.untrained)
 
     def _best(self) -> tuple[Candidate, float]:
-        """Compare the candidates in more episodes. Return the best candidate, and its mean return in these episodes.
+        """Compare the candidates in additional episodes. Return the best candidate, and its mean return in these
+        episodes.
 
-        If there are fewer than two candidates, nothing is played, and the mean return is that of the validation.
+        With fewer than two candidates no episodes are played, and the mean return is that of the validation.
         """
         candidates = self.stage.candidates
         if len(candidates) < 2:
@@ -219,7 +220,7 @@ class TrainingRun:
 
     # reducing spikes -----------------------------------------------------------------------------------------
     def _can_reduce_spikes(self) -> bool:
-        """Whether the stage of learning has ended and the stage that reduces spikes is to begin."""
+        """Return whether learning has ended and the stage that reduces spikes is to begin."""
         learner = self.learner
         wanted = learner.reduces_spikes and self.settings.spike_cost > 0 and bool(learner.student.trained_spikes)
         ready = wanted and self._reduction()[1] > 0
@@ -228,7 +229,7 @@ class TrainingRun:
     def _reduction(self) -> tuple[ImitationSettings, int]:
         """Return the settings of the imitation that reduces spikes, and its maximum number of phases.
 
-        Together, these phases have at most as many steps as learning.
+        All these phases together have at most as many environment steps as learning had.
         """
         found = spike_reduction_settings(self.learner.parameters.spec, self.limit, self.settings.spike_cost)
         return found, min(REDUCTION, self.settings.total_timesteps // (found.n_envs * found.n_steps))
@@ -247,7 +248,7 @@ class TrainingRun:
 
     # adjusting gains -----------------------------------------------------------------------------------------
     def _can_adjust(self) -> bool:
-        """Whether gains are to be searched now, because some episodes stay below the threshold."""
+        """Return whether gains are to be searched now, because some episodes stay below the environment's threshold."""
         gains, most = gains_of(self.learner.parameters), getattr(self.settings, "gain_generations", 0)
         if self.threshold is None or not (0 < gains <= MOST_GAINS and most > 0) or isinstance(self.stage, GainSearch):
             return False
@@ -335,7 +336,10 @@ class TrainingRun:
         self.diagnosis.reported = {key: Finding(**one) for key, one in reported.items()}
 
     def _values_in(self, arrays: Mapping[str, np.ndarray], first: str) -> dict[str, np.ndarray]:
-        """Return the values of the parameters in a checkpoint."""
+        """Return the values of the parameters that a checkpoint holds.
+
+        first : beginning of the names of their arrays in the checkpoint
+        """
         values = self.learner.parameters.values()
         for name, value in values.items():
             set_array(value, arrays[f"{first}/{name}"])

@@ -1,4 +1,4 @@
-"""``snn_control events SUBCOMMAND``: recordings of event cameras. Each subcommand has a file."""
+"""``snn_control events SUBCOMMAND``: work with recordings of event cameras. Each subcommand has its own file."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def open_from(options: argparse.Namespace) -> Any:
 
 
 def size_of(recording: Any) -> tuple[int, int] | None:
-    """Return the sensor's (width, height), as the caller or the file gives it; None if it is not known.
+    """Return the sensor's (width, height), as the user gave it or the file states it; None if it is not known.
 
-    Some files give the size only when the first events are read.
+    Some files state the size only together with the first events, so these are read first.
     """
     if not (recording.width and recording.height):
         next(recording.chunks(), None)
@@ -86,7 +86,10 @@ def size_of(recording: Any) -> tuple[int, int] | None:
 
 
 def add_part(parser: argparse.ArgumentParser, first: str = "event") -> None:
-    """Add ``--from S`` and ``--to S``, counted from the first event or frame; see `check_part`."""
+    """Add the options ``--from S`` and ``--to S``, which select a part of a recording; see `check_part`.
+
+    first : from what the seconds S count: the first "event" or "frame"
+    """
     text = f"start S seconds after the first {first}"
     parser.add_argument("--from", dest="begin", type=number(0, " s"), default=None, metavar="S", help=text)
     text = f"end S seconds after the first {first}"
@@ -104,10 +107,11 @@ def check_part(options: argparse.Namespace) -> None:
 def progress(what: str, total: float | None, unit: str = "", quiet: bool = False) -> Iterator[Callable[..., None]]:
     """Context that shows a progress bar if standard error is a terminal.
 
-    Yields a function ``move(done, count)``. ``done`` is the part of ``total`` that is done, ``count`` is a number that
-    is shown with its ``unit``.
+    It yields a function ``move(done, count)``, which moves the bar to ``done``, a number up to ``total``, and shows the
+    number ``count``.
 
     what : text beside the bar
+    unit : unit of ``count``
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -136,7 +140,7 @@ def check_suffix(option: str, out: str) -> None:
 
 
 def faults(counters: Mapping[str, int]) -> list[str]:
-    """Return a list with one line for each counter of a recording that reports a problem."""
+    """Return one line for each counter of a recording that indicates a problem."""
     found = []
     for name in [*WRONG, *(other for other in counters if other not in WRONG and other not in NO_FAULT)]:
         if n := counters.get(name, 0):
@@ -148,6 +152,6 @@ def faults(counters: Mapping[str, int]) -> list[str]:
 
 
 def warn(recording: Any) -> None:
-    """Print to standard error the problems that were found in the part of the recording that was read."""
+    """Print the problems in the part of the recording that was read to standard error."""
     for line in faults(recording.counters):
         print(f"warning: {recording.path}: {line}", file=sys.stderr)

@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 def _write(
     options: argparse.Namespace, out: Path, chunks: Chunks, unit: str, size: tuple[int | None, int | None]
 ) -> tuple[int, str]:
-    """Write the file ``out``. Return the number of events, and a text with remarks on the file."""
+    """Write the file ``out``. Return the number of events, and remarks on the file for the user."""
     from ...events.writing import write_recording
 
     more = ""
@@ -88,8 +88,10 @@ def _write(
 
 
 def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Events]:
-    """Yield the chunks of the part from ``begin`` to ``end``. Raises DescriptionError if a part was requested and has
-    no events."""
+    """Yield the events of a recording from ``begin`` to ``end`` in chunks.
+
+    Raises DescriptionError if a part was requested that has no events.
+    """
     from ...events.slicing import part
 
     nothing = True
@@ -101,7 +103,7 @@ def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Ev
 
 
 def _rounded(chunks: Chunks) -> tuple[Chunks, str]:
-    """Return the events with times in whole us and in order, and a text with remarks on the changes.
+    """Return the events with their times rounded to whole us and sorted, and remarks on these changes for the user.
 
     A recording is held in memory only if its times are not in order.
     """

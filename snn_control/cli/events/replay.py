@@ -111,9 +111,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _look(options: argparse.Namespace, recording: Recording, period: float) -> tuple[int, int, tuple[int, int]]:
-    """Read the recording once.
+    """Read the recording once to count its events.
 
-    Return the numbers of events and ticks to replay, and the likely (width, height) of the sensor.
+    Return the number of events to replay, the number of ticks, and the likely (width, height) of the sensor.
 
     Raises DescriptionError if there are no events, or far too many ticks.
     """
@@ -134,8 +134,10 @@ def _look(options: argparse.Namespace, recording: Recording, period: float) -> t
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    """Return the run folder. Raises DescriptionError if a file cannot be written, or if it exists and ``--force`` is
-    not given."""
+    """Return the run folder.
+
+    Raises DescriptionError if a file cannot be written, or if it exists and ``--force`` is not given.
+    """
     name = Path(options.file).name.partition(".")[0]
     folder = Path(options.out or time.strftime(f"runs/replay-{name}-%Y%m%d-%H%M%S"))
     taken = folder.is_dir() and any(folder.iterdir())
@@ -148,7 +150,7 @@ def _folder(options: argparse.Namespace) -> Path:
 
 
 def _check_video(path: Path) -> None:
-    """Raise an error now if the video cannot be written. The error would otherwise occur only after the replay."""
+    """Raise an error now if the video cannot be written. Otherwise the error would occur only after the replay."""
     from ...report.video_file import SUFFIXES
 
     if path.suffix.lower() not in SUFFIXES:
@@ -175,10 +177,11 @@ def _values(pairs: list[str]) -> dict[str, list[float]]:
 class Replay:
     """A replay of a recording and its settings.
 
-    looked : the recording as it was opened first, with what it states about itself
-    recording : the recording, opened with the size of the fitted camera, so that events out of the frame use none of
-        the capacity
-    events, ticks : number of events and of ticks to replay
+    looked : the recording, opened without a given size; it has the properties that the file states
+    recording : the recording, opened with the size of the controller's camera, so that events outside the frame take
+        none of a tick's capacity
+    events : number of events to replay
+    ticks : number of ticks to replay
     folder : folder of the run
     say : function that prints a line, unless the command is quiet
     """
@@ -201,7 +204,7 @@ class Replay:
         self.controller.reset()
 
     def chunks(self) -> Iterator[Events]:
-        """Yield the events to replay in chunks. Each call starts at the beginning of the part."""
+        """Yield the events to replay in chunks. Each call starts again at the first event."""
         return part(self.recording.chunks(), self.options.begin, self.options.end)
 
     def slicer(self) -> Slicer:
@@ -212,7 +215,7 @@ class Replay:
     def progress(self, what: str) -> Iterator[Callable[[int], None]]:
         """Context with a progress bar for the share of the file that was read.
 
-        Yields a function to call in every tick with the number of the tick.
+        It yields a function. Call this function in every tick, with the index of the tick.
         """
         with progress(what, self.recording.size_bytes, "ticks", self.options.json) as bar:
 
@@ -225,7 +228,8 @@ class Replay:
     def off_topics(self) -> tuple[Arrays, dict[str, int], dict[str, Any]]:
         """Replay in this process, without ROS, and save the inputs for ``check --input`` and ``plot --input``.
 
-        Return the arrays of `replay`, the counters of the slicer, and the counters of the controller.
+        Return three values: the recorded arrays (see `replay`), the counters of the slicer, and the counters of the
+        controller.
         """
         from ...record.input_recorder import InputLogRecorder
 
@@ -240,7 +244,13 @@ class Replay:
         return arrays, slicer.counters, self.controller.counters()
 
     def summary(self, seconds: float, arrays: Arrays, sliced: dict[str, int], counters: Any) -> dict[str, Any]:
-        """Return the data about the run that are printed and saved. ``seconds`` is the time that the run took."""
+        """Return the summary of the run, which is printed and saved.
+
+        seconds : duration of the run [s]
+        arrays : the recorded arrays
+        sliced : counters of the slicer
+        counters : counters of the controller
+        """
         from ... import __version__
 
         options, fitted, looked = self.options, self.fitted, self.looked
@@ -298,7 +308,7 @@ class Replay:
                 write_replay_video(options.video, fitted, ticks, arrays, options.speed, summary["title"], move)
 
     def report(self, summary: dict[str, Any], arrays: Arrays) -> None:
-        """Write the run folder with its report. If this cannot be drawn, write the folder without it."""
+        """Write the run folder with its report. If the report cannot be drawn, write the folder without it."""
         from ...record.input_log import InputLog
         from ...record.recorded_run import RecordedRun, read_run_record
         from ...record.run_folder import write_run
@@ -320,7 +330,7 @@ class Replay:
 
 
 def _ranges(spec: ControllerSpec, command: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Return name of a number of the command -> its unit, and its smallest, largest and mean value over all ticks."""
+    """Return, for each number of the command, its unit, and its smallest, largest and mean value over all ticks."""
     units = [o.unit for o in spec.outputs for _ in range(o.size)]
     columns = zip(output_names(spec), units, command.T, strict=True)
     return {

@@ -1,4 +1,4 @@
-"""``snn_control events replay --ros``: a node plays the recording, like a world, over DDS to a controller node."""
+"""``snn_control events replay --ros``: a node sends the recording, as a world would, over DDS to a controller node."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORLD = "sim_worlds:EventReplay-v0"
 def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
     """Raise an error if a replay over ROS is not possible.
 
-    Software may be missing, an input or output may have no topic, or a node would refuse something.
+    Reasons are missing software, an input or output without a topic, or a setting that a node would refuse.
     """
     for module, extra in (("rclpy", "ros"), ("gymnasium", "sim")):
         need_extra(module, extra)
@@ -40,9 +40,10 @@ def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
 def on_topics(
     options: argparse.Namespace, fitted: Fitted, folder: Path, say: Callable[..., None]
 ) -> tuple[dict[str, np.ndarray], dict[str, int], dict[str, Any]]:
-    """Run the controller.yaml of the folder over ROS, and read what the two nodes have saved.
+    """Run the folder's ``controller.yaml`` over ROS, and read the files that the two nodes saved.
 
-    Return the arrays of `replay`, the counters of the slicer, and the counters of the controller.
+    Return three values: the recorded arrays (see `replay`), the counters of the slicer, and the counters of the
+    controller.
     """
     from ...record.run_folder import read_record
     from ...ros.nodes.launching import closed_loop
@@ -88,7 +89,7 @@ def on_topics(
 
 
 def _first_tick(activity: Mapping[str, np.ndarray]) -> int:
-    """Return the number of the first tick of a controller node that had an input.
+    """Return the index of the first tick in which a controller node received an input.
 
     It is not 0 in real time, because the node then starts before the recording.
     """

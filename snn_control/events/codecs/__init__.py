@@ -1,8 +1,8 @@
 """Packet codecs: one file for each encoding, or for several similar encodings.
 
-Such a file holds a codec with the name of its encoding in capitals. Usually `packet_loop.word_codec` makes the codec
-from a function that decodes one word. The codec also has an ``encode`` if this package writes such packets. Each codec
-has:
+Such a file defines a codec whose name is that of the encoding in capitals. Usually `packet_loop.word_codec` makes the
+codec from a function that decodes one word. The codec also has an ``encode`` if this package writes such packets. Each
+codec has:
 
 ``decode(state, data, t, x, y, p, triggers) -> events written``
     state : (32,) int64, see `snn_control.events.state`

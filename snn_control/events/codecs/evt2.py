@@ -4,9 +4,10 @@ EVT2 has 32-bit words with the type in bits 28..31. EVT2.1 has 64-bit words: the
 lower half is a mask of 32 pixels. Words of EVT2.1 are read as two 32-bit halves, because the alignment of a payload is
 4 bytes. Older firmware swaps the halves ("endianness=legacy" in RAW headers); this encoding is evt21_legacy.
 
-The state of these codecs is the high time, the number of wraps of the 34-bit clock, and whether a time is known. The
-clock has wrapped if the high time falls by more than half of its range: a single wrong bit is not a wrap. Smaller steps
-back are glitches, and the output times go back too. (OpenEB 5 detects a wrap only in a step of nearly the whole range.)
+The state of these codecs is the upper part of the time (the high time), the number of wraps of the 34-bit clock, and
+whether a time is known. The clock has wrapped if the high time falls by more than half of its range, so a single wrong
+bit does not count as a wrap. Smaller steps back are glitches of the clock, and the output times go back too. (OpenEB 5
+detects a wrap only in a step of nearly the whole range.)
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ MOST_LOOPS = (1 << 18) - 1  # 142 years: times in ns stay within int64
 
 @register_jitable
 def time_of(state, word):
-    """Return the output time of a word with its low time in bits 22..27: the encoding's time multiplied by SCALE."""
+    """Return the output time of a word, whose low time is in bits 22..27. It is the encoding's time, multiplied by
+    SCALE."""
     return (state[LOOPS] << 34 | state[HIGH] << 6 | word >> 22 & 0x3F) * state[words.SCALE]
 
 
 @register_jitable
 def decode_rest(state, word, triggers):
-    """Decode a word that is not an event: a time, a trigger or another type. Return 0, or STOP if it must wait."""
+    """Decode a word that is not an event: a time, a trigger or another type. Return 0, or STOP if the word must wait
+    for the next call."""
     kind = word >> 28
     if kind == 8:
         high = word & 0xFFFFFFF

@@ -1,11 +1,11 @@
 """The codec of the packet encoding EVT3: 16-bit words, type in bits 12..15 (Prophesee, "EVT 3.0 format").
 
-Its own state is the high and low time, the number of wraps of the 24-bit clock, row, base column, base polarity, and
-which part of the time is known (1: high, 2: high and low).
+The codec's state is the upper and lower part of the time (high and low time), the number of wraps of the 24-bit clock,
+the row, base column and base polarity, and which part of the time is known (1: high, 2: high and low).
 
-`_word` decodes the whole encoding, one word at a time. `_run` is a faster path for common words while there is room. It
-first packs an event into column t, in lanes of 12 bits. Each lane is the field of a word; from the lowest lane on:
-event (column and polarity), row, low time, high time.
+`_word` decodes every type of word, one word at a time. `_run` decodes common words faster, while there is room. It
+first packs each event into column t, as four fields of 12 bits (lanes). From the lowest lane on, these are: column and
+polarity, row, low time, high time.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _each(builder, value):
 
 @intrinsic
 def _others(typingctx, data, at, rows, columns, lows, high):
-    """Return a uint64 in which bit j is set if item ``at + j`` is not a common word (see `run_of_common`)."""
+    """Return a uint64 whose bit j is set if item ``at + j`` is not a common word (see `run_of_common`)."""
 
     def gen(context, builder, sig, args):
         word = _load(VECTOR, context, builder, sig.args[0], *args[:2])
@@ -81,7 +81,10 @@ def _others(typingctx, data, at, rows, columns, lows, high):
 
 @register_jitable
 def quad(data, at):
-    """Return the items at .. at + 3 of a uint16 array as one uint64, the first item lowest. ``at`` is uint64."""
+    """Return the four items from ``at`` on of a uint16 array as one uint64, the first item in the lowest bits.
+
+    at : uint64, index of the first item
+    """
     if data[at + np.uint64(3)] < 0:  # never true, but the access is bounds-checked
         return np.uint64(0)
     return _quad(data, at)
@@ -89,9 +92,10 @@ def quad(data, at):
 
 @register_jitable
 def run_of_common(data, k, rows, columns, lows, high):
-    """Return how many consecutive words from item ``k`` on, up to WINDOW, are common words.
+    """Return how many of the consecutive words from item ``k`` on are common words, at most WINDOW.
 
-    These are rows below ``rows``, events in columns below ``columns``, low times below ``lows``, and the word ``high``.
+    Common words are rows below ``rows``, events in columns below ``columns``, low times below ``lows``, and the word
+    ``high``.
     """
     at = min(k, np.uint64(data.size - WINDOW))
     if data[at + np.uint64(WINDOW - 1)] < 0:
@@ -109,7 +113,7 @@ def _time(state):
 
 @register_jitable
 def _low(state, low):
-    """Store the low time. If the next events are not before ``until``, return STOP instead."""
+    """Store the low time. If it is not before ``until``, its events are not due: store nothing, and return STOP."""
     after = state[LOOPS] << 24 | state[HIGH] << 12 | low
     if state[KNOWN] > 0:
         if after * state[words.SCALE] >= state[words.UNTIL]:
@@ -132,9 +136,10 @@ def _high(state, high):
 
 @uncounted
 def _word(state, word, n, t, x, y, p, triggers):
-    """Decode one word. Return the number of events written; STOP if the word must wait for the next call.
+    """Decode one word, and write its events from index ``n`` of the columns on. Arguments are as in
+    `snn_control.events.codecs`.
 
-    Its events are written from index ``n`` of the columns on. Arguments are as in `snn_control.events.codecs`.
+    Return the number of events written, or STOP if the word must wait for the next call.
     """
     kind, d = word >> 12, word & 0xFFF
     now, known = _time(state) * state[words.SCALE], state[KNOWN] == 2
@@ -170,7 +175,8 @@ def _word(state, word, n, t, x, y, p, triggers):
 
 @register_jitable(forceinline=True)
 def _write_mask(event, mask, n, t):
-    """Pack an event for each bit of ``mask``, from index ``n`` on, in groups of eight. Return the next index."""
+    """Write a packed event for each set bit of ``mask``, from index ``n`` on, in groups of eight. Return the next
+    index."""
     left, at = mask, n
     while True:
         for lane in range(8):
@@ -183,10 +189,15 @@ def _write_mask(event, mask, n, t):
 
 @register_jitable(forceinline=True)
 def _write_words(data, k, end, packed, n, t):
-    """Pack the events of common words from item ``k`` to ``end`` into column ``t``, from index ``n`` on.
+    """Write the packed events of common words to column ``t``, from index ``n`` on.
 
-    The code does not branch on the words, because they are unpredictable. It writes each word to its lanes, and then
-    all lanes to index ``n``. Only an event advances ``n``. Return the present lanes, and the next index.
+    data : items of the packet; the words are the items ``k`` to ``end - 1``
+    packed : the present lanes (see the module), which each word changes
+
+    Return the lanes after the last word, and the next index of the column.
+
+    The code does not branch on the words, because they are unpredictable. It writes each word to its lane, and then all
+    lanes to index ``n``. Only an event advances ``n``.
     """
     while k < end:
         word = np.uint64(data[k])
@@ -200,10 +211,12 @@ def _write_words(data, k, end, packed, n, t):
 
 @register_jitable
 def _unpack(begin, end, epoch, scale, t, x, y, p):
-    """Convert the packed events ``begin`` to ``end - 1`` in ``t`` to columns. The compiler vectorises this loop.
+    """Convert the packed events ``begin`` to ``end - 1`` in column ``t`` to the columns t, x, y and p.
 
-    epoch : time of the wraps, in the encoding's unit
-    scale : factor to the output's unit
+    epoch : time of the clock's wraps, in the encoding's unit
+    scale : factor from the encoding's unit to the output's unit
+
+    The compiler vectorises this loop.
     """
     for n in range(begin, end):
         packed = np.uint64(t[n])
@@ -213,9 +226,9 @@ def _unpack(begin, end, epoch, scale, t, x, y, p):
 
 @uncounted
 def _run(state, data, k, n, t, x, y, p):
-    """Decode common words from item ``k`` on, while a time is known and before ``until``.
+    """Decode common words from item ``k`` on, as long as a time is known and their events are before ``until``.
 
-    Return the item and the index of the columns at which `_word` must continue.
+    Return the item and the index of the columns from which `_word` must continue.
     """
     width = min(state[words.WIDTH], 2048) if state[words.WIDTH] > 0 else 2048
     height = min(state[words.HEIGHT], 2048) if state[words.HEIGHT] > 0 else 2048

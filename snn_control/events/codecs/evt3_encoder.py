@@ -1,4 +1,5 @@
-"""Encode events as EVT3 words like a sensor: write only changes, and dense rows as masks of 12, 12 and 8 pixels."""
+"""Encode events as EVT3 words like a sensor: write only what changes, and write dense rows as masks of 12, 12 and 8
+pixels."""
 
 from __future__ import annotations
 
@@ -19,9 +20,11 @@ MAX_DURATION_US = 1 << 42  # us from the first event to the last
 
 @register_jitable
 def _group(t, x, y, p, i, first):
-    """Count events from ``i`` on that have the same time, row and polarity and fit a group of masks, left to right.
+    """Return how many events from index ``i`` on fit into one group of masks.
 
-    first : column of the first pixel of the group
+    They have the same time, row and polarity, and their columns ascend within the group's pixels.
+
+    first : column of the group's first pixel
     """
     j = i + 1
     while j < t.size and t[j] == t[i] and y[j] == y[i] and p[j] == p[i] and x[j - 1] < x[j] < first + GROUP:
@@ -30,7 +33,12 @@ def _group(t, x, y, p, i, first):
 
 
 def write_words(t, x, y, p, out):
-    """Write the EVT3 words of events, int64 columns t [us], x, y, p, to ``out``, uint16. Return the number of words."""
+    """Write the EVT3 words of events to ``out``. Return the number of words.
+
+    t : int64, times [us]
+    x, y, p : int64, columns, rows and polarities
+    out : uint16
+    """
     i, k = 0, 0
     now, high, row, base, polarity = np.int64(-1), t[0] >> 12, np.int64(-1), np.int64(-GROUP), np.int64(0)
     while i < t.size:
@@ -67,9 +75,9 @@ def encode(events: Events) -> bytes:
     """Encode events as a packet of EVT3 that does not depend on earlier packets: it starts with the whole time.
 
     The format carries microseconds modulo 2^24. To decode times from 2^24 us (16.8 s) on, all earlier packets are
-    needed, each less than 16.7 s after the previous packet. Within a packet, words of the clock bridge a longer pause.
-    Raise InputError for coordinates >= 2048, and for times that are negative, not in order, not whole us, or more than
-    2^42 us apart.
+    needed, with pauses of less than 16.7 s between packets. Within a packet, additional words with the clock's time are
+    written during a longer pause. Raise InputError for coordinates >= 2048, and for times that are negative, not in
+    order, not whole us, or more than 2^42 us apart.
     """
     t, x, y, p = checked(events, "evt3", "us", 2048, 2048)
     if not len(t):

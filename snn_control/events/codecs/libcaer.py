@@ -1,13 +1,13 @@
 """The codecs of the packet encodings libcaer and libcaer_cmp, as event_camera_codecs defines them.
 
-libcaer has the polarity events of that library: uint32 data, int32 time [us]. Its state is the last time within the
-packet, and the number of overflows of 2^31 us in the packet. Each packet resets both; the packet's ``time_base`` holds
-the time before it.
+The encoding libcaer has the polarity events of the library libcaer: uint32 data, int32 time [us]. The codec's state is
+the last time within the packet, and the number of overflows of 2^31 us in the packet. Each packet resets both. Times
+count from the packet's ``time_base``.
 
-libcaer_cmp has 16-bit words with the type in bits 12..15. Events are along columns of pixels: masks extend in y. Its
-state is, first, the high and low time, relative to the packet's ``time_base``, which start at 0 in each packet; and
-second, column, base row and base polarity, which are kept from packet to packet. (event_camera_codecs has a name for
-type 6, a mask of 12 pixels, but its decoder ignores it. Here type 6 counts as unknown, like all higher types.)
+The encoding libcaer_cmp has 16-bit words with the type in bits 12..15. The pixels of a mask lie along a column of the
+sensor. The codec's state has two parts. The high and low time are relative to the packet's ``time_base``, and start at
+0 in each packet. The column, base row and base polarity are kept from packet to packet. (event_camera_codecs has a name
+for type 6, a mask of 12 pixels, but its decoder ignores it. Here type 6 counts as unknown, like all higher types.)
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The codecs of mono (64-bit words of events) and trigger (of external triggers), as event_camera_codecs defines them.
 
-Bits of mono: ns after ``time_base`` 0..31, x 32..47, y 48..62, polarity 63. Bits of trigger: ns after ``time_base``
-0..31, id 48..62, edge 63. These codecs have no state of their own. Words are read as two 32-bit halves, because the
-alignment of a payload is 4 bytes.
+A word of mono has the time after ``time_base`` [ns] in bits 0..31, x in 32..47, y in 48..62, and the polarity in 63. A
+word of trigger has the same time in bits 0..31, the id in 48..62, and the edge in 63. These codecs have no state of
+their own. Words are read as two 32-bit halves, because the alignment of a payload is 4 bytes.
 """
 
 from __future__ import annotations

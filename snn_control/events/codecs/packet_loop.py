@@ -1,6 +1,7 @@
 """Make codecs: the loop over the words of a packet, around a compiled function that decodes one word.
 
-This module also has common parts of such functions and, for encoders, the check that an encoding can carry the events.
+This module also has functions that such decoders share and, for encoders, the check that an encoding can carry the
+events.
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ uncounted = register_jitable(_nrt=False)
 
 @register_jitable
 def put(state, now, column, row, polarity, n, t, x, y, p):
-    """Write one event to index ``n`` of the columns. Return how many events were written, or STOP.
-
-    The number is 1, or 0 for an event outside the frame. STOP: the event is not due yet, or there is no room.
+    """Write one event to index ``n`` of the columns.
 
     state : state of the decoder, see `snn_control.events.state`
     now : output time of the event
-    column, row, polarity : place of the event [pixel], and 1 for ON, 0 for OFF
+    column : column of the event [pixel]
+    row : row of the event [pixel]
+    polarity : 1 for ON, 0 for OFF
+
+    Return 1, or 0 if the event is outside the frame and was left out. Return STOP if the event is not due yet or there
+    is no room.
     """
     if now >= state[words.UNTIL] or n == t.size:
         return STOP
@@ -48,10 +52,12 @@ def put(state, now, column, row, polarity, n, t, x, y, p):
 
 @register_jitable
 def put_mask(state, now, mask, column, row, upright, polarity, n, t, x, y, p):
-    """Write an event for each bit of ``mask``, along a row of pixels or, if ``upright``, along a column.
+    """Write an event for each set bit of ``mask``. The lowest bit stands for the pixel at ``column``, ``row``.
 
-    The lowest bit stands for the pixel at ``column``, ``row``. Return the number of events written, or STOP if not all
-    of them can be written; none is written then. Other arguments are as in `put`.
+    upright : whether the next bits stand for pixels along a column; otherwise along a row
+
+    Other arguments are as in `put`. Return the number of events written. If not all of them can be written, write none
+    and return STOP.
     """
     if now >= state[words.UNTIL] or n + set_bits(mask) > t.size:
         return STOP
@@ -68,8 +74,10 @@ def put_mask(state, now, mask, column, row, upright, polarity, n, t, x, y, p):
 def put_trigger(state, now, number, edge, triggers):
     """Write one external trigger. Return 0, or STOP if the trigger is not due yet or there is no room.
 
-    now, number, edge : output time, id, and 1 for a rising edge
-    triggers : (m, 2) int64 rows of t and id << 1 | edge; without rows, the trigger is only counted
+    now : output time of the trigger
+    number : id of the trigger's input
+    edge : 1 for a rising edge, 0 for a falling edge
+    triggers : (m, 2) int64, rows of the time and of id << 1 | edge; if m is 0, the trigger is counted but not stored
     """
     written = state[words.TRIGGERS_WRITTEN]
     if now >= state[words.UNTIL] or written == triggers.shape[0] > 0:
@@ -82,7 +90,12 @@ def put_trigger(state, now, number, edge, triggers):
 
 
 def refuse(wrong: np.ndarray, name: str, values: np.ndarray, rule: str) -> None:
-    """Raise InputError if a value of the column ``name`` is wrong; it shows the first one and the rule."""
+    """Raise InputError if any value of a column breaks a rule. The error shows the first such value and the rule.
+
+    wrong : (n,) bool, which values break the rule
+    name : name of the column
+    values : the values of the column
+    """
     if wrong.any():
         at = int(np.argmax(wrong))
         raise InputError(f"events.{name}[{at}] = {values[at]}: {rule}")
@@ -91,10 +104,14 @@ def refuse(wrong: np.ndarray, name: str, values: np.ndarray, rule: str) -> None:
 def checked(
     events: Events, encoding: str, unit: str, columns: int, rows: int, ordered: bool = True
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Check events and return t [``unit``], x, y and p (0 or 1) as four contiguous int64 arrays.
+    """Check events. Return t [``unit``], x, y and p (0 or 1) as four contiguous int64 arrays.
 
-    Raise InputError for columns of unequal length, for x or y that are not below ``columns`` or ``rows``, and for times
-    that are negative, not a whole number of ``unit`` or, if ``ordered``, earlier than the previous time.
+    columns : x must be below this number
+    rows : y must be below this number
+    ordered : whether a time must not be earlier than the previous one
+
+    Raise InputError for arrays of unequal length, for x or y that are too large, and for times that are negative, not a
+    whole number of ``unit``, or not in order.
     """
     t, x, y, p = (np.ascontiguousarray(getattr(events, name), np.int64) for name in "txyp")
     if not len(t) == len(x) == len(y) == len(p):
@@ -117,7 +134,8 @@ def _keep(state):
 
 
 def _named(function: Callable, encoding: str, module: str) -> Callable:
-    """Rename ``function`` for a codec and its module, on which the name and digest of its compiled code depend."""
+    """Give ``function`` a name and a module that belong to its codec, because compiled code is stored under these
+    names."""
     function.__name__, function.__module__ = f"{function.__name__}_{encoding}", module
     return function
 
@@ -132,7 +150,7 @@ class Codec:
     """An encoding of event packets.
 
     name : as in EventPacket.encoding
-    unit : unit of the times that it carries, "us" or "ns"
+    unit : unit of the times in this encoding, "us" or "ns"
     item : type of the items of ``data`` for ``decode``, "<u2" or "<u4"
     word : number of bytes of a whole word, a multiple of the number of bytes of an item
     decode : see `snn_control.events.codecs`
@@ -147,18 +165,19 @@ class Codec:
     encode: Callable[..., bytes] = _not_written
 
     def compiled(self) -> Callable:
-        """``decode``, compiled, for Python."""
+        """The function ``decode``, compiled for calls from Python."""
         item = np.dtype(self.item).name
         columns = "int64[::1],uint16[::1],uint16[::1],uint8[::1],int64[:,::1]"
         return compile_function(self.decode, f"int64(int64[::1],Array({item},1,'C',readonly=True),{columns})")
 
     def address(self) -> int:
-        """Return the address of ``int64 decode_at(int64 state, int64 data, int64 size, int64 columns)``."""
+        """Return the address of the compiled `decode_at`: ``int64 decode_at(int64 state, int64 data, int64 size, int64
+        columns)``."""
         return compile_callback(self.decode_at, "int64(int64,int64,int64,int64)")
 
     @cached_property
     def decode_at(self) -> Callable:
-        """``decode`` with addresses, see `snn_control.events.codecs`; not compiled yet."""
+        """The function ``decode`` with addresses as arguments, before compilation; see `snn_control.events.codecs`."""
         decode, word = self.decode, self.word
         view = {"<u2": u16, "<u4": u32}[self.item]
         items = word // np.dtype(self.item).itemsize
@@ -181,9 +200,9 @@ def word_codec(
 ) -> Codec:  # fmt: skip
     """Make the codec of an encoding whose words are decoded one after another. See `Codec` for the other arguments.
 
-    decode_word : ``(state, data, k, n, t, x, y, p, triggers)`` decodes the word that starts at item ``k``, and writes
-        its events from index ``n`` of the columns on; it returns the number of events written, or STOP
-    begin : ``(state)``, called before the first word of a packet
+    decode_word : function ``(state, data, k, n, t, x, y, p, triggers)`` that decodes the word at item ``k``. It writes
+        the word's events from index ``n`` of the columns on, and returns the number of events written, or STOP
+    begin : function ``(state)`` that is called before the first word of a packet
     """
     item_bytes = np.dtype(item).itemsize
     items = word // item_bytes

@@ -1,4 +1,4 @@
-"""Open recordings of event cameras: find out a file's format, and read it with one module for each format."""
+"""Open recordings of event cameras: the format of a file is detected, and each format has its own module."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def open_recording(
     Supported are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, rosbag2 (a folder, a .db3 or an .mcap file) and .npz of events.
 
     path : path of the file, or of the folder of a bag
-    topic : topic of the events, needed if a bag has several topics with events; for AEDAT4 the number of the stream
+    topic : topic of the events, needed if a bag has several topics with events. For AEDAT4, the number of the event
+        stream
     width, height : size of the sensor [pixel]; replaces the size in the file
 
     Raise DescriptionError for a path that is not a recording or cannot be read, and for a topic that does not exist.

@@ -58,7 +58,7 @@ def _check_header(path: Path | str) -> None:
 class Aedat4Recording(Recording):
     """The recording in an AEDAT4 file: one of its streams of events. Frames and inertial data are ignored.
 
-    The topics are the streams of events, by number. The triggers are the external edges in the streams of triggers.
+    The numbers of the event streams serve as topics. The triggers are the external edges in the trigger streams.
     """
 
     encoding = "aedat4"

@@ -31,7 +31,7 @@ def is_bag(path: Path) -> bool:
 
 
 def storages_of(path: Path) -> tuple[list[Storage], bool]:
-    """Return the files of a bag in order, and whether some files are empty.
+    """Return two values: the files of a bag in order, without empty files, and whether there are empty files.
 
     path : the bag's folder, or one of its files
     """
@@ -42,7 +42,8 @@ def storages_of(path: Path) -> tuple[list[Storage], bool]:
 
 
 def _folder(path: Path) -> tuple[list[Storage], bool]:
-    """Return the files of a bag's folder in the order of the numbers in their names, and whether others are empty."""
+    """Return two values: the files in a bag's folder, ordered by the numbers in their names, and whether others are
+    empty."""
     found = {suffix: [p for p in path.iterdir() if p.suffix == suffix] for suffix in (".db3", ".mcap")}
     if found[".db3"] and found[".mcap"]:
         raise refused(path, "has .db3 and .mcap files", "name one of the files")
@@ -61,7 +62,8 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 
 class BagRecording(Recording):
-    """The recording in a bag: one of its topics. Messages are read in the order in which they were written."""
+    """A recording in a bag: the events on one of the bag's topics. Messages are read in the order in which they were
+    written."""
 
     topic: str
 
@@ -76,7 +78,7 @@ class BagRecording(Recording):
         self._look()
 
     def packets(self) -> Iterator[tuple[int, str, bytes]]:
-        """Yield log time [ns], type and CDR bytes of every message of the topic."""
+        """Yield the log time [ns], the type and the CDR bytes of every message of the topic."""
         before = 0
         for storage in self._storages:
             for log_time, message in storage.messages(self.topic):
@@ -85,7 +87,7 @@ class BagRecording(Recording):
             before += storage.size_bytes
 
     def _look(self) -> None:
-        """Set encoding, unit and size from the first complete message."""
+        """Find the encoding, the unit and the sensor's size in the first complete message."""
         reader = reader_of(self.type, self._counts, *self._given)
         whole = any(reader.read(message) is not None for _, _, message in self.packets())
         if not whole and isinstance(reader, PacketReader) and reader.unknown:
@@ -148,7 +150,7 @@ class BagRecording(Recording):
 
 
 def topics_of(storages: Sequence[Storage]) -> dict[str, str]:
-    """Return topic -> type over all files of a bag. For a topic with several types, return its first type."""
+    """Return the topics in all files of a bag: topic -> type. For a topic with several types, return the first type."""
     topics: dict[str, str] = {}
     for storage in storages:
         topics = {**topics, **storage.topics, **topics}
@@ -156,8 +158,11 @@ def topics_of(storages: Sequence[Storage]) -> dict[str, str]:
 
 
 def _is_jump(sensor: int, bag: int) -> bool:
-    """Return whether, between two messages, the sensor's clock went back or differed from the bag's clock by a second.
+    """Return whether the sensor's clock jumped between two messages.
 
-    sensor, bag : how far each clock moved between the messages [ns]
+    It jumped if it went back, or if its change differs from that of the bag's clock by more than a second.
+
+    sensor : change of the sensor's clock [ns]
+    bag : change of the bag's clock [ns]
     """
     return sensor < -BACK or abs(sensor - bag) > APART

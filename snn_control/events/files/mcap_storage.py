@@ -1,4 +1,4 @@
-"""Read the .mcap files of rosbag2 from start to end, also damaged ones.
+"""Read the .mcap files of rosbag2 from start to end, even if they are damaged.
 
 An index is not needed. A file that was cut is read up to the cut, even within its last chunk. A chunk whose checksum
 does not match is left out and counted as malformed.
@@ -78,7 +78,8 @@ class McapStorage(Storage):
         return "cut" if self.truncated and not (ended or self.malformed) else "damaged"
 
     def _summary(self) -> bool:
-        """Read topics and counts from the end of the file. Return whether the file has them there."""
+        """Read the topics and the numbers of messages from the summary at the end of the file. Return whether there is
+        one."""
         from mcap.reader import SeekingReader
 
         try:
@@ -96,7 +97,7 @@ class McapStorage(Storage):
         return True
 
     def _walk(self) -> Iterator[tuple[str, str, int, bytes]]:
-        """Yield topic, type, log time [ns] and bytes of every message in CDR."""
+        """Yield the topic, type, log time [ns] and bytes of every message that is in CDR."""
         self.truncated, self.malformed, self.bytes_read = False, 0, 0
         schemas: dict[int, str] = {}
         channels: dict[int, tuple[str, str]] = {}
@@ -114,7 +115,7 @@ class McapStorage(Storage):
                         self._note(kind, body, schemas, channels)
 
     def _records(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        """Yield opcode and content of each record up to the end of the data; for a cut chunk, what is left of it."""
+        """Yield the opcode and the content of each record up to the end of the data, also the rest of a cut chunk."""
         while len(head := file.read(9)) == 9:
             opcode, length = struct.unpack("<BQ", head)
             if opcode in (DATA_END, FOOTER):
@@ -155,7 +156,7 @@ class McapStorage(Storage):
     def _note(
         self, kind: int, body: bytes | memoryview, schemas: dict[int, str], channels: dict[int, tuple[str, str]]
     ) -> None:
-        """Store what a record of the file defines: the name of a schema, or topic and type of a channel."""
+        """Store the definition that a record contains: a schema's name, or a channel's topic and type."""
         try:
             if kind == SCHEMA:
                 schema = self._contents.Schema.read(_stream(body))
@@ -175,7 +176,7 @@ def _stream(content: bytes | memoryview) -> Any:
 
 
 def _unpack(compression: str, data: bytes, size: int) -> bytes:
-    """Return the records of a chunk, at most ``size`` bytes; if the chunk was cut, the part that can be unpacked."""
+    """Return the records of a chunk, at most ``size`` bytes; if it was cut, the part that can be unpacked."""
     if compression == "zstd":
         import zstandard
 

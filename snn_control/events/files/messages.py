@@ -1,6 +1,6 @@
 """Read the events in the messages of a bag's topic: packets, arrays of events, or clouds of events.
 
-Problems in a message are counted, never raised.
+A problem in a message increases a counter, and raises no error.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ Columns = tuple[np.ndarray, ...]
 class MessageReader:
     """Reads the events of a topic's messages, in order.
 
-    counts : counters of problems, by name, which the reader increases
-    width, height : size of the sensor [pixel]; None or 0: use the size that the messages state
+    counts : name of a problem -> its counter, which the reader increases
+    width, height : size of the sensor [pixel]; None or 0: use the size in the messages
 
-    ``size`` is (width, height): as given or, if not given, as in the newest message. It is None if neither states it.
+    The attribute ``size`` is the given (width, height) or, if none was given, the size in the newest message. It is
+    None if the size is not known.
     """
 
     encoding, unit = "", "ns"
@@ -49,7 +50,8 @@ class MessageReader:
         return width, height
 
     def read(self, message: bytes) -> Columns | None:
-        """Return t, x, y, p of a message's events; None if the message is malformed, which is counted."""
+        """Return the events of a message as columns t, x, y, p. If the message is malformed, count it and return
+        None."""
         columns = self._columns(message, np.frombuffer(message, np.uint8))
         if columns is None:
             self._count("malformed", 1)
@@ -65,8 +67,8 @@ class MessageReader:
 class PacketReader(MessageReader):
     """Reads EventPackets. Each encoding has one decoder, whose state is kept from packet to packet.
 
-    Times of other encodings are converted to the unit of the first encoding. ``unknown`` is the first unknown encoding;
-    packets of unknown encodings count as malformed.
+    If the encoding changes, times are converted to the unit of the first encoding. Packets with an unknown encoding
+    count as malformed, and the attribute ``unknown`` is the first such encoding.
     """
 
     _seq: int | None = None
@@ -89,7 +91,11 @@ class PacketReader(MessageReader):
         return t, events.x, events.y, events.p
 
     def _number(self, seq: int) -> None:
-        """Count packets missing before this one. Count this one as reordered if it was sent before the last packet."""
+        """Count the packets that are missing before this packet. If it was sent before the previous packet, count it as
+        reordered.
+
+        seq : sequence number of this packet
+        """
         if self._seq is not None and (seq or self._seq):  # always 0 if a driver does not number them
             if seq > self._seq:
                 self._count("gaps", seq - self._seq - 1)
@@ -109,7 +115,8 @@ class PacketReader(MessageReader):
 
 
 class EventsReader(MessageReader):
-    """Reads EventArrays of dvs_msgs and prophesee_event_msgs, and PointCloud2, which lacks the sensor's size."""
+    """Reads EventArrays of dvs_msgs and prophesee_event_msgs, and PointCloud2 messages, which do not state the sensor's
+    size."""
 
     def _columns(self, message: bytes, raw: np.ndarray) -> Columns | None:
         n = self._parse(raw, empty_columns(0))
@@ -117,7 +124,7 @@ class EventsReader(MessageReader):
         return columns if self._parse(raw, columns) >= 0 else None
 
     def _parse(self, raw: np.ndarray, columns: Columns) -> int:
-        """Write the events to the columns as far as there is room.
+        """Write the events of a message to the columns, as many as fit.
 
         Return the number of events in the message, or a negative error code.
         """
@@ -128,7 +135,8 @@ class EventsReader(MessageReader):
 
 
 def reader_of(kind: str, counts: Counts, width: int | None = None, height: int | None = None) -> MessageReader:
-    """Return the reader for a message type of `EVENT_TYPES`. See `MessageReader` for the other arguments."""
+    """Return the reader for messages of the type ``kind``, one of `EVENT_TYPES`. Other arguments are as in
+    `MessageReader`."""
     if kind in PACKET_TYPES:
         return PacketReader(counts, width, height)
     reader = EventsReader(counts, width, height)

@@ -1,4 +1,4 @@
-"""Read .npz files of events: the arrays t, x, y, p and the values width, height (0: not known) and unit."""
+"""Read .npz files of events, which have the arrays t, x, y, p and the values width, height (0: not known) and unit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["NpzRecording"]
 
 
 class NpzRecording(Recording):
-    """Events of an .npz file, read in pieces, so that the arrays are never in memory as a whole."""
+    """A recording in an .npz file. It is read in pieces, so that no array is in memory as a whole."""
 
     encoding = "npz"
 
@@ -64,7 +64,8 @@ class NpzRecording(Recording):
                 yield self._timely(*(raw[name] for name in EVENT_COLUMNS))
 
     def _timely(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
-        """Return events from columns of any integer type. Events with values that no camera has are only counted."""
+        """Return columns of any integer type as events. Events with values that no camera can have are counted and left
+        out."""
         most = FURTHEST // NANOSECONDS[self.unit]
         wrong = (t > most) | (x >= 1 << 16) | (y >= 1 << 16)
         for column, least in ((t, -most), (x, 0), (y, 0)):
@@ -86,7 +87,7 @@ def _length(path: Path, arrays: Arrays, name: str) -> int:
 
 
 def _scalar(path: Path, arrays: Arrays, name: str) -> int | None:
-    """Return the width or the height; None if it is missing or 0."""
+    """Return the value ``name`` (width or height) of the file; None if it is missing or 0."""
     if name not in arrays:
         return None
     value = arrays[name]

@@ -1,8 +1,8 @@
 """Read the RAW and DAT files of Prophesee cameras: header lines that start with '%', followed by binary words.
 
-Sources are "RAW File Format" and "DAT File Format" of the Metavision SDK documentation, and the fields that OpenEB
-writes: ``% evt 3.0``, ``% format EVT3;height=720;width=1280``, ``% geometry 1280x720``, ``% end``. A header ends after
-``% end``, or before the first line that does not start with '% '.
+The formats are described by "RAW File Format" and "DAT File Format" in the documentation of the Metavision SDK. OpenEB
+writes these fields: ``% evt 3.0``, ``% format EVT3;height=720;width=1280``, ``% geometry 1280x720``, ``% end``. A
+header ends after ``% end``, or before the first line that does not start with '% '.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ FORMATS = {"EVT2": "evt2", "EVT21": "evt21", "EVT2.1": "evt21", "EVT3": "evt3"}
 def read_header(file: BinaryIO) -> tuple[dict[str, str], int]:
     """Return the fields of a header, and the offset of the data.
 
-    The keys of the fields are in lower case. The options of ``format`` are fields too.
+    The names of the fields are in lower case. The options in the field ``format``, such as height, are returned as
+    fields too.
     """
     fields: dict[str, str] = {}
     at = file.tell()
@@ -76,7 +77,7 @@ def geometry(fields: dict[str, str]) -> tuple[int | None, int | None]:
 
 
 def open_prophesee(path: Path, topic: str | None, width: int | None, height: int | None) -> Recording:
-    """Open a RAW or a DAT file. Its header says which it is; if the header does not, the suffix .dat does."""
+    """Open a RAW or a DAT file. The header decides which of the two it is or, if it does not say, the suffix .dat."""
     with open(path, "rb") as file:
         fields, begin = read_header(file)
     said = geometry(fields)
@@ -111,7 +112,7 @@ def _encoding(path: Path, fields: dict[str, str]) -> str:
 
 
 class RawRecording(Recording):
-    """A RAW file: the words as the sensor sent them."""
+    """A recording in a RAW file, which holds the words that the sensor sent."""
 
     def __init__(self, path: Path, fields: dict[str, str], begin: int, width: int | None, height: int | None) -> None:
         super().__init__(path, width, height)
@@ -142,9 +143,11 @@ class RawRecording(Recording):
 
 
 class DatRecording(Recording):
-    """A DAT file: 8 bytes per event, which are uint32 t [us], then x (14 bits), y (14 bits) and p (4 bits).
+    """A recording in a DAT file: 8 bytes per event, which are uint32 t [us], then x (14 bits), y (14 bits) and p (4
+    bits).
 
-    t wraps every 71.6 min. Types 0 and 12 are events. Type 14 is external triggers (value bit 0, id bits 8..12).
+    The time t wraps every 71.6 min. Records of type 0 and 12 are events. Those of type 14 are external triggers, with
+    the value in bit 0 and the id in bits 8..12.
     """
 
     encoding = "dat"
@@ -188,7 +191,8 @@ class DatRecording(Recording):
         return self._in_frame(t, x, y, (word >> 28 & 1).astype(np.uint8))
 
     def _unwrapped(self, t: np.ndarray) -> np.ndarray:
-        """Convert times of a 32-bit clock to times without wraps. Smaller steps back are glitches and are kept."""
+        """Return times without the wraps of the sensor's 32-bit clock. Smaller steps back are glitches, and stay as
+        they are."""
         if not len(t):
             return t
         step = np.diff(t, prepend=self._last if self._last >= 0 else t[0])

@@ -90,8 +90,8 @@ class SqliteStorage(Storage):
     def _held_back(self, messages: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
         """Yield all messages except the messages of the last page, if the file was cut within that page.
 
-        SQLite fills that page up with zeros. Each message has at least an eighth of a page in one page, or all of
-        its bytes.
+        SQLite fills the missing part of the page with zeros, so a message with bytes in this page may be wrong. Each
+        message has all its bytes, or at least an eighth of a page of them, in one page.
         """
         waiting: deque[tuple[int, bytes]] = deque()
         held = 0

@@ -36,7 +36,8 @@ class Storage:
 
 
 def room(packed: int) -> int:
-    """Return the largest plausible unpacked size of ``packed`` bytes; a larger stated size means to fill the memory."""
+    """Return the largest plausible unpacked size of ``packed`` bytes. A file that states more tries to fill the
+    memory."""
     return min((1 << 26) + 1000 * packed, 1 << 30)
 
 
@@ -47,7 +48,8 @@ def full_type(name: str) -> str:
 
 
 def unpacked(data: object) -> bytes | None:
-    """Return a message's bytes, which rosbag2's mode "message" may have compressed; None if unpacking fails."""
+    """Return the bytes of a message, unpacked if rosbag2 compressed it (mode "message"). Return None if unpacking
+    fails."""
     if not isinstance(data, bytes):
         return None
     if not data.startswith(ZSTD):

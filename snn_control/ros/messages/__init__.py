@@ -1,1 +1,5 @@
-"""Read and write numbers in the bytes of messages: how a path selects numbers, and how they are found and replaced."""
+"""Read and write numbers in the bytes of serialized messages.
+
+A *path* such as ``position[2]`` selects the numbers. The modules find their bytes in a message and read or replace
+them.
+"""

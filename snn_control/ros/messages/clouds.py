@@ -30,7 +30,10 @@ def _string(text: str) -> bytes:
 
 
 def cloud_cdr(data: np.ndarray, stamp_ns: int, frame_id: str) -> bytes:
-    """Return a serialized PointCloud2 with one row of points, the records of ``data``: (n,) EVENT or SPIKE."""
+    """Return a serialized PointCloud2 with one row of points.
+
+    data : (n,) EVENT or SPIKE, one record for each point
+    """
     names, step = data.dtype.names or (), data.dtype.itemsize
     head = b"\0\1\0\0" + struct.pack("<iI", *divmod(stamp_ns, 1_000_000_000)) + _string(frame_id)
     head += struct.pack("<III", 1, len(data), len(names))
@@ -42,9 +45,15 @@ def cloud_cdr(data: np.ndarray, stamp_ns: int, frame_id: str) -> bytes:
 
 
 def events_cdr(t: Any, x: Any, y: Any, p: Any, stamp_ns: int, frame_id: str = "") -> bytes:
-    """Return a serialized PointCloud2 of events, for ``publisher.publish``. ``t`` (n,) int64 lies from ``stamp_ns`` to
-    4.29 s after it [ns]; ``x``, ``y`` (n,) are pixels; ``p`` (n,) is > 0 for brighter. Raises InputError for different
-    lengths or values out of range."""
+    """Return a serialized PointCloud2 of events, for ``publisher.publish``.
+
+    t : (n,) int64, times [ns], from ``stamp_ns`` to 4.29 s after it
+    x : (n,), columns [pixel]
+    y : (n,), rows [pixel]
+    p : (n,), > 0 for brighter
+
+    Raises InputError for different lengths or values out of range.
+    """
     after = np.asarray(t, np.int64) - stamp_ns
     columns = {"x": np.asarray(x), "y": np.asarray(y), "p": np.asarray(p) > 0, "t": after}
     lengths = {name: len(column) for name, column in columns.items()}

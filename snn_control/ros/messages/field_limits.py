@@ -1,4 +1,4 @@
-"""Narrow the limits of commands to numbers that the field of the message can hold, so that rounding keeps the limits.
+"""Narrow the limits of commands to numbers that the message's field can hold, so that rounding never exceeds a limit.
 
 The guard limits a command in float64. A field of integers or of float32 rounds the command again: 3.5 would be
 published as 4, and 0.1 as 0.10000000149. Therefore the limits of each number are narrowed once to values that its field
@@ -30,15 +30,19 @@ BOUNDS = np.dtype([("low", "f8"), ("high", "f8"), ("step", "f8"), ("safe", "f8")
 
 
 def _inside32(value: float, towards: float) -> float:
-    """Return the float32 nearest to ``value`` that is not beyond it, on the side of ``towards``."""
+    """Return ``value`` rounded to float32 in the direction of ``towards``; a value that is a float32 stays as it is."""
     near = np.float32(min(max(value, -float(np.finfo(np.float32).max)), float(np.finfo(np.float32).max)))
     beyond = float(near) > value if towards < value else float(near) < value
     return float(np.nextafter(near, np.float32(towards))) if beyond else float(near)
 
 
 def _drawn_in(low: float, high: float, kind: int) -> tuple[float, float]:
-    """Return the smallest and the largest number within [low, high] that a field of ``kind`` can hold. The first is
-    larger than the second if there is no such number."""
+    """Return the smallest and the largest number in [low, high] that a field can hold.
+
+    If the field can hold no number in this range, the first result is larger than the second.
+
+    kind : element type of the field, an index of `KINDS`
+    """
     if kind == FLOAT64:
         return low, high
     if kind == FLOAT32:
@@ -48,10 +52,13 @@ def _drawn_in(low: float, high: float, kind: int) -> tuple[float, float]:
 
 
 def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarray:
-    """Return the bounds of the numbers of ``output`` in a field of ``kind`` as an (n,) BOUNDS array.
+    """Return the limits of the numbers of ``output`` after narrowing them to the type of the field: an (n,) BOUNDS
+    array.
 
-    Raises DescriptionError if the field cannot keep the output's limits, slew or safe value.
+    Raises DescriptionError if a field of this type cannot keep the output's limits, slew or safe value.
 
+    kind : element type of the field, an index of `KINDS`
+    field : path of the field, for the error's text
     period : time between two ticks [s]; each tick publishes
     """
     low, high = output.limits
@@ -89,13 +96,14 @@ def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarr
 def rows_of(
     places: Sequence[int] | np.ndarray, kind: int, command: int, bounds: np.ndarray | None, faulted: int
 ) -> np.ndarray:
-    """Return the data with which `put_row` publishes the numbers of one output: a row of int64 for each, (n, ROW).
+    """Return the data with which `put_row` publishes the numbers of one output: one row for each number, (n, ROW)
+    int64.
 
     places : (n,) addresses of the numbers in the message
     kind : element type of the field, an index of `KINDS`
-    command : address of the commands, float64[n]
-    bounds : (n,) BOUNDS of the numbers, or None
-    faulted : address of the guard's word that is set while the command is the safe one
+    command : address of the output's commands, float64[n]
+    bounds : (n,) BOUNDS of the numbers; None: the numbers are published without bounds
+    faulted : address of a flag of the guard, which is not 0 while the command is the safe one
     """
     rows = np.zeros((len(places), ROW), np.int64)
     rows[:, PLACE], rows[:, KIND] = places, kind
@@ -111,9 +119,9 @@ def rows_of(
 
 @register_jitable
 def put_row(row, final):
-    """Publish one number: write it into the message, within its bounds.
+    """Write one number of a command into the message, after limiting it to its bounds.
 
-    row : address of the number's row, see `rounding`
+    row : address of the number's data, which `rows_of` made
     final : whether the number belongs to the final safe command, for which the slew is not limited
     """
     kind, value, wait = load_i64(row + 8 * KIND), load_f64(load_i64(row + 8 * COMMAND)), load_i64(row + 8 * WAIT)

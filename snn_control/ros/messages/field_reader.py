@@ -1,13 +1,18 @@
 """Find the numbers of a field in a serialized message (CDR), by running a small program that `path_program` makes.
 
-For CDR see `snn_control.events.cdr`. A string is a uint32 length, which counts the closing NUL, and the bytes. A wide
-string is a uint32 number of characters and 4 bytes for each character. A sequence is a uint32 count and the elements. A
-structure without fields takes 1 byte.
+`snn_control.events.cdr` describes CDR. A string is a uint32 length, which counts the closing NUL, and then the bytes. A
+wide string is a uint32 number of characters, and then 4 bytes for each character. A sequence is a uint32 number of
+elements, and then the elements. A structure without fields takes 1 byte.
 
-`read_fields` neither allocates nor calls Python, and checks every length before it uses it. Its work is bounded by the
-length of the message, because each pass of a loop consumes at least one byte. Registers are words of the scratch
-memory. In all functions ``o`` is the offset in the message, ``pc`` the address of the next operation, and ``filled``
-the number of values read so far.
+`read_fields` neither allocates nor calls Python, and checks every length before it uses it. The length of the message
+bounds its work, because each pass of a loop consumes at least one byte. The program's registers are int64 words of the
+scratch memory.
+
+Common arguments of the functions:
+
+o : offset in the message [bytes]
+pc : address of the program's next operation
+filled : number of values that are already in the output
 """
 
 from __future__ import annotations
@@ -53,10 +58,12 @@ HEAD = 3  # words before the operations: 1 if the message begins with a stamp; k
 def _append(base, at, kind, n, stride, out, filled, capacity, big, scratch, offsets):
     """Append ``n`` numbers of the message to ``out``; if ``offsets`` is 1, append their byte offsets instead.
 
-    at, stride : offset of the first number, and bytes from one number to the next
-    filled, capacity : number of values in ``out``, and its size
+    at : offset of the first number [bytes]
+    stride : bytes from one number to the next
+    filled : number of values that are already in ``out``
+    capacity : number of values for which ``out`` has room
 
-    Return the new number of values, or EXTRA if they do not fit.
+    Return the new number of values in ``out``, or EXTRA if they do not fit.
     """
     if filled + n > capacity:
         detail(scratch, filled + n, 0)
@@ -79,13 +86,13 @@ def _append(base, at, kind, n, stride, out, filled, capacity, big, scratch, offs
 
 @register_jitable
 def _select(record, r, base, o, kind, out, filled, capacity, big, scratch, offsets):
-    """Append the numbers that a selection chooses from a sequence of numbers. Return the new number of values.
+    """Append the numbers that a selection, such as ``[2:10]``, chooses from a sequence of numbers to ``out``.
 
-    A negative result is the code of an error.
-
-    record : address of the selection's record, see `selection`
+    record : address of the int64 words that describe the selection, see `selection`
     r : address of the register with the length of the sequence
-    o : offset of the sequence's first number
+    o : offset of the sequence's first number [bytes]
+
+    Return the new number of values in ``out``, or a negative error code.
     """
     n, size, before = load_i64(r), KIND_SIZES[kind], filled
     code = selection.choose(record, r, filled, capacity, scratch)
@@ -107,24 +114,27 @@ def _select(record, r, base, o, kind, out, filled, capacity, big, scratch, offse
 
 @register_jitable
 def read_fields(program, address, length, out, capacity, scratch, offsets):
-    """Run a program over a serialized message. All arguments are int64: addresses, sizes and flags.
+    """Read the numbers of a field from a serialized message, by running the field's program. All arguments are int64.
 
     Parameters
     ----------
     program : address of `PathProgram.code`
-    address, length : address and number of bytes of the message, encapsulation included
-    out, capacity : float64[capacity] for the values or, if ``offsets`` is 1, int64[capacity] for the byte offsets
-    scratch : int64[SCRATCH_WORDS], used by this program only. Word 0 receives the message's stamp [ns], or -1 if the
-        message type has no stamp. Word 1 receives the end of the last field [bytes from the start of the message]. The
-        words DETAIL describe an error
+    address : address of the message
+    length : number of bytes of the message, encapsulation included
+    out : address of float64[capacity] for the values or, if ``offsets`` is 1, of int64[capacity] for their byte offsets
+    capacity : number of values for which ``out`` has room
+    scratch : address of int64[SCRATCH_WORDS], used by this program only. Word 0 receives the message's stamp [ns], or
+        -1 if the message type has no stamp. Word 1 receives the end of the last field [bytes from the start of the
+        message]. Two words from DETAIL on describe an error
     offsets : 0 for values, 1 for byte offsets from the start of the message
 
     Returns
     -------
-    The number of values. It is 0 if the selected sequence is empty, so that nothing is due. It is negative for an
-    error: ENCAPSULATION, TRUNCATED (a length passes the end), MISSING (the message lacks an element that the path
-    names), EXTRA (more than ``capacity`` values), NO_NAME, REPEATED, UNEVEN, NO_BEAM. After an error ``out`` may be
-    partly written. Bytes after the last field are accepted, because serializers reserve more than they fill.
+    The number of values read. It is 0 if the selected sequence is empty, which means that no sample is
+    due. It is negative for an error: ENCAPSULATION, TRUNCATED (a length passes the end), MISSING (the message lacks an
+    element that the path names), EXTRA (more than ``capacity`` values), NO_NAME, REPEATED, UNEVEN, NO_BEAM. After an
+    error ``out`` may be partly written. Bytes after the last field are accepted, because serializers reserve more than
+    they fill.
     """
     o = begin(address, length)
     if o < 0:
@@ -139,9 +149,9 @@ def read_fields(program, address, length, out, capacity, scratch, offsets):
 
 @register_jitable
 def _steps(program, base, end, big, out, capacity, scratch, offsets):
-    """Run the operations of a program over the message at ``base``.
+    """Run the operations of a program over the message at address ``base``.
 
-    Result and other arguments are as in `read_fields`.
+    The result and the other arguments are those of `read_fields`.
     """
     o = filled = np.int64(0)
     first = program + 8 * HEAD
@@ -186,12 +196,14 @@ def _steps(program, base, end, big, out, capacity, scratch, offsets):
 
 @register_jitable(forceinline=True)
 def _count(operation, r, b, o, pc, target):
-    """Run an operation on a register: set, mark, go back, or a jump that depends on it.
+    """Run one operation that uses a register: set it, mark an offset, go back to a mark, or jump if the register says
+    so.
 
-    r, b : address of the register, and the value to set
-    target : address of the operation to which it may jump
+    r : address of the register
+    b : value to set
+    target : address of the operation to which a jump leads
 
-    Return the offset in the message and the address of the next operation.
+    Return the offset in the message [bytes] and the address of the next operation.
     """
     if operation == SET:
         store_i64(r, b)
@@ -212,12 +224,13 @@ def _count(operation, r, b, o, pc, target):
 
 @register_jitable(forceinline=True)
 def _choose(operation, record, r, filled, capacity, scratch, pc, target):
-    """Run an operation of a loop that reads selected elements.
+    """Run one operation of a loop over the selected elements of a sequence.
 
-    record, r : addresses of the selection's record and of the loop's registers
-    target : address of the operation to which it may jump
+    record : address of the words that describe the selection, see `selection`
+    r : address of the loop's registers
+    target : address of the operation to which a jump leads
 
-    Return an error code or 0, the number of values, and the address of the next operation.
+    Return three values: an error code or 0, the number of values in the output, and the address of the next operation.
     """
     code = np.int64(0)
     if operation == CHOOSE:
@@ -244,12 +257,15 @@ def _choose(operation, record, r, filled, capacity, scratch, pc, target):
 
 @register_jitable(forceinline=True)
 def _pass(operation, a, b, c, program, record, r, base, o, end, big, scratch):
-    """Skip a string, a sequence or a list of names, or count elements.
+    """Skip a string, a sequence or a list of names in the message, or count the elements of a sequence.
 
-    a, b, c : arguments of the operation; ``record`` and ``r`` are the addresses of its record and register
-    base, end : address of the message, and its end as an offset
+    a, b, c : arguments of the operation
+    record : address of the words that describe a selection, see `selection`
+    r : address of the operation's register
+    base : address of the message
+    end : length of the message [bytes]
 
-    Return the next offset, or a negative error code.
+    Return the offset after the skipped part [bytes], or a negative error code.
     """
     if operation == LIST:
         return selection.find_names(program, record, base, (o + 3) & -4, end, big, scratch)

@@ -2,8 +2,8 @@
 
 Accepted encodings have 8 bits: mono8, rgb8, bgr8, rgba8, bgra8, and OpenCV's 8UC1, 8UC3, 8UC4 (blue first). The
 brightness of a colour is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). A grid divides a picture of width w into m x n
-cells. Cell (i, j) has the columns floor(i w / m) to floor((i + 1) w / m) - 1, and its rows are computed in the same
-way. Cells are numbered row by row, from the top left.
+cells. Cell (i, j) has the columns floor(i w / m) to floor((i + 1) w / m) - 1; the same formula with j, n and the height
+gives its rows. Cells are numbered row by row, from the top left.
 """
 
 from __future__ import annotations
@@ -51,9 +51,16 @@ def _mean(data, step, layout, left, right, top, bottom):
 
 
 def read_cells(address, length, columns, rows, out, scratch):
-    """Read a serialized Image into float64[rows * columns] at address ``out``. Return the number of cells, which is 0
-    for a picture without pixels, or a negative code. ``scratch`` is as in `field_reader.read_fields`; its words DETAIL
-    receive the first 16 bytes of the name of an unknown encoding."""
+    """Read the mean brightness of each grid cell from a serialized Image.
+
+    address : address of the message
+    length : number of bytes of the message
+    out : address of float64[rows * columns] for the brightness of the cells
+    scratch : as in `field_reader.read_fields`; for an unknown encoding, its two words DETAIL receive the first 16 bytes
+        of the encoding's name
+
+    Return the number of cells, which is 0 for a picture without pixels, or a negative error code.
+    """
     o, end, first = begin(address, length), length - 4, address + 4
     if o < 0:
         return o
@@ -98,8 +105,12 @@ def read_cells(address, length, columns, rows, out, scratch):
 
 
 def cells(message: bytes, grid: tuple[int, int]) -> np.ndarray:
-    """Return the cells of a serialized Image as a (rows * columns,) float64 array, which is empty for a picture without
-    pixels. ``grid`` is (columns, rows). Raises InputError if the message is malformed."""
+    """Return the mean brightness of each grid cell of a serialized Image, (rows * columns,) float64.
+
+    The array is empty for a picture without pixels. Raises InputError if the message is malformed.
+
+    grid : number of columns and rows of the grid
+    """
     data, out = np.frombuffer(message, np.uint8), np.zeros(grid[0] * grid[1])
     scratch = np.zeros(SCRATCH_WORDS, np.int64)
     run = compile_function(read_cells, "int64(int64,int64,int64,int64,int64,int64)")

@@ -34,8 +34,10 @@ def explain(code: int, about: Sequence[int], field: str = "", named: Named | Non
     """Describe what is wrong with a message, e.g. ``'gripper' is not in name``; "" if ``code`` is no error.
 
     code : a code in `REASONS`
-    about : the two numbers stored with the code; for an unknown encoding, the first 16 bytes of its name
-    field, named : the path that was read, and its part that selects by name
+    about : two numbers that were stored with the code, such as counts; for an unknown encoding, the first 16 bytes of
+        its name
+    field : path of the field that was read
+    named : the part of the path that selects elements by name
     size : how many numbers the input needs; 0 if this is not known
     """
     a, b = about

@@ -1,4 +1,4 @@
-"""Inspect message types with rosidl: their fields, descriptions in words, and the lists of names of their elements."""
+"""Inspect message types with rosidl: their fields, a description of a type in words, and lists of elements' names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def type_name(message_class: type) -> str:
 
 
 def fields_of(message_class: type) -> dict[str, Any]:
-    """Return field -> rosidl type of a message class, in the order of serialization."""
+    """Return the fields of a message class in the order of serialization: field name -> rosidl type."""
     try:
         return dict(zip(message_class.get_fields_and_field_types(), message_class.SLOT_TYPES, strict=True))  # type: ignore[attr-defined]
     except AttributeError:
@@ -51,7 +51,7 @@ def kind_number(kind: Any, where: str) -> int:
 
 
 def describe(kind: Any) -> str:
-    """Describe a rosidl type in words."""
+    """Return a rosidl type as text, such as ``std_msgs/msg/Header``."""
     if isinstance(kind, rosidl.BasicType):
         return kind.typename
     if isinstance(kind, rosidl.NamespacedType):
@@ -63,9 +63,9 @@ def describe(kind: Any) -> str:
 
 
 def numbers_of(kind: Any) -> Any:
-    """Return a structure whose fields are numbers of one type, such as a Vector3, as an array type of the same bytes.
+    """Return an array type for a structure whose fields are all numbers of one type, such as a Vector3.
 
-    Any other type is returned unchanged.
+    The array has the same bytes as the structure. Any other type is returned unchanged.
     """
     inner = list(fields_of(class_of(kind)).values()) if isinstance(kind, rosidl.NamespacedType) else []
     alike = inner and all(isinstance(one, rosidl.BasicType) and one.typename == inner[0].typename for one in inner)
@@ -73,12 +73,12 @@ def numbers_of(kind: Any) -> Any:
 
 
 def has_name(element: Any, key: str) -> bool:
-    """Whether ``element`` is a structure that has a text field ``key``."""
+    """Return whether ``element`` is a structure that has a text field ``key``."""
     return isinstance(element, rosidl.NamespacedType) and key in _texts_of(class_of(element), lists=False)
 
 
 def _texts_of(message_class: type, lists: bool) -> list[str]:
-    """Return the names of the fields that are texts or, if ``lists`` is true, sequences of texts."""
+    """Return the names of a message's text fields; if ``lists`` is true, of the fields that are sequences of texts."""
     kinds = fields_of(message_class).items()
     if lists:
         kinds = {n: k.value_type for n, k in kinds if isinstance(k, rosidl.AbstractSequence)}.items()
@@ -86,10 +86,11 @@ def _texts_of(message_class: type, lists: bool) -> list[str]:
 
 
 def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
-    """Return which segment's structure holds the list of names by which a path selects elements, as its index.
+    """Return the index of the path's segment whose structure holds the list of element names.
 
-    The index is -1 if no part of the path selects by such a list, or if the path is wrong before that part. Raises
-    DescriptionError if there is no such list.
+    A path such as ``position[name=pan]`` selects elements by the names in this list. The index is -1 if the path does
+    not select in this way, or if an earlier part of the path is wrong. Raises DescriptionError if the message has no
+    such list.
     """
     classes: list[type] = [message_class]
     for segment in segments:
@@ -113,7 +114,7 @@ def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
 
 
 def begins_with_stamp(message_class: type) -> bool:
-    """Whether the first field of a message type is a header or a time stamp."""
+    """Return whether the first field of a message type is a header or a time stamp."""
     for name, kind in fields_of(message_class).items():
         text = describe(kind)
         return text == "std_msgs/msg/Header" or (name == "stamp" and text == "builtin_interfaces/msg/Time")
@@ -121,7 +122,7 @@ def begins_with_stamp(message_class: type) -> bool:
 
 
 def least_size(kind: Any) -> int:
-    """Return the smallest number of bytes of one value of a type, without padding. It is at least 1."""
+    """Return the smallest number of bytes that one value of a type takes, without padding; at least 1."""
     if isinstance(kind, rosidl.BasicType):
         return KIND_SIZES[kind_number(kind, kind.typename)]
     if isinstance(kind, rosidl.NamespacedType):

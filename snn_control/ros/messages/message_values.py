@@ -30,21 +30,25 @@ def _run(program: PathProgram, data: Any, offsets: int) -> tuple[np.ndarray, int
 
 
 def read_values(program: PathProgram, data: Any) -> tuple[np.ndarray, int]:
-    """Return the values of a serialized message as an (n,) float64 array, and its stamp [ns], which is -1 if the
-    message type has no stamp. Raises InputError if the message is malformed."""
+    """Return the values that a program reads from a serialized message, (n,) float64, and the message's stamp [ns].
+
+    The stamp is -1 if the message type has none. Raises InputError if the message is malformed.
+    """
     return _run(program, data, 0)[:2]
 
 
 def locate(program: PathProgram, data: Any) -> np.ndarray:
-    """Return the byte offsets of the values in a serialized message as an (n,) int64 array. Raises InputError."""
+    """Return the byte offset of each value in a serialized message, (n,) int64. Raises InputError if it is
+    malformed."""
     return _run(program, data, 1)[0]
 
 
 def message_end(program: PathProgram, data: Any) -> int:
-    """Return the number of bytes of a serialized message up to the end of its last field. Raises InputError."""
+    """Return the number of bytes from a message's start to the end of its last field. Raises InputError if it is
+    malformed."""
     return _run(program, data, 0)[2]
 
 
 def compiled_reader() -> Callable:
-    """Return `field_reader.read_fields`, compiled, for use from Python."""
+    """Return the compiled function `field_reader.read_fields`, for calls from Python."""
     return compile_function(field_reader.read_fields, "int64(int64,int64,int64,int64,int64,int64,int64)")

@@ -21,9 +21,9 @@ for _function in FUNCTIONS:
 def get_number(address, kind, big, swap):
     """Read the number at ``address`` as float64.
 
-    kind : its element type, an index of `KINDS`
-    big : whether its bytes are big-endian
-    swap : address of a word of scratch memory
+    kind : element type of the number, an index of `KINDS`
+    big : whether the number's bytes are big-endian
+    swap : address of 8 bytes of scratch memory, in which the bytes are reversed
     """
     if big:
         v = 0

@@ -2,7 +2,8 @@
 
 A path such as ``angular_velocity.z``, ``position[:]`` or ``transforms[0].transform.translation.x`` is compiled once,
 from the fields of the message type, into a small program of int64 words. `field_reader.read_fields` runs the program
-over the bytes of each message, because the lengths of strings and sequences determine the offsets after them.
+over the bytes of each message, because the lengths of its strings and sequences determine the offsets of all later
+fields.
 
 Nothing here imports rclpy: callers pass the message class.
 """
@@ -39,14 +40,14 @@ __all__ = ["PathProgram", "compile_path"]
 
 @dataclass(frozen=True, eq=False)
 class PathProgram:
-    """A path through a message type, compiled.
+    """The program that reads the numbers which a path selects in messages of one type.
 
     message_type : e.g. ``sensor_msgs/msg/Imu``
-    field : the path as written
+    field : the path as written, e.g. ``position[:]``
     segments : the parsed path
     code : (n,) int64, read-only, the program for `read_fields`
-    kind : number of the element type in `KINDS`
-    size : how many values the path selects; -1 if the number depends on the message
+    kind : element type of the numbers, an index of `KINDS`
+    size : how many numbers the path selects; -1 if this depends on the message
     stamped : whether the message begins with a std_msgs/Header (or a ``stamp``)
     """
 
@@ -71,7 +72,8 @@ class PathProgram:
 class _Assembler:
     """Assembles the operations of a program (`field_reader`). It merges consecutive skips of fields with a fixed size.
 
-    hooks : level of the path -> field of the structure at that level -> operation that replaces the skip of the field
+    hooks : operations that run in place of skipping a field. The first key is the level of the structure in the path,
+        the second key is the field's name
     """
 
     def __init__(self) -> None:
@@ -141,7 +143,8 @@ class _Assembler:
         leave[4] = self.label()
 
     def record(self, pick: Elements | Named | Angles, how: int) -> int:
-        """Append a selection's record (`selection`) to the program's table. Return the index of its first word."""
+        """Append the words that describe a selection (`selection`) to the program's table. Return the index of the
+        first word."""
         at = len(self.table)
         words, names = record_of(pick, how)
         self.table += words
@@ -155,12 +158,13 @@ class _Assembler:
     ) -> tuple[int, int]:
         """Emit operations that skip through a structure and read the numbers that a path selects.
 
-        segments : the path from this structure on
-        where : the path to this structure, for errors
-        depth : number of loops around it
-        level : number of segments of the path before it
+        segments : the part of the path from this structure on
+        where : the part of the path before this structure, for errors
+        depth : number of loops of the program around this structure
+        level : number of segments before this structure
 
-        Return the element type of the numbers and how many they are, -1 if that depends on the message.
+        Return the element type of the numbers, and how many numbers the path selects (-1 if this depends on the
+        message).
         """
         fields = types.fields_of(message_class)
         segment, rest = segments[0], segments[1:]
@@ -188,7 +192,8 @@ class _Assembler:
         return found
 
     def pass_until(self, fields: Mapping[str, Any], hooks: Mapping[str, tuple[int, ...]], depth: int) -> None:
-        """Emit operations that skip through a structure up to the last field with a hook, and run the hooks."""
+        """Emit operations that skip through a structure up to its last field with a hook. A field's hook replaces its
+        skip."""
         left = len(hooks)
         for name, kind in fields.items():
             if name in hooks:
@@ -231,11 +236,16 @@ class _Assembler:
     def want_elements(
         self, element: Any, pick: Any, count: int, rest: Sequence[Segment], path: str, depth: int, level: int
     ) -> tuple[int, int]:
-        """Emit a loop over a sequence of structures that reads the selected ones. Return the same as `walk_path`.
+        """Emit a loop over a sequence of structures, which reads the selected structures.
 
-        element, pick, count : type of the structures, which are selected, and how many these are; -1: not known
-        rest : the path from an element on; ``path`` is the path to it, for errors
+        element : type of the structures
+        pick : the selection
+        count : how many structures are selected; -1: not known
+        rest : the part of the path after this sequence
+        path : the part of the path up to this sequence, for errors
         depth, level : as in `walk_path`
+
+        Return the same as `walk_path`.
         """
         if isinstance(pick, Angles) or (isinstance(pick, Elements) and pick.step < 0):
             rule = f"holds {types.describe(element)}: only numbers can be selected by angle or backwards"
@@ -288,7 +298,8 @@ class _Assembler:
         return number, 1
 
     def code(self, stamped: bool, kind: int) -> np.ndarray:
-        """Return the program as a read-only array: head, operations, table and names, in this order."""
+        """Return the program as a read-only int64 array. It consists of the head, the operations, the table and the
+        names."""
         table = field_reader.HEAD + field_reader.WORDS * len(self.rows)
         size = 8 * (table + len(self.table))
         for word, text in self.names:
@@ -302,8 +313,10 @@ class _Assembler:
 
 
 def _check_slice(pick: Elements, kind: Any, path: str) -> int:
-    """Return how many elements a slice selects from an array or a sequence; -1 if the number depends on the message.
-    Raises DescriptionError if the slice cannot select any element."""
+    """Return how many elements a slice selects from an array or a sequence; -1 if this depends on the message.
+
+    Raises DescriptionError if the slice cannot select any element.
+    """
     size = getattr(kind, "size", None)
     most = size if size is not None else getattr(kind, "maximum_size", None)
     start, stop = (NONE if n is None else n for n in (pick.start, pick.stop))
@@ -338,7 +351,7 @@ def _register(depth: int) -> int:
 
 
 def _fixed_form(kind: Any, depth: int) -> tuple[int, int] | None:
-    """Return the alignment and the number of bytes of a type that has the same form at any offset; None for other
+    """Return the alignment and the size [bytes] of a type that has the same layout at any offset; None for other
     types."""
     trial = _Assembler()
     trial.pass_type(kind, depth + 1)
@@ -348,8 +361,10 @@ def _fixed_form(kind: Any, depth: int) -> tuple[int, int] | None:
 
 
 def compile_path(message_class: type, field: str) -> PathProgram:
-    """Compile the path ``field`` through the message type ``message_class``. Raises DescriptionError, which suggests
-    the nearest name, if the path does not lead to numbers."""
+    """Compile the path ``field`` through the message type ``message_class``.
+
+    Raises DescriptionError, which suggests the nearest name, if the path does not lead to numbers.
+    """
     segments = parse_path(field)
     assembler = _Assembler()
     level = types.owner_of_names(message_class, segments)

@@ -39,14 +39,15 @@ class Elements:
 
     @property
     def count(self) -> int:
-        """Number of elements in a sufficiently long message; -1 if the number depends on the message."""
+        """Number of selected elements in a message that is long enough; -1 if the number depends on the message."""
         few, more = (len(range(n)[self.start : self.stop : self.step]) for n in (_FAR, _FAR + abs(self.step)))
         return few if few == more else -1
 
 
 @dataclass(frozen=True)
 class Named:
-    """The selection ``[key=one,other]`` of elements by their names, which are in the message's field ``key``."""
+    """The selection ``[key=one,other]``: the elements with these names, which are listed in the message's field
+    ``key``."""
 
     key: str
     names: tuple[str, ...]
@@ -107,7 +108,11 @@ def _named(field: str, key: str, text: str) -> Named:
 
 
 def _angles(field: str, index: str, ends: list[str], unit: float) -> Angles:
-    """Return the selection of beams between two angles. ``unit`` [rad] is the unit in which ``ends`` are written."""
+    """Return the selection of a scan's beams between two angles.
+
+    ends : the two angles, as written in the path
+    unit : unit of the written angles [rad]
+    """
     try:
         low, high = (float(end) * unit for end in ends)
     except ValueError:

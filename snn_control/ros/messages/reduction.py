@@ -1,11 +1,11 @@
-"""Reduce the many numbers of a message to the few numbers of an input, one for each of m sectors.
+"""Reduce the many numbers of a message, such as a scan, to the few numbers of an input: one number per sector.
 
-Sector k of m has the numbers floor(k n / m) to floor((k + 1) n / m) - 1 of n numbers, so that 360 and 720 beams give
-the same sectors. If m does not divide n, the sizes of the sectors differ by one. A number that is not finite is first
-handled by the input's rule, as in the tick (`kernels.inputs.finite`): "high" and "low" replace the number by an end of
-the range, "hold" leaves it out, and "reject" makes the sector NaN. A sector without any number is NaN too. The tick
-then applies its own rule to a NaN: it holds the last value or rejects the sample. If nothing at all was measured, all
-sectors are NaN.
+A message of n numbers is divided into m sectors. Sector k has the numbers floor(k n / m) to floor((k + 1) n / m) - 1,
+so that 360 and 720 beams give the same sectors. If m does not divide n, the sizes of the sectors differ by one. The
+input's rule ``not_finite`` is applied first to a number that is not finite, as in the tick (`kernels.inputs.finite`):
+"high" and "low" replace the number by an end of the range, "hold" leaves it out, and "reject" makes the sector NaN. A
+sector without any number is NaN too. The tick then applies its own rule to a NaN: it holds the last value or rejects
+the sample. If nothing at all was measured, all sectors are NaN.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ RULE, LOW, HIGH_END, RULE_WORDS = range(4)  # words for each sector; the ends of
 
 
 def rules_of(spec: ValueInput) -> np.ndarray:
-    """Return how each sector treats numbers that are not finite, and its range: (size, RULE_WORDS) int64."""
+    """Return the rule of each sector for numbers that are not finite, and the input's range: (size, RULE_WORDS)
+    int64."""
     rules = np.zeros((spec.size, RULE_WORDS), np.int64)
     rules[:, RULE] = [NOT_FINITE.index(rule) for rule in spec.rules()]
     ends: Any = rules.view(np.float64)
@@ -41,10 +42,14 @@ register_jitable(combine)
 
 @register_jitable
 def _sector(values, how, rule):
-    """Reduce the numbers of one sector, (n,), which are overwritten, to one.
+    """Reduce the numbers of one sector to one number.
 
-    Return the result, how many numbers the rule at address ``rule`` replaced or left out, and how many of these were
-    failed measurements.
+    values : (n,), the numbers of the sector; the function overwrites them
+    how : index of the reduction in `REDUCTIONS`
+    rule : address of the sector's row in the result of `rules_of`
+
+    Return three values: the result, how many numbers the rule replaced or left out, and how many of these were failed
+    measurements.
     """
     count, replaced, failed, kind = 0, 0, 0, load_i64(rule + 8 * RULE)
     for value in values:
@@ -64,10 +69,13 @@ def _sector(values, how, rule):
 
 @register_jitable
 def reduce_sectors(values, n, out, size, how, rules, counters):
-    """Reduce the float64[n] at address ``values``, which are overwritten, to the float64[size] at ``out``; n >= size.
+    """Reduce ``n`` numbers to one number for each of ``size`` sectors, with n >= size.
 
-    how : index of a word of `REDUCTIONS`
-    rules, counters : addresses of the result of `rules_of`, and of int64[3] counters as in the kernel `finite`
+    values : address of the numbers, float64[n]; the function overwrites them
+    out : address of the result, float64[size]
+    how : index of the reduction in `REDUCTIONS`
+    rules : address of the array that `rules_of` returned
+    counters : address of int64[3], the counters of the kernel `finite`: numbers, replaced numbers, failed measurements
     """
     all_replaced, all_failed, words = 0, 0, i64(counters, 3)
     for k in range(size):
@@ -86,8 +94,10 @@ def reduce_sectors(values, n, out, size, how, rules, counters):
 
 
 def reduced(values: np.ndarray, spec: ValueInput, how: str) -> tuple[np.ndarray, np.ndarray]:
-    """Run `reduce_sectors` on an (n,) float64 array with n >= size. Return the sectors as a (size,) float64 array, and
-    the counters as a (3,) int64 array."""
+    """Run `reduce_sectors` on an (n,) float64 array with n >= size.
+
+    Return the number of each sector, (size,) float64, and the counters, (3,) int64.
+    """
     given, out, rules = np.array(values, np.float64), np.empty(spec.size), rules_of(spec)
     counted = np.zeros(3, np.int64)
     run = compile_function(reduce_sectors, "void(int64,int64,int64,int64,int64,int64,int64)")

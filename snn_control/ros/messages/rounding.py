@@ -1,10 +1,10 @@
 """Round a command's number to the type of its field, and limit how it moves from one message to the next.
 
-Every number is rounded, clamped and limited in its slew, in that order, relative to the number published before. The
-number of an integer field moves by whole steps: by at most floor(slew) in a tick or, if that is 0, by one step every 1
-/ slew ticks. The number of a float32 field does the same if adjacent float32 numbers are further apart than the slew. A
-float64 field is published as the guard gives it. The ports compile these functions (`field_limits`); a supervisor,
-which compiles nothing, calls them.
+Every number is rounded and clamped. Then its slew is limited: its change since the last message. The number of an
+integer field moves by whole steps: by at most floor(slew) in a tick or, if that is 0, by one step every 1 / slew ticks.
+The number of a float32 field moves in the same way, from one float32 to the next, if adjacent float32 numbers are
+further apart than the slew. A float64 field is published as the guard gives it. The ports compile these functions
+(`field_limits`); a supervisor, which compiles nothing, calls them.
 """
 
 from __future__ import annotations
@@ -34,15 +34,17 @@ def nearest_whole(value):
 
 
 def rounded(value, kind):
-    """Return ``value`` rounded to the type of a field, ``kind``."""
+    """Return ``value`` rounded to the element type ``kind`` of a field."""
     if kind == FLOAT64:
         return value
     return np.float64(np.float32(value)) if kind == FLOAT32 else nearest_whole(value)
 
 
 def neighbour(value, towards, kind):
-    """Return the number next to ``value`` in the direction of ``towards``: the next float32, or for integers beyond
-    2^53 the next float64."""
+    """Return the number next to ``value`` in the direction of ``towards``.
+
+    This is the next float32 or, for integers beyond 2^53, the next float64.
+    """
     if kind == FLOAT32:
         return np.float64(np.nextafter(np.float32(value), np.float32(towards)))
     return np.nextafter(value, towards)
@@ -51,8 +53,12 @@ def neighbour(value, towards, kind):
 def stepped(value, kind, low, high, step, wait, last, waited, free):
     """Return the number that a field publishes for a command ``value``.
 
-    low, high, step, wait : bounds of the field, see the words of a row
-    last, waited : number published last, and number of ticks since it changed
+    low : smallest number that the field may publish
+    high : largest number that the field may publish
+    step : largest change in a tick
+    wait : smallest number of ticks from one change to the next
+    last : number that was published last
+    waited : number of ticks since the published number changed
     free : whether the slew is not limited
     """
     value = rounded(value, kind)

@@ -1,8 +1,10 @@
 """Find the elements of a sequence that a path selects, in compiled code: a slice, names, or angles of a scan.
 
-A *record* describes a selection by int64 words; its address is the argument ``record``. Names are compared as bytes. A
-robot sends the same names in the same order each time. Therefore the bytes of the whole list are stored, and as long as
-they do not change, the indices found in them are reused.
+A *record* is an array of int64 words that describes a selection. Its address is the argument ``record`` of the
+functions here.
+
+Names are compared as bytes. A robot sends the same names in the same order each time. Therefore the bytes of the whole
+list are stored. As long as these bytes do not change, the indices of the names are reused.
 """
 
 from __future__ import annotations
@@ -53,9 +55,10 @@ TOLERANCE = 1e-3  # fraction of an increment, because angles are float32
 
 
 def record_of(pick: Elements | Named | Angles, how: int) -> tuple[list[int], list[tuple[int, bytes]]]:
-    """Return the words of a selection's record, and a list with a pair for each name.
+    """Return the record of a selection, as a list of words, and a list with one pair for each name.
 
-    A pair is the index of the word that later gets the name's offset in the program, and the name's bytes with the NUL.
+    The first value of a pair is the index of the word that later gets the name's offset in the program. The second
+    value is the name's bytes with the closing NUL.
 
     how : for a selection by name: NAMED (the message has a list of names) or OWN (each element has its name)
     """
@@ -76,9 +79,10 @@ def detail(scratch, a, b):
 
 @register_jitable
 def slice_of(n, start, stop, step):
-    """Return the first index and the number of elements that ``[start:stop:step]`` selects of a sequence of ``n``.
+    """Return the index of the first element that ``[start:stop:step]`` selects from ``n`` elements, and how many it
+    selects.
 
-    The number is 0 if an element of the slice does not exist.
+    The number of selected elements is 0 if an element of the slice does not exist.
     """
     if step > 0:
         first, end = 0 if start == NONE else start, n if stop == NONE else stop
@@ -97,7 +101,7 @@ def slice_of(n, start, stop, step):
 
 @register_jitable
 def _same(a, b, n):
-    """Whether the ``n`` bytes at two addresses are the same."""
+    """Return whether the ``n`` bytes at two addresses are the same."""
     k = 0
     while k + 8 <= n:
         if load_i64(a + k) != load_i64(b + k):
@@ -112,9 +116,9 @@ def _same(a, b, n):
 
 @register_jitable
 def which(program, record, address, length):
-    """Return which name of a record is at ``address``, as its index in the record; -1 if it is none of them.
+    """Return the index of the name at ``address`` among the names of a record; -1 if the record lacks this name.
 
-    length : bytes of the name, with its NUL
+    length : number of bytes of the name, with its closing NUL
     """
     row = record + 8 * KEY_WORDS
     for k in range(load_i64(record + 8)):
@@ -126,11 +130,13 @@ def which(program, record, address, length):
 
 @register_jitable
 def find_names(program, record, base, o, end, big, scratch):
-    """Find the index of each name of a record in the message's list of names, and store it in the scratch memory.
+    """Find each name of a record in the message's list of names, and store the name's index in the scratch memory.
 
-    o : offset of the list in the message at ``base``, which ends at offset ``end``
+    base : address of the message
+    o : offset of the list in the message [bytes]
+    end : length of the message [bytes]
 
-    Return the offset after the list, or a negative error code.
+    Return the offset after the list [bytes], or a negative error code.
     """
     block, known = scratch + 8 * BLOCK, load_i64(scratch + 8 * BLOCK_LENGTH)
     length, order = known >> 1, 1 if big else 0
@@ -178,13 +184,17 @@ def _whole(value, low, high):
 
 @register_jitable
 def _beams_of(record, n, scratch, turn):
-    """Find the ``turn``-th contiguous run of beams, of ``n`` in a scan, within the angles of a record.
+    """Find one contiguous run of beams within the angles of a record. A selection may consist of several runs.
 
-    Return the first index, the number of beams, the direction (1 or -1), and whether more runs follow.
+    n : number of beams of the scan
+    turn : index of the run, from 0
+
+    Return four values: the index of the first beam, the number of beams, the direction (1 or -1), and whether more runs
+    follow.
 
     A beam is within the angles if its own angle is, after adding any number of whole turns. Beams are ordered by angle
-    from low to high, in whichever direction the scan goes. So a sector across the ends of a scan is contiguous: first
-    beams from its end, then beams from its start.
+    from low to high, in whichever direction the scan goes. A sector may therefore contain both ends of a scan: its
+    first run then has the beams at the scan's end, and its second run those at the start.
     """
     start, step = load_f64(scratch + 8 * ANGLE), load_f64(scratch + 8 * (ANGLE + 1))
     low, high = load_f64(record + 8), load_f64(record + 16)
@@ -205,7 +215,7 @@ def _beams_of(record, n, scratch, turn):
 
 @register_jitable
 def _covered(record, count, scratch):
-    """Whether ``count`` beams, one increment apart, cover all angles of a record. A whole turn covers any record."""
+    """Return whether ``count`` beams cover all angles of a record. A scan of a whole turn covers any record."""
     width = min(load_f64(record + 16) - load_f64(record + 8), TURN)
     return (count + 1.0 + TOLERANCE) * abs(load_f64(scratch + 8 * (ANGLE + 1))) >= width
 
@@ -214,10 +224,11 @@ def _covered(record, count, scratch):
 def choose(record, r, filled, capacity, scratch):
     """Prepare a loop over the elements of a sequence, of which a record selects some.
 
-    Return 0 or a negative error code.
-
     r : address of the loop's registers
-    filled, capacity : number of values that were read before, and room for values
+    filled : number of values that were read before the loop
+    capacity : number of values for which the output has room
+
+    Return 0 or a negative error code.
     """
     n, how = load_i64(r), load_i64(record)
     store_i64(r + 8 * ELEMENT, -1)
@@ -247,9 +258,12 @@ def choose(record, r, filled, capacity, scratch):
 
 @register_jitable
 def numbers_of(record, r, n, scratch, turn):
-    """Find the ``turn``-th run of numbers that a record selects in a sequence of ``n`` numbers.
+    """Find one run of the numbers that a record selects from a sequence of numbers.
 
-    Return its first index, its length, its step, and whether more runs follow.
+    n : number of numbers in the sequence
+    turn : index of the run, from 0
+
+    Return four values: the run's first index, its length, its step, and whether more runs follow.
     """
     how = load_i64(record)
     if how == SLICE:
@@ -261,7 +275,10 @@ def numbers_of(record, r, n, scratch, turn):
 
 @register_jitable
 def lacking(record, count, scratch):
-    """Check how many numbers were selected from a sequence, ``count``. Return 0, or NO_BEAM if a scan lacks beams."""
+    """Check that a scan had beams for the whole selection. Return 0, or NO_BEAM if beams are missing.
+
+    count : how many numbers were selected
+    """
     if load_i64(record) == ANGLES and not (count > 0 and _covered(record, count, scratch)):
         detail(scratch, count, 0)
         return NO_BEAM
@@ -270,13 +287,13 @@ def lacking(record, count, scratch):
 
 @register_jitable
 def by_name(record):
-    """Whether a record selects by names. The values are then in the order of its names, not of the message."""
+    """Return whether a record selects by names. The values are then in the order of the record's names."""
     return load_i64(record) == NAMED or load_i64(record) == OWN
 
 
 @register_jitable
 def chosen(record, r, scratch):
-    """Go to the loop's next element. Return 1 if the element is selected, 0 if it is not, or a negative code."""
+    """Move a loop to its next element. Return 1 if the element is selected, 0 if not, or a negative error code."""
     i, how = load_i64(r + 8 * ELEMENT) + 1, load_i64(record)
     store_i64(r + 8 * ELEMENT, i)
     if how == SLICE:
@@ -303,7 +320,7 @@ def chosen(record, r, scratch):
 
 @register_jitable
 def place_of(record, r):
-    """Return the index in the output at which the values of the loop's selected element begin."""
+    """Return the index in the output where the values of the loop's present element begin."""
     return load_i64(r + 8 * BEFORE) + load_i64(r + 8 * NAMED_NEXT) * load_i64(record + 16)
 
 

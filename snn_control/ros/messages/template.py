@@ -1,4 +1,4 @@
-"""The serialized message of a command: it is made once, and the loop then only replaces its numbers."""
+"""Make the serialized message of a command once, so that the loop only replaces its numbers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["Template", "assign", "make_message", "make_template"]
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """A serialized message and the offsets of its numbers.
+    """A serialized message, with the byte offsets at which the loop writes numbers.
 
     data : (n,) uint8, the message, encapsulation included
-    places : for each field, (k,) int64 byte offsets of its numbers
-    kinds : for each field, the number of its element type in `KINDS`
+    places : for each field, (k,) int64 byte offsets of the field's numbers
+    kinds : for each field, the element type of its numbers, an index of `KINDS`
     stamp : byte offset of header.stamp; -1 if the message type has no stamp
     micros : byte offset of a number that holds the time in whole microseconds; -1 if there is no such number
     """
@@ -46,10 +46,10 @@ def _fresh(kind: Any) -> Any:
 
 
 def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path: str) -> None:
-    """Extend the sequences of a message so that it has the ``n`` numbers of a path.
+    """Extend the sequences of a message until it has all ``n`` numbers that a path selects.
 
-    parents : the structures along the path so far, of which the last one is extended
-    segments : the rest of the path
+    parents : the structures that contain the field, from the message inwards; the last one is extended
+    segments : the part of the path from the last structure on
     """
     message, (segment, *rest) = parents[-1], segments
     kind, pick, has = numbers_of(fields_of(type(message))[segment.name]), segment.pick, getattr(message, segment.name)
@@ -77,8 +77,10 @@ def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path:
 
 
 def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, path: str) -> int:
-    """Return the length that a sequence needs to hold ``n`` numbers of a path. Add missing names to the list of names,
-    and set the angles of a scan."""
+    """Return the length that a sequence needs to hold the ``n`` numbers that a path selects.
+
+    Also add missing names to the message's list of names, and set the angles of a scan.
+    """
     if isinstance(pick, Named):
         owner = _owner(parents, pick.key)
         names = list(getattr(owner, pick.key))
@@ -100,12 +102,12 @@ def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, pa
 
 
 def _owner(parents: Sequence[Any], key: str) -> Any:
-    """Return the innermost of the structures that has the field ``key``, a list of names."""
+    """Return the innermost of the structures ``parents`` that has a list of names in the field ``key``."""
     return next(one for one in reversed(parents) if key in fields_of(type(one)))
 
 
 def _with_name(message: Any, field: str, kind: Any, key: str, name: str) -> Any:
-    """Return the element of a sequence that has this name; append such an element if there is none."""
+    """Return the element of a sequence whose field ``key`` is ``name``. If there is no such element, append one."""
     found = next((one for one in getattr(message, field) if getattr(one, key) == name), None)
     if found is None:
         found = _fresh(kind.value_type)
@@ -115,7 +117,8 @@ def _with_name(message: Any, field: str, kind: Any, key: str, name: str) -> Any:
 
 
 def assign(message: Any, path: str, value: Any) -> None:
-    """Set one field of a message, e.g. ``header.frame_id`` or ``name``. Raises DescriptionError."""
+    """Set one field of a message, e.g. ``header.frame_id`` or ``name``. Raises DescriptionError if it does not accept
+    the value."""
     holder, segments = message, parse_path(path)
     for k, segment in enumerate(segments):
         names = fields_of(type(holder)) if hasattr(holder, "SLOT_TYPES") else {}
@@ -138,7 +141,7 @@ def make_message(
 ) -> Any:
     """Return a message of ``message_class`` with room for the numbers of all ``fields``.
 
-    fields : (path, number of numbers) each
+    fields : for each field, its path and how many numbers it must hold
     values : values of other fields, which are set first, e.g. ``{"header.frame_id": "base_link", "name": ["pan",
         "tilt"]}``
     """
@@ -153,7 +156,7 @@ def make_message(
 def _check_named(
     message_class: type, program: PathProgram, values: Mapping[str, Any], raw: bytes, taken: Mapping[int, str]
 ) -> None:
-    """Raise DescriptionError if a list of names has a name that no output commands, because its number would be 0."""
+    """Raise DescriptionError if a message has a named element that no output commands, because it would always be 0."""
     picked = program.named
     if picked is None or owner_of_names(message_class, program.segments) < 0:
         return
@@ -168,7 +171,7 @@ def make_template(
     message_class: type, fields: Sequence[tuple[str, int]], values: Mapping[str, Any] | None,
     serialize: Callable[[Any], bytes], stamp_field: str = "",
 ) -> Template:  # fmt: skip
-    """Return the `Template` of the message that `make_message` makes. Raises DescriptionError.
+    """Serialize the message that `make_message` makes, and return it as a `Template`. Raises DescriptionError.
 
     serialize : ``rclpy.serialization.serialize_message``
     stamp_field : path of an integer of 64 bits that receives the time in whole microseconds; empty: no such integer

@@ -20,7 +20,7 @@ DISCOVERY = 1.0  # s: before that, a sensor may exist that has not been discover
 
 
 class Console:
-    """Logs what a controller waits for at the start, and the beginning and end of each fault, each of them once."""
+    """Logs on the console which inputs a controller waits for at its start, and when each fault begins and ends."""
 
     def __init__(self, node: Any) -> None:
         self._node = node
@@ -35,7 +35,7 @@ class Console:
         self._waits: bool | None = None  # whether it waits for the first command; None: not known yet
 
     def log_changes(self, found: Sequence[DiagnosticStatus]) -> None:
-        """Log what has changed since the last report.
+        """Log each status that has changed since the last report.
 
         found : the statuses that this report publishes on /diagnostics
         """
@@ -74,9 +74,9 @@ class Console:
                 log.info("commands begin")
 
     def _missing(self) -> dict[str, list[str]]:
-        """Return reason -> names of inputs that have not received any message.
+        """Return the inputs that have not received any message, grouped by the reason: reason -> names of inputs.
 
-        Only inputs that are required or that stop the commands are included.
+        Only inputs that are required, or whose absence stops the commands, are included.
         """
         node = self._node
         missing: dict[str, list[str]] = {}

@@ -1,7 +1,8 @@
 """The controller as a lifecycle node: "configure" loads and warms up the controller, "activate" starts the loop.
 
-"Deactivate", "shutdown", every error and every signal end with the safe command. The loop exchanges messages through
-rcl, on an io node that no executor spins. The lifecycle node provides parameters, services and diagnostics.
+The transitions "deactivate" and "shutdown", every error and every signal make the loop publish the safe command and
+stop. The loop exchanges messages through rcl, on a second node that no executor spins (the io node). The lifecycle node
+provides parameters, services and diagnostics.
 
 One process can run several controllers, each with its own loop: ``controller_node left right --ros-args --params-file
 FILE``.
@@ -141,8 +142,11 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return FAILURE
 
     def _cause(self, error: SnnControlError) -> SnnControlError:
-        """Return the error to report. If no controller file was read, a misspelt parameter may be the cause, and its
-        error is returned instead of ``error``."""
+        """Return the error to report if configuring failed with ``error``.
+
+        If no controller file was read, a misspelt parameter may be the cause. The error about this parameter is then
+        returned.
+        """
         try:
             if self.spec is None:
                 self.warn_of_unknown()
@@ -197,7 +201,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
         feed.loop = self.loop
 
     def _make_loop(self, controller: Controller, spec: ControllerSpec, observers: list[Any]) -> None:
-        """Make the supervisor, and the loop between the ports. Raises DescriptionError."""
+        """Make the supervisor, the ports, and the loop that connects the ports to the controller. Raises
+        DescriptionError."""
         lockstep, bound, trigger = self.mode == "lockstep", controller.bound, trigger_of(self, spec)
         handover, supervise = None, heartbeat_limit(self, controller)
         heard = published_in_faults(spec, self.outputs)
@@ -231,8 +236,11 @@ class ControllerNode(ProcessNode, LifecycleNode):
             port.attach_semaphore(self.loop.semaphore)
 
     def load_learned(self, controller: Controller) -> bool:
-        """Load the learned weights from the file of parameter ``state`` if the file exists, and return whether it
-        exists. Raises DescriptionError or ProgramError."""
+        """Load the learned weights from the file that the parameter ``state`` names. Return False if there is no such
+        file.
+
+        Raises DescriptionError or ProgramError if the weights do not fit the controller.
+        """
         if self.given.state and not controller.program.facts.learning:
             raise DescriptionError("state", self.given.state, f"nothing in {self.file} learns", "leave it out")
         if not Path(self.given.state).is_file():  # also for "", which is a folder
@@ -298,8 +306,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
 
     def _start_when_matched(self) -> None:
-        """Start the loop, in lockstep, once all outputs are matched or `MATCHED_WITHIN` seconds after the first output
-        was matched."""
+        """In lockstep, start the loop once all outputs are matched, or `MATCHED_WITHIN` seconds after the first
+        match."""
         if self.loop is None or not self.held_up:
             self._matching.cancel()
             return
@@ -338,7 +346,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return self.on_shutdown(state)
 
     def _stop_loop(self) -> bool:
-        """Stop the loop, if there is one, and save record and learned weights. Return whether the loop has ended."""
+        """Stop the loop if it runs, then save the record and the learned weights. Return whether the loop has ended."""
         self.held_up = ""
         if self.loop is None:
             return True
@@ -376,7 +384,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return True
 
     def finish(self) -> None:
-        """Shut down in order: the final safe command is published before anything is destroyed."""
+        """Shut down in order: publish the final safe command first, then destroy the loop and the node."""
         notify("STOPPING=1")
         if self._stop_loop():
             self._release_resources()

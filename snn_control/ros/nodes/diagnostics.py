@@ -36,8 +36,7 @@ def status(node: Any, part: str, level: bytes, message: str, values: dict[str, A
 
 
 def _flat(stats: dict[str, Any]) -> dict[str, Any]:
-    """Return the statistics of a loop with one key per number: ``wake.p50_ns`` for ``p50`` of the histogram
-    ``wake``."""
+    """Return the statistics of a loop with one key per number, such as ``wake.p50_ns`` for the median of ``wake``."""
     flat = {key: value for key, value in stats.items() if key not in HISTOGRAMS}
     for name in HISTOGRAMS:
         flat |= {f"{name}.{key}" + "_ns" * (key != "count"): value for key, value in stats[name].items()}
@@ -49,7 +48,9 @@ def _full_name(end: Any) -> str:
 
 
 def describe_mismatch(node: Any, topic: str, expected_type: str, qos: Any, *, publishing: bool = False) -> str | None:
-    """Explain why our end of ``topic`` is not matched, and name both sides. Return None if another end is compatible.
+    """Explain why our end of ``topic`` is not matched, and name the type or QoS of both sides.
+
+    Return None if a compatible end exists.
 
     topic : name as given to the subscription or publisher, before remapping
     expected_type : type of our end, e.g. ``sensor_msgs/msg/Imu``
@@ -110,8 +111,8 @@ def _loop(report: Reporter) -> DiagnosticStatus:
 
 
 def _over_budget(report: Reporter) -> str:
-    """Report how many commands since the last report exceeded the file's latency budget, if more than 1 % of them
-    did."""
+    """Return a warning if more than 1 % of the commands since the last report exceeded the latency budget; otherwise
+    ""."""
     budget, latency = getattr(report.node.spec, "guard", None), report.node.loop.latency
     if budget is None or not math.isfinite(budget.latency):
         return ""
@@ -124,7 +125,11 @@ def _over_budget(report: Reporter) -> str:
 
 
 def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
-    """Describe problems with an input's messages since the last report. ``more`` has the increase of each counter."""
+    """Return descriptions of the problems with an input's messages since the last report.
+
+    more : by how much each counter of the port increased since the last report
+    valid : whether the input is valid now
+    """
     problems = []
     for key, what in port.problems.items():
         if more.get(key, 0) and not (valid and key == "empty"):  # no sample was due, so none is missing
@@ -138,7 +143,8 @@ def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
 
 
 def _moved(report: Reporter, name: str) -> str:
-    """Report how many samples were rejected since the last report because of how their numbers moved."""
+    """Return how many samples were rejected since the last report because they moved too fast or stood still; "" if
+    none."""
     bound, before = report.node.controller.bound, report.motion.get(name, (0, 0))
     if f"{name}.motion" not in bound.program.names:
         return ""
@@ -182,16 +188,18 @@ def _input(report: Reporter, k: int, port: Any) -> DiagnosticStatus:
 
 
 class Senders:
-    """The publishers heard on an input. A publisher that was killed stays in the graph for a while (20 s in Fast DDS).
-    Therefore a publisher that was heard before and is silent now does not count as a second publisher next to its
-    successor."""
+    """The publishers from which an input has received messages.
+
+    A publisher that was killed stays in the ROS graph for a while (20 s in Fast DDS). Therefore a publisher that sent
+    messages before, and is silent now, does not count as a second publisher next to its successor.
+    """
 
     def __init__(self) -> None:
         self._heard: set[bytes] = set()
         self._switches = 0
 
     def beside(self, port: Any, publishers: Sequence[Any]) -> str:
-        """Return the names of the publishers that send to the same input; "" if there are fewer than two."""
+        """Return the names of the publishers that send to the same input; "" if fewer than two publishers do."""
         newest, switches = port.sender()
         turns, self._switches = switches - self._switches, switches
         self._heard.add(newest)
@@ -215,7 +223,7 @@ def _rcl_errors(now: dict, before: dict) -> list[str]:
 
 
 def guard_reason(node: Any) -> str:
-    """Explain why a node's command is the safe one."""
+    """Explain why the guard of a node publishes the safe command."""
     return causes_now(node.controller.bound, node.spec.guard.release)
 
 
@@ -241,8 +249,7 @@ def _guard(report: Reporter) -> DiagnosticStatus:
 
 
 def learning_switches(controller: Any) -> str:
-    """List the projections that have a learning rule, grouped by whether the rule is switched on: ``on: x->a, a->b;
-    off: b->c``."""
+    """List the projections whose learning rule is on, and those whose rule is off: ``on: x->a, a->b; off: b->c``."""
     rules = controller.counters()["learning"]
     sides = (("on", [t for t, r in rules.items() if r["on"]]), ("off", [t for t, r in rules.items() if not r["on"]]))
     return "; ".join(f"{side}: {', '.join(titles)}" for side, titles in sides if titles)
@@ -281,14 +288,14 @@ def _supervisor(node: Any) -> list[DiagnosticStatus]:
 
 
 class Reporter:
-    """Publishes the status of a node on /diagnostics, and compares it with the last report.
+    """Publishes the status of a node on /diagnostics, with what changed since the last report.
 
-    now, before : statistics of the loop and counters of its ports, in this report and in the last one. Both are empty
-        if there is no loop, and ``before`` is empty in the first report
+    now : statistics of the loop and counters of its ports in this report; empty if there is no loop
+    before : the same numbers in the last report; empty in the first report
     seconds : time between the two reports
 
-    The node must have ``loop``, ``controller``, ``spec``, ``mode``, ``inputs``, ``outputs``, ``guarded``, and
-    ``held_up``, the reason why its loop does not run yet.
+    The node must have the attributes ``loop``, ``controller``, ``spec``, ``mode``, ``inputs``, ``outputs`` and
+    ``guarded``. It must also have ``held_up``, the reason why its loop does not run yet.
     """
 
     def __init__(self, node: Any) -> None:
@@ -299,7 +306,7 @@ class Reporter:
         self.forget()
 
     def forget(self) -> None:
-        """Forget the last report; call this after the loop's counts were reset to 0."""
+        """Forget the last report; call this after the loop's counters were reset to 0."""
         self.now: dict[str, Any] = {}
         self.before: dict[str, Any] = {}
         self._at, self.seconds, self.budget = 0.0, 0.0, (0, 0)
@@ -307,7 +314,7 @@ class Reporter:
         self.motion.clear()
 
     def counts(self, side: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the counts of one input or output: now, and in the last report (empty if there was none).
+        """Return the counters of one input or output, first in this report, then in the last report (empty if none).
 
         side : "inputs" or "outputs"
         """

@@ -37,9 +37,9 @@ def _spikes(one: Any) -> bool:
 def encoders_only(spec: ControllerSpec, names: Sequence[str]) -> ControllerSpec:
     """Return a controller file reduced to inputs and their encoders, without network and outputs.
 
-    names : inputs to keep; without names, all inputs whose encoders spike
+    names : inputs to keep; if empty, all inputs whose encoders spike are kept
 
-    Every input becomes optional. Raises DescriptionError.
+    Every remaining input becomes optional. Raises DescriptionError.
     """
     known = [i.name for i in spec.inputs]
     for name in names:

@@ -1,6 +1,6 @@
 """Describe the processes of a closed loop and their parameters, for launch files and ``snn_control demo``.
 
-This module imports nothing of ROS.
+This module does not import any ROS package.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ CONTROLLER_ARGUMENTS = ("controller_file", *(name for name in PASSED_ON if name 
 
 @dataclass(frozen=True)
 class NodeProcess:
-    """A process to start: an executable of this package with its node name and parameters.
+    """A process to start: an executable of this package, with the name and the parameters of its node.
 
-    needed : whether the other processes end when this one ends
+    needed : whether the other processes end when this process ends
     """
 
     executable: str
@@ -83,8 +83,8 @@ def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any
     """Return the process of a world or controller node.
 
     values : the launch arguments
-    same : names of the arguments that become parameters of the same name
-    more : further parameters
+    same : names of the launch arguments that become node parameters with the same name
+    more : further parameters of the node
     """
     file = Path(values["controller_file"])
     parameters = {
@@ -96,9 +96,11 @@ def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any
 
 
 def controller(**given: Any) -> NodeProcess:
-    """Return the process of a controller without a world, on a robot's topics.
+    """Return the process of a controller that uses a robot's topics, without a world.
 
-    given : arguments as in `ARGUMENTS`, except that ``phase`` is 0 by default; raises DescriptionError
+    given : launch arguments as in `ARGUMENTS`, except that ``phase`` is 0 by default
+
+    Raises DescriptionError.
     """
     values = _values({"phase": 0.0} | given)
     if values["event"] and values["lockstep"]:
@@ -108,7 +110,12 @@ def controller(**given: Any) -> NodeProcess:
 
 
 def closed_loop(**given: Any) -> list[NodeProcess]:
-    """Return the processes of world, controller and viewers for arguments of `ARGUMENTS`. Raises DescriptionError."""
+    """Return the processes of a closed loop: world, controller and viewers.
+
+    given : launch arguments, see `ARGUMENTS`
+
+    Raises DescriptionError.
+    """
     values = _values(given)
     if values["lockstep"] and values["rate"] != 0:
         raise DescriptionError("rate", given["rate"], "must be 0 in lockstep, where the world's step is the period")
@@ -120,8 +127,10 @@ def closed_loop(**given: Any) -> list[NodeProcess]:
 
 
 def viewers(file: str) -> list[NodeProcess]:
-    """Return the processes that show a controller file's first events input and the spikes of its inputs. They run at
-    ordinary priority, and no other process needs them."""
+    """Return the processes that show a controller file's first events input and the spikes of its inputs.
+
+    The processes run at ordinary priority, and no other process needs them.
+    """
     spec = load_spec(file)
     cameras = [i for i in spec.inputs if isinstance(i, EventsInput) and i.name in spec.ros_inputs]
     if not cameras:
@@ -138,10 +147,10 @@ def viewers(file: str) -> list[NodeProcess]:
 
 
 def node_arguments(process: NodeProcess) -> dict[str, Any]:
-    """Return the arguments with which launch_ros's Node starts a process.
+    """Return the arguments of launch_ros's action Node that start a process.
 
-    If launch finds the executable, as in a colcon workspace, the arguments name it. Otherwise, as in an installation by
-    pip, they run the module with the Python of the launch file.
+    If launch finds the executable, as in a colcon workspace, the arguments name the executable. Otherwise, as in an
+    installation by pip, they run the module with the Python interpreter of the launch file.
     """
     found: dict[str, Any] = {"name": process.name, "parameters": [dict(process.parameters)], "output": "screen"}
     if _in_workspace(process.executable):
@@ -150,7 +159,7 @@ def node_arguments(process: NodeProcess) -> dict[str, Any]:
 
 
 def _in_workspace(executable: str) -> bool:
-    """Whether launch finds the executable: in ``lib/snn_control`` of the first prefix that has the package."""
+    """Return whether launch finds the executable in ``lib/snn_control`` of the first prefix that has the package."""
     for prefix in map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))):
         if (prefix / "share/ament_index/resource_index/packages" / PACKAGE).is_file():
             return (prefix / "lib" / PACKAGE / executable).is_file()

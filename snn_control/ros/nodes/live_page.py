@@ -31,7 +31,10 @@ ACTIONS = ("tune", "learning", "restart", "release", "stop", "snapshot")
 
 
 class LivePage:
-    """Publishes scene and frames of a configured node; the loop must call ``feed.observer`` after each tick."""
+    """Publishes the scene and the frames of a configured node's live page.
+
+    The loop must call ``feed.observer`` after each tick.
+    """
 
     def __init__(self, node: Any, controller: Controller, spec: ControllerSpec, title: str) -> None:
         self.feed = Feed(controller, spec)

@@ -12,7 +12,7 @@ __all__ = ["heartbeat_limit", "trigger_of"]
 
 
 def trigger_of(node: Any, spec: ControllerSpec) -> Any:
-    """Return the port whose messages wake the loop; None if the clock wakes it. Raises DescriptionError."""
+    """Return the port whose messages start the ticks of the loop; None if the clock does. Raises DescriptionError."""
     name = node.given.trigger
     if node.mode != "event":
         if name:
@@ -30,9 +30,10 @@ def trigger_of(node: Any, spec: ControllerSpec) -> Any:
 
 
 def heartbeat_limit(node: Any, controller: Controller) -> float:
-    """Return the age of the loop's heartbeat at which the supervisor takes over [s]; 0: never.
+    """Return the age of the loop's heartbeat at which the supervisor takes over [s]; 0: no supervisor takes over.
 
-    Raises DescriptionError if the parameter ``supervise`` is shorter than the loop can keep.
+    Raises DescriptionError if the parameter ``supervise`` is shorter than the time in which the loop can give a
+    heartbeat.
     """
     limit = node.given.supervise
     if node.mode == "lockstep" or not limit:

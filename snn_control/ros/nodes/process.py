@@ -53,7 +53,7 @@ MAY_BLOCK = (
 
 
 class Stop(Watchdog):
-    """Flag set by SIGINT, SIGTERM, SIGHUP and SIGQUIT. The nodes then shut down in order, with the final safe command.
+    """A flag that SIGINT, SIGTERM, SIGHUP and SIGQUIT set. The nodes then publish the final safe command and shut down.
 
     A running loop reads the signal through `halt`, even while the interpreter is busy. Further signals are ignored.
     Before `begins` is called, a signal simply ends the process, if necessary in the middle of a compilation.
@@ -69,15 +69,14 @@ class Stop(Watchdog):
         return self.halted
 
     def begins(self) -> None:
-        """Announce that commands begin.
-
-        From now on, a signal leads to an orderly end, with time for the safe command.
-        """
+        """Announce that commands begin. From now on, a signal leads to an orderly end, with time for the safe
+        command."""
         self.allow(GRACE_S)
 
 
 class _Dds:
-    """SCHED_FIFO priority of this process's DDS threads: the requested one, and the one that was granted last."""
+    """The SCHED_FIFO priority of this process's DDS threads: the requested priority, and the one that was last
+    granted."""
 
     wanted, granted = DDS_PRIORITY, DDS_PRIORITY
 
@@ -93,9 +92,9 @@ def dds_threads() -> Iterator[None]:
 
 
 def missing_rights(missing: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Return findings about all rights that were not granted.
+    """Return findings about all real-time rights that the system did not grant.
 
-    missing : findings about the loop's thread, to which one about the DDS threads is added if necessary
+    missing : findings about the loop's thread; a finding about the DDS threads is appended if they lack their priority
     """
     if _Dds.granted == _Dds.wanted:
         return tuple(missing)
@@ -104,8 +103,10 @@ def missing_rights(missing: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def given_priority(arguments: Sequence[str], name: str, default: int) -> int:
-    """Read the parameter ``priority`` of the node ``name`` from command-line arguments, before the node exists. A value
-    that cannot be read is ignored here, since the node reports it."""
+    """Read the parameter ``priority`` of the node ``name`` from command-line arguments, before the node exists.
+
+    A value that cannot be read is ignored here, since the node reports it.
+    """
     pairs = list(zip(arguments, [*arguments[1:], ""], strict=False))
     for option, value in pairs:
         if option in ("-r", "--remap") and value.startswith("__node:="):
@@ -139,9 +140,14 @@ def _readable(given: Sequence[str]) -> Iterator[None]:
 
 
 def start_rclpy(given: Sequence[str], names: Sequence[str], priority: int) -> Stop:
-    """Initialise rclpy with our own signal handlers. The threads of DDS get a priority below that of each node in
-    ``names``. The priority of a node is the one in the arguments ``given`` or, if it is not given there, ``priority``.
-    Raises DescriptionError for arguments that cannot be read."""
+    """Initialise rclpy with our own signal handlers. The threads of DDS get a priority below that of every node.
+
+    given : command-line arguments, which may set the priority of a node
+    names : names of the nodes
+    priority : priority of a node for which the arguments set none
+
+    Raises DescriptionError for arguments that cannot be read.
+    """
     lowest = min(given_priority(given, name, priority) for name in names)
     _Dds.wanted = _Dds.granted = max(0, min(DDS_PRIORITY, lowest - 1))
     # before rclpy, whose default handler would shut the context down before the final safe command
@@ -169,11 +175,12 @@ def io_node(node: Any) -> Any:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a node, read-only unless ``changes`` is true.
+    """A parameter of a node. It is read-only unless ``changes`` is true.
 
-    low, high : range of a number; None: no limit
+    low : smallest number permitted; None: no limit
+    high : largest number permitted; None: no limit
     words : permitted texts; empty: any text
-    required : rule that an empty value breaks; empty: the parameter may be left out
+    required : the rule that the error quotes if the value is empty; empty: the parameter may be left out
     """
 
     default: Any
@@ -188,8 +195,9 @@ class Parameter:
 class ProcessNode(Node):
     """Base of our nodes, with parameters that are set at the start.
 
-    NAME, PRIORITY : default name of the node; default SCHED_FIFO priority of the node's own work
-    SEVERAL : whether a process may have several of these nodes, whose names are its arguments
+    NAME : default name of the node
+    PRIORITY : default SCHED_FIFO priority of the node's own work
+    SEVERAL : whether a process may run several of these nodes, whose names are its arguments
     PARAMETERS : name -> parameter; the values of the parameters become attributes of ``given``
     EXAMPLE : arguments after ``--ros-args``, for --help
     DECLARES_MORE : whether the node declares further parameters later, and then calls `warn_of_unknown`
@@ -215,9 +223,11 @@ class ProcessNode(Node):
                 raise DescriptionError(name, values[name], one.required, f"write --ros-args -p {name}:=...")
 
     def warn_of_unknown(self) -> None:
-        """Warn of given parameters that are not declared, which rclpy ignores. A parameter file may be meant for
-        several nodes, so an unknown name is no error. Raises DescriptionError if an unknown name is similar to the name
-        of a declared parameter."""
+        """Warn of parameters that were given but not declared, because rclpy ignores them silently.
+
+        A parameter file may be meant for several nodes, so an unknown name is no error. Raises DescriptionError if an
+        unknown name is similar to the name of a declared parameter.
+        """
         known = sorted(self.get_parameters_by_prefix(""))
         for name, one in getattr(self, "_parameter_overrides", {}).items():
             if name not in known and not name.startswith("qos_overrides."):
@@ -230,7 +240,7 @@ class ProcessNode(Node):
         return self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def check_written(self, parameter: str) -> None:
-        """Raise DescriptionError now if this node could not write the file that a parameter names later."""
+        """Raise DescriptionError now if this node could not write the file that the parameter names."""
         path = getattr(self.given, parameter)
         if not path:
             return
@@ -249,9 +259,10 @@ class ProcessNode(Node):
 
     @contextmanager
     def saving(self, file: str | Path, parameter: str = "record") -> Iterator[None]:
-        """Context for writing a file, which may take long. A failure is logged and sets the exit code 1.
+        """Context for writing a file, which may take long. If it fails, the error is logged and the exit code becomes
+        1.
 
-        parameter : parameter that names the file, for the message
+        parameter : name of the parameter that names the file, for the log
         """
         self._stop.allow(SAVES_WITHIN)
         try:
@@ -283,8 +294,11 @@ KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "
 
 
 def declare(node: Node, name: str, one: Parameter) -> Any:
-    """Declare a parameter, and return its value. An integer is accepted for a floating-point parameter. Raises
-    DescriptionError for any other type, for a value out of range, and for an unknown word."""
+    """Declare a parameter, and return its value.
+
+    An integer is accepted for a floating-point parameter. Raises DescriptionError for any other wrong type, for a value
+    out of range, and for a text that is not permitted.
+    """
     given = node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True)).value
     node.undeclare_parameter(name)
     value = one.default if given is None else given
@@ -307,9 +321,10 @@ def declare(node: Node, name: str, one: Parameter) -> Any:
 
 
 def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) -> int:
-    """Run a process with one node, or one for each name in the arguments. Return the exit code.
+    """Run a process with one node, or with one node for each name in the arguments. Return the exit code.
 
-    It ends when a signal arrives or a node has ``finished``. With --help in the arguments, only the help is printed.
+    The process ends when a signal arrives or a node has ``finished``. With --help in the arguments, only the help is
+    printed.
 
     make : class of the nodes
     """

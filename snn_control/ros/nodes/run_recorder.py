@@ -23,7 +23,7 @@ MOST_FAULTS = 20  # files in one activation, because a fault that recurs must no
 
 
 class RunRecorder:
-    """Records the runs of a configured node: its recorders observe the loop, and their data are written to files.
+    """Records the runs of a configured node to files. Its recorders observe the loop.
 
     file : path of the record; an .mcap file grows during the run, other files are written at its end
     """

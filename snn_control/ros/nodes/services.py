@@ -1,4 +1,5 @@
-"""The services of a controller node, with which an operator releases faults, restarts, records and loads states."""
+"""The services of a controller node: an operator can release faults, restart, record, and load or save learned
+weights."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def _respond(node: Any, answer: Callable[[Any, Any], Answer], request: Any, resp
 
 
 def _release(node: Any, request: Any) -> Answer:
-    """Release a fault on behalf of an operator. Return whether the controller commands again, and a message."""
+    """Release the guard's fault for an operator. Return whether the node now publishes the controller's commands, and a
+    message."""
     controller, loop = node.controller, node.loop
     end, last = time.monotonic() + 0.5, loop.ticks + 2  # within two ticks, one is complete
     controller.release()
@@ -86,9 +88,10 @@ def _save_state(node: Any, request: Any) -> Answer:
 
 
 def _load_state(node: Any, request: Any) -> Answer:
-    """Check that the next activation can begin with the learned state in the node's file ``state``.
+    """Check that the learned weights in the node's file ``state`` fit the controller, so that the next activation can
+    load them.
 
-    Return whether it can, and a message.
+    Return whether they fit, and a message.
     """
     file = node.given.state
     if not file:

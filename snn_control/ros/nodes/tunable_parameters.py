@@ -17,9 +17,9 @@ __all__ = ["TunableParameters"]
 
 
 class TunableParameters:
-    """The tunable parameters of a node. A new value takes effect from the loop's next tick on.
+    """The tunable parameters of a node. The loop uses a new value from its next tick on.
 
-    A value that the controller cannot have is refused, and the service's answer has the reason.
+    A value that the controller does not accept is refused, and the service's answer states the reason.
     """
 
     def __init__(self, node: Any) -> None:
@@ -28,7 +28,8 @@ class TunableParameters:
         node.add_on_set_parameters_callback(self._set)
 
     def declare(self, spec: ControllerSpec, controller: Controller) -> None:
-        """Declare the parameters, with the values given to the node, or else those in the file.
+        """Declare the parameters. Their values are those given to the node or, for the others, those in the controller
+        file.
 
         Raises DescriptionError or InputError.
         """

@@ -1,7 +1,7 @@
 """The view node: it shows events and spikes as an image and point clouds, in RViz, Foxglove and rqt.
 
-It runs in a process of its own at ordinary priority, receives messages with best effort, and drops what it cannot
-process. So it does not disturb a control loop.
+The node does not disturb a control loop: it runs in its own process at ordinary priority, receives messages with best
+effort, and drops messages that it has no time to process.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class EventReader:
     """Reads the serialized messages of one topic as events. Malformed messages are counted, but raise no error.
 
     kind : message type, one of `EVENT_TYPES`
-    width, height : size of the sensor [pixel]; 0: the size that messages state or, if they state none, a likely size
-        for the events seen
+    width : number of columns of the sensor [pixel]; 0: as messages state or, if they do not, a likely size for the
+        events seen
+    height : number of rows of the sensor [pixel]; 0: as for ``width``
     """
 
     def __init__(self, kind: str, width: int = 0, height: int = 0) -> None:
@@ -60,9 +61,9 @@ class EventReader:
         return likely_size(*self._seen) if self._seen[0] else None
 
     def read(self, message: bytes) -> Events:
-        """Return the events of a serialized message; a malformed one has none and is counted.
+        """Return the events of a serialized message. A malformed message is counted, and gives no events.
 
-        Their times are in the unit of the message's encoding.
+        The times of the events are in the unit of the message's encoding.
         """
         columns = self._reader.read(message)
         if columns is None:
@@ -75,7 +76,11 @@ class EventReader:
 
 
 def _coloured(places: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """Return points with (n, 3) places [m] and (n, 3) colours as an (n,) POINT array."""
+    """Return an (n,) POINT array.
+
+    places : (n, 3), positions of the points [m]
+    colours : (n, 3), colours of the points
+    """
     points = np.empty(len(places), POINT)
     points["x"], points["y"], points["z"] = places.T
     codes = np.asarray(colours, np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
@@ -84,8 +89,11 @@ def _coloured(places: np.ndarray, colours: np.ndarray) -> np.ndarray:
 
 
 def event_points(events: Events, size: tuple[int, int], seconds: float, most: int) -> np.ndarray:
-    """Return points for at most ``most`` of the events, evenly selected, as an (n,) POINT array. The sensor is 1 m wide
-    and stands upright before the viewer. Events lie ``DEPTH`` m further behind for each ``seconds`` of their age."""
+    """Return points that show events, (n,) POINT: at most ``most`` of the events, evenly selected.
+
+    The sensor is 1 m wide and stands upright before the viewer. Older events lie further behind it: ``DEPTH`` m for
+    each ``seconds`` of their age.
+    """
     n = len(events)
     rows = np.arange(0, n, max(1, -(-n // most))) if most else np.arange(0)
     age = (int(events.ns.max()) - events.ns[rows]) * 1e-9 if n else np.zeros(0)
@@ -95,7 +103,8 @@ def event_points(events: Events, size: tuple[int, int], seconds: float, most: in
 
 
 def read_spikes(message: bytes) -> np.ndarray:
-    """Return the spikes in a serialized message of `ros.ports.spikes`, (n,) SPIKE; none for any other message."""
+    """Return the spikes in a serialized message, (n,) SPIKE. There are none if `ros.ports.spikes` did not make the
+    message."""
     length = int.from_bytes(message[12:16], "little")  # length of the frame's name, NUL included
     name = message[16 : 16 + max(0, length - 1)].decode("latin-1")
     start = len(cloud_cdr(np.empty(0, SPIKE), 0, name)) - 1  # index of the first record; is_dense is the last byte
@@ -108,7 +117,7 @@ def read_spikes(message: bytes) -> np.ndarray:
 def spike_points(spikes: np.ndarray, place: int) -> np.ndarray:
     """Return the points at which spikes are shown, (n,) POINT, to the right of the sensor.
 
-    place : number of the population's square, 0.4 m wide, from the top
+    place : index of the population's square, counted from the top; a square is 0.4 m wide
     """
     places = np.stack([np.zeros(len(spikes)), -0.6 - 0.4 * spikes["x"], 0.5 - 0.5 * place - 0.4 * spikes["y"]], axis=1)
     return _coloured(places, np.tile(SPIKE_COLOURS[place % len(SPIKE_COLOURS)], (len(spikes), 1)))

@@ -1,9 +1,13 @@
 """Publish a running controller's activity for RViz and Foxglove: ``~/watch/POPULATION`` has a point for each neuron.
 
-Fields of the sensor_msgs/msg/PointCloud2: ``x``, ``y``, ``z`` FLOAT32, which place the neurons in rows of a square;
-``neuron`` UINT32; ``rate`` FLOAT32, spikes per second since the last message; ``v`` FLOAT32, the present membrane
-potential, or the output of a graded population. The loop counts the spikes. The main thread makes messages while there
-is a subscriber.
+The messages are of type sensor_msgs/msg/PointCloud2, with these fields:
+
+x, y, z : FLOAT32, position of the neuron; the neurons form rows of a square
+neuron : UINT32, index of the neuron
+rate : FLOAT32, spikes per second since the last message
+v : FLOAT32, present membrane potential, or the output of a graded population
+
+The loop counts the spikes. The main thread makes messages while there is a subscriber.
 """
 
 from __future__ import annotations
@@ -26,11 +30,11 @@ NEURON = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("neuron", "<u4"), 
 
 
 class Watch:
-    """Publishes the rates and membranes of populations of a configured node.
+    """Publishes the firing rates and membrane potentials of populations of a configured node.
 
     names : names of the populations, separated by commas; "all": every population, including those of encoders
     rate : rate of the messages [Hz]
-    observers : observers that the node's loop must call
+    observers : functions that the node's loop must call after each tick; this object appends its own
 
     Raises DescriptionError for a name that the controller does not have.
     """

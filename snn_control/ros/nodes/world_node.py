@@ -1,12 +1,14 @@
 """The world node: it runs a Gymnasium environment, publishes a controller's inputs and applies its commands.
 
-realtime : one step in each period of the environment, by the machine's clock. The world starts with the first command
-    of each output. It applies the newest command, or zero after 0.1 s without a command. Late steps are skipped and
-    counted.
-lockstep : the world publishes /clock and the inputs of time T_k, waits for one command of each output, then steps. It
-    runs as fast as the machine allows, or at most at a given speed, and is deterministic. A command that was received
-    before T_k was published is not an answer. If inputs are stamped, a command with a stamp older than T_k is not an
-    answer either. So the final safe command of a controller is not mistaken for an answer.
+The parameter ``mode`` selects one of two ways to keep time:
+
+realtime : the environment makes one step in each of its periods, by the machine's clock. The world starts with the
+    first command of each output. It applies the newest command, or zero after 0.1 s without a command. Late steps are
+    skipped and counted.
+lockstep : the world publishes /clock and the inputs of time T_k, waits for one command of each output, then steps. This
+    is deterministic, and as fast as the machine allows or as a given speed limit. A command that was received before
+    T_k was published is not an answer. If inputs are stamped, a command with a stamp older than T_k is not an answer
+    either. So the final safe command of a controller is not mistaken for an answer.
 """
 
 from __future__ import annotations
@@ -204,8 +206,10 @@ class WorldNode(ProcessNode):
         return None
 
     def _meet(self) -> bool:
-        """Wait until all topics are matched. Return False if the node was stopped meanwhile, otherwise True. Raises
-        RuntimeFault after `patience`."""
+        """Wait until all topics are matched. Return False if the node was stopped meanwhile, otherwise True.
+
+        Raises RuntimeFault after `patience` seconds.
+        """
         begin = told = time.monotonic()
         while (missing := self._missing()) is not None:
             if self._stop():
@@ -221,8 +225,10 @@ class WorldNode(ProcessNode):
         return True
 
     def _action(self, old_ns: int | None) -> Any:
-        """Return the environment's action, in which the numbers of an output are zero if its command is missing or
-        older than ``old_ns`` [ns]."""
+        """Return the environment's action from the newest commands.
+
+        The numbers of an output are zero if it has received no command, or only one older than ``old_ns`` [ns].
+        """
         now = time.monotonic_ns()
         parts = []
         for command in self.commands:
@@ -313,7 +319,10 @@ class WorldNode(ProcessNode):
             observation = self._step(self._action(None))
 
     def _answered(self, command: Commands, stamp: int) -> bool:
-        """Whether a command came, well-formed or not, whose stamp does not belong to an earlier step."""
+        """Return whether a command arrived that answers the present step. It may be malformed.
+
+        stamp : stamp of this step [ns]; a command with an earlier stamp answers an earlier step
+        """
         while command.take(LOCKSTEP) > 0:
             its = int(command.slot[STAMP])
             if not (self._stamped and command.slot[FRESH] > 0 and 0 < its < stamp):
@@ -324,10 +333,10 @@ class WorldNode(ProcessNode):
     def _await_commands(self, came: Callable[[Commands], bool], status: str, where: str = "") -> bool:
         """Wait until ``came`` is true for the commands of all outputs. Return False if the node was stopped meanwhile.
 
-        status : text for /diagnostics while it waits
+        status : text for /diagnostics while this function waits
         where : end of the error's text
 
-        Raises RuntimeFault after `patience`.
+        Raises RuntimeFault after `patience` seconds.
         """
         semaphore, scratch = int(self._semaphore.ctypes.data), int(self._scratch.ctypes.data)
         left, begin = list(self.commands), time.monotonic()

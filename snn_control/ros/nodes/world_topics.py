@@ -30,7 +30,8 @@ __all__ = ["Camera", "Commands", "Pictures", "Sensors"]
 
 
 class Commands:
-    """Receives the commands of one output for the world, through a numeric input port that Python calls."""
+    """Receives the commands of one output for the world. It uses the same numeric port as a loop, called from
+    Python."""
 
     def __init__(self, node: Node, io: Node, name: str, spec: ControllerSpec, size: int, lockstep: bool) -> None:
         topic, where = spec.ros_outputs[name], f"ros.outputs.{name}"
@@ -46,15 +47,13 @@ class Commands:
         self.port = NumericInput(subscription, program, at, at + 8 * SLOT_WORDS, size, name=name)
 
     def take(self, mode: int) -> int:
-        """Read the waiting messages, as many as a loop in this ``mode`` (see `realtime.port`) would.
-
-        Return their number.
-        """
+        """Read the waiting messages, as a loop in this ``mode`` (see `realtime.port`) would. Return how many were
+        read."""
         return self.port(time.monotonic_ns(), mode)
 
 
 def _numbers(observation: Any, name: str, size: int) -> np.ndarray:
-    """Return one entry of an observation as a (size,) float64 array. Raises RuntimeFault if the entry has another
+    """Return the numbers of one observation entry, (size,) float64. Raises RuntimeFault if the entry has another
     size."""
     numbers = np.asarray(observation[name], np.float64).reshape(-1)
     if numbers.size != size:
@@ -63,7 +62,7 @@ def _numbers(observation: Any, name: str, size: int) -> np.ndarray:
 
 
 class Sensors:
-    """Publishes the numeric inputs that share a topic, in one message."""
+    """Publishes the numeric inputs that share a topic, together in one message."""
 
     def __init__(self, node: Node, io: Node, names: list[str], spec: ControllerSpec, lockstep: bool) -> None:
         topic, where = spec.ros_inputs[names[0]], f"ros.inputs.{names[0]}"
@@ -119,7 +118,7 @@ class Pictures:
 
 
 class Camera:
-    """Publishes an events input as PointCloud2 messages, or as packets if the topic has a type of packets.
+    """Publishes an events input, as PointCloud2 messages or, if the topic has a packet type, as packets.
 
     encoding : encoding of the packets, "evt3" or "mono"
     """
@@ -151,8 +150,8 @@ class Camera:
             self.publisher.publish(events_cdr(t, x, y, p, stamp_ns, self.name))
 
     def _packet(self, t: Any, x: Any, y: Any, p: Any, stamp_ns: int) -> bytes:
-        """Return a serialized EventPacket. Its times are in microseconds for the encoding evt3, and in nanoseconds for
-        mono."""
+        """Return a serialized EventPacket. Its times are in microseconds (encoding evt3) or nanoseconds (encoding
+        mono)."""
         columns = (x.astype(np.uint16), y.astype(np.uint16), (p > 0).astype(np.uint8))
         if self.encoding == "evt3":
             data, base = codec("evt3").encode(Events(t // 1000, *columns)), 0

@@ -1,10 +1,12 @@
-"""Common base of all ports between DDS and the control loop: receive, publish, count, and find the age of messages.
+"""Common base of all ports between DDS and the control loop: receive and publish messages, and find their age.
 
-The Python objects make a port's context (`realtime.port`), keep all its memory alive and read its counters.
+A port's context (`realtime.port`) is an array of int64 words with which the compiled functions here work. The Python
+object of the port makes the context, owns all memory that it points to, and reads its counters.
 
 Age of a message
 ----------------
-An age counts from when the data became available, not from when the loop read it. An input's rule selects that time:
+The age of a message counts from the time at which its data became available, not from when the loop read it. A rule of
+the input selects this time:
 
 arrival : the time at which the message was published, as far as it is known. The middleware reports it by the
     publisher's clock. If the publisher runs on this machine, that is our clock, and the difference to now is the age.
@@ -81,11 +83,11 @@ CONTINUOUS_NS = 100_000_000  # of a longer time without a read, only this much c
 
 @register_jitable
 def begin_take(c, now_ns, mode):
-    """Start to read messages in a tick: store the time since the last read.
+    """Start to read the messages of a tick, and store the time since the last read.
 
-    Return the value of the counter TAKEN at which reading must stop.
+    Return the value of the counter TAKEN at which reading must stop, so that a tick reads a limited number of messages.
 
-    c : words of the port's context; all functions here have this argument
+    c : the port's context, int64 words; all functions here have this argument
     """
     c[GAP] = max(now_ns - c[LOOKED], 0) if c[LOOKED] > 0 else 0
     c[LOOKED] = now_ns
@@ -95,8 +97,11 @@ def begin_take(c, now_ns, mode):
 
 @register_jitable
 def next_message(c, end):
-    """Take the next message. Return its address and length; the length is NOTHING if no message waits or ``end`` is
-    reached. Messages longer than MAX_MESSAGE_BYTES are counted and ignored."""
+    """Take the next message. Return its address and its length [bytes].
+
+    The length is NOTHING if no message waits, or if the counter TAKEN has reached ``end``. Messages longer than
+    MAX_MESSAGE_BYTES are counted and ignored.
+    """
     while c[TAKEN] < end:
         code = call_int4(c[CALL], c[HANDLE], c[MESSAGE], c[INFO], np.int64(0))
         if code != 0:
@@ -119,7 +124,7 @@ def next_message(c, end):
 
 @register_jitable
 def _waited(c, now_real):
-    """Return the age of the message just taken, by the rule "arrival": the time since it was published [ns]."""
+    """Return the time since the message just taken was published [ns], by the rule "arrival"."""
     info = i64(c[INFO], GID + 1)
     if info[PUBLISHED_AT] <= 0:
         return c[GAP]
@@ -137,12 +142,14 @@ def _waited(c, now_real):
 
 @register_jitable
 def available_since(context, slot, stamp, now_ns, mode):
-    """Return the time at which the message just taken became available [ns, CLOCK_MONOTONIC]. If its stamp is not
-    accepted, count the message and return REJECTED.
+    """Return the time at which the message just taken became available [ns, CLOCK_MONOTONIC].
 
-    slot : header of the input
+    If the message's stamp is not accepted, count the message and return REJECTED.
+
+    slot : address of the input's header (`snn_control.engine.slots`)
     stamp : stamp of the message [ns]; -1 or 0: none
-    now_ns, mode : time and mode of the loop
+    now_ns : present time of the loop [ns]
+    mode : mode of the loop, see `realtime.port`
     """
     c = i64(context, WORDS)
     if mode != REALTIME:
@@ -181,7 +188,7 @@ def refuse(c, code, a, b):
 
 @register_jitable
 def send(c):
-    """Publish an output's message in its present form. Return 0 or rcl's error code."""
+    """Publish an output's message as it is now. Return 0, or rcl's error code."""
     code = call_int3(c[CALL], c[HANDLE], c[MESSAGE], np.int64(0))
     if code == 0:
         c[PUBLISHED] += 1
@@ -208,15 +215,19 @@ class RclPort(CompiledPort):
         return self._entity.topic_name
 
     def counters(self) -> dict[str, int]:
-        """Return the counts since the port was made; the class describes them."""
+        """Return the port's counters, which count from 0 when the port is made; its class describes them."""
         return {name: int(self._block[word]) for name, word in self._counts.items()}
 
     def matched(self) -> int:
-        """Return the number of matched ends of other nodes. An end that died stays matched for a while."""
+        """Return how many publishers or subscriptions of other nodes this port is matched with.
+
+        One that died stays matched for a while.
+        """
         return count_matched(self._entity)
 
     def __enter__(self) -> None:
-        """Keep rcl's handle alive: destroying the subscription or publisher waits for the exit. May be nested."""
+        """Keep rcl's handle alive: the subscription or publisher is not destroyed before the exit. Contexts may be
+        nested."""
         self._entity.handle.__enter__()
 
     def __exit__(self, *exc: object) -> None:
@@ -226,7 +237,7 @@ class RclPort(CompiledPort):
 class SubscriptionPort(RclPort):
     """A port that receives messages for an input.
 
-    problems : name of a counter that reports mention -> what it counts, in words
+    problems : counters that diagnostics report if they increase: name of the counter -> what it counts, in words
     """
 
     _size: Sequence[int] | None = None  # (width, height) of an events input
@@ -257,16 +268,19 @@ class SubscriptionPort(RclPort):
         self.judge_ages("arrival")
 
     def judge_ages(self, rule: str, host: int = -1) -> None:
-        """Set the rule of `AGES` by which the age of messages is counted. For ``host`` see `topics.host_of`."""
+        """Set the rule by which the age of messages is counted, one of `AGES`.
+
+        host : number of this machine in the ids of publishers, see `topics.host_of`; -1: not known
+        """
         self._block[[RULE, HOST]] = AGES[rule], host
 
     def clear(self) -> None:
-        """Clear everything that depends on earlier messages, except counts. No loop may run."""
+        """Clear all memory of earlier messages, except the counters. Do not call this while a loop runs."""
         self._block[[WIDTH, HEIGHT, LOOKED, GAP, SENDER, SENDER + 1, SINCE]] = 0
 
     def counters(self) -> dict[str, Any]:
-        """Return the counts since the port was made (see the class), and the count ``malformed.REASON`` for each reason
-        that occurred."""
+        """Return the port's counters (see the class), and ``malformed.REASON`` for each reason for which a message was
+        malformed."""
         reasons = {f"malformed.{word}": int(self._reasons[COUNTS - code]) for code, word in REASONS.items()}
         return {**super().counters(), **{key: n for key, n in reasons.items() if n}}
 
@@ -288,13 +302,16 @@ class SubscriptionPort(RclPort):
         return f"events come from a sensor of {width}x{height}, the input's size is {self.frame}: {fix}"
 
     def sender(self) -> tuple[bytes, int]:
-        """Return the id of the newest message's publisher, as in the graph, and how often the publisher changed."""
+        """Return the id of the publisher of the newest message, as in the ROS graph, and how often the publisher
+        changed."""
         return self._block[SENDER : SENDER + 2].tobytes(), int(self._block[SWITCHES])
 
     def attach_semaphore(self, address: int) -> None:
-        """Post the ``sem_t`` at ``address`` whenever a message arrives, also for messages that already wait. Until
-        `detach`, the semaphore must exist and rcl's handle is held. Raises RuntimeFault if the subscription was
-        destroyed."""
+        """Post the ``sem_t`` at ``address`` whenever a message arrives, and for each message that already waits.
+
+        The semaphore must exist until `detach`, and rcl's handle is held until then. Raises RuntimeFault if the
+        subscription was destroyed.
+        """
         from rclpy.impl.implementation_singleton import rclpy_implementation
 
         self.detach()
@@ -306,7 +323,7 @@ class SubscriptionPort(RclPort):
         new_message_wakes(int(self._block[HANDLE]), address)
 
     def detach(self) -> None:
-        """Undo `attach_semaphore`; does nothing if there was no such call."""
+        """Undo `attach_semaphore`, if it was called."""
         if self._wakes:
             self._wakes = False
             new_message_wakes(int(self._block[HANDLE]), 0)
@@ -314,9 +331,9 @@ class SubscriptionPort(RclPort):
 
 
 class PublisherPort(RclPort):
-    """A port that publishes one message, in which the compiled ``function`` replaces numbers.
+    """A port that publishes one message, in which a compiled function replaces numbers.
 
-    Counters: published (messages), errors (of rcl) and last_error.
+    Counters: published messages, errors of rcl, and last_error.
     """
 
     _counts: Mapping[str, int] = {"published": PUBLISHED, "errors": ERRORS, "last_error": LAST_ERROR}
@@ -328,7 +345,7 @@ class PublisherPort(RclPort):
 
 
 def check_type(entity: Any, *wanted: str) -> None:
-    """Raise DescriptionError unless the type of a subscription or publisher is one of the wanted types."""
+    """Raise DescriptionError unless the message type of a subscription or publisher is one of the ``wanted`` types."""
     has = type_name(entity.msg_type)
     if has not in wanted:
         rule = f"the port of {entity.topic_name} needs {' or '.join(wanted)}"

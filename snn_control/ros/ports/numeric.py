@@ -56,7 +56,8 @@ _read_cells = register_jitable(read_cells)
 
 @register_jitable
 def _read_numbers(c, address, length):
-    """Read a message's numbers into the staging memory. Return how many they are, or a negative code (`malformed`)."""
+    """Read a message's numbers into the port's staging memory. Return how many numbers it has, or a negative code
+    (`malformed`)."""
     if c[_PROGRAM] == 0:
         columns = c[_COLUMNS]
         return _read_cells(address, length, columns, c[_SIZE] // columns, c[_STAGING], c[base.SCRATCH])
@@ -64,7 +65,10 @@ def _read_numbers(c, address, length):
 
 
 def take_numbers(context, now_ns, mode):
-    """Take the waiting messages of a `NumericInput`, and use the newest well-formed one. Return how many were taken."""
+    """Take the waiting messages of a `NumericInput`, and use the newest well-formed message as the input's sample.
+
+    Return how many messages were taken.
+    """
     c = i64(context, base.WORDS)
     slot, size, scratch = i64(c[base.SLOT], SLOT_WORDS), c[_SIZE], i64(c[base.SCRATCH], SCRATCH_WORDS)
     clear_marks(slot)
@@ -100,11 +104,12 @@ def take_numbers(context, now_ns, mode):
 
 @register_jitable
 def _read_events(c, address, length, count, room):
-    """Read a message's events into the input's columns, after the ``count`` events there.
+    """Append a message's events to the input's columns, and leave the message's stamp in the scratch memory.
 
+    count : number of events that are already in the columns
     room : number of events that still fit
 
-    Return how many events the message has, or a negative code. The stamp is then in the scratch memory.
+    Return how many events the message has, or a negative code (`malformed`).
     """
     t, x, y, p = c[_T] + 8 * count, c[_X] + 2 * count, c[_Y] + 2 * count, c[_P] + count
     if c[_ARRAYS] == 0:
@@ -117,8 +122,10 @@ def _read_events(c, address, length, count, room):
 
 
 def take_events(context, now_ns, mode):
-    """Take the waiting messages of an `EventsPort`, and store their events in order, up to the capacity. Return how
-    many messages were taken."""
+    """Take the waiting messages of an `EventsPort`, and store their events in order, up to the port's capacity.
+
+    Return how many messages were taken.
+    """
     c = i64(context, base.WORDS)
     slot, scratch = i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], 1)
     clear_marks(slot)
@@ -162,7 +169,7 @@ def write_final_numbers(context):
 
 @register_jitable
 def _is_silent(c, now_ns):
-    """Whether an output with safe "hold" or "none" publishes nothing now."""
+    """Return whether an output publishes nothing now, as outputs with safe "hold" or "none" do."""
     if c[_STAYS] == 0:
         return False
     guard = i64(c[_GUARD], GUARD_WORDS)
@@ -204,17 +211,19 @@ class NumericInput(SubscriptionPort):
     program : the field, see `compile_path`; None: messages are pictures
     slot : address of the input's header (`snn_control.engine.slots`)
     data_address : address of the input's float64[size]
-    size : how many numbers a message must have in the field. An empty sequence means "nothing is due"; other counts are
-        errors
+    size : how many numbers a message must have in the field. An empty sequence means that no sample is due; any other
+        number is an error
     columns : columns of a picture's grid, which has ``size`` cells
-    reduce : one of `REDUCTIONS`: a message may then have more numbers, which become ``size`` sectors
+    reduce : one of `REDUCTIONS`; a message may then have more numbers, which are divided into ``size`` sectors and
+        reduced to one number each
     rules : rules of the sectors, see `reduction.rules_of`; needed if ``reduce`` is given
     max_bytes : length of the longest message that is accepted; memory for it is reserved. 0: 256 KiB, or 32 MiB for
         pictures
-    name : name in reports; the topic by default
+    name : name in reports; default: the topic
 
-    Counters: taken (all messages), malformed (and each of `malformed.REASONS`), oversized, empty (nothing was due),
-    errors (of rcl) and last_error. If ``reduce`` is given, also numbers, replaced and failed, see `reduction`.
+    Counters of messages: taken (all), malformed (also for each of `malformed.REASONS`), oversized, and empty (no sample
+    was due). Further counters: errors (of rcl) and last_error. If ``reduce`` is given, also numbers, replaced and
+    failed, see `reduction`.
     """
 
     problems: Mapping[str, str] = {**SubscriptionPort.problems, "empty": "empty messages"}
@@ -250,15 +259,15 @@ class NumericInput(SubscriptionPort):
 class EventsPort(SubscriptionPort):
     """A port for an events input: it reads the events of a topic's PointCloud2 messages; see `events.packets`.
 
-    If the subscription's type is the EventArray of dvs_msgs or prophesee_event_msgs, the port reads these instead.
+    If the subscription's type is EventArray, of dvs_msgs or prophesee_event_msgs, the port reads EventArrays.
 
     subscription, slot, max_bytes, name : as in `NumericInput`
     columns : addresses of the input's arrays t, x, y and p, each of which holds ``capacity`` events
     capacity : maximum number of events in a tick; further events are dropped and counted
-    size : (width, height) of the input, to be compared with the sensor's size, which EventArrays state
+    size : (width, height) of the input [pixel]; the port compares it with the sensor's size in EventArrays
 
-    A message without events makes the input fresh, because nothing moved. Counters: those of `NumericInput`, and
-    dropped (events).
+    A message without events is a fresh sample too: nothing moved. Counters: those of `NumericInput`, and dropped
+    (events).
     """
 
     _counts: Mapping[str, int] = {**SubscriptionPort._counts, "dropped": _CUT}
@@ -282,15 +291,15 @@ class CommandOutput(PublisherPort):
 
     publisher : rclpy publisher on a node that is not spun
     message_class : type of the message
-    fields : (path, command address, n) for each output: the float64[n] at the address are written to the n numbers of
-        the path, converted to their type (integers rounded and saturated)
+    fields : (path, command address, n) for each output. The float64[n] at the command address are converted to the
+        field's type (integers rounded and saturated) and written to the n numbers that the path selects
     bounds : for each output the bounds of its numbers, see `field_limits.fit_bounds`; None: only the type limits them
-    guard : address of the guard's words; 0: no guard
+    guard : address of the guard's memory; 0: no guard
     stays : "hold": nothing is published before the first command; "none": in addition, nothing is published while the
         commands are the safe ones, nor at the end
     values : values of other fields, e.g. ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``
     stamp_field : path of a number that receives the time in whole microseconds; empty: none
-    name : name in reports; the topic by default
+    name : name in reports; default: the topic
     n_rows : how many numbers the message has
 
     The message's header.stamp is the stamp from the loop or, if that is 0 or -1, the present time.
@@ -318,19 +327,23 @@ class CommandOutput(PublisherPort):
         self._block[[_STAMP_AT, _MICROS_AT]] = [start + offset if offset >= 0 else 0 for offset in self._stamps]
 
     def share(self, memory: np.ndarray) -> None:
-        """Move the data of the message's numbers (`rounding`) into shared memory, (n_rows, ROW) int64."""
+        """Move the data with which the message's numbers are rounded and limited (`rounding`) into shared memory.
+
+        memory : (n_rows, ROW) int64, the shared memory
+        """
         memory[:] = self._rows
         self._rows = memory
         self._block[_ROWS] = memory.ctypes.data
 
     def safe_message(self, command: int) -> dict[str, Any]:
-        """Return what another process needs to publish the message, as a dictionary that JSON can hold. Do not call
-        this while a loop runs.
+        """Return what another process needs to publish the message, as a dictionary for JSON. Do not call this while a
+        loop runs. The keys are:
 
         data : the message in base64; it is the final safe command if the commands are the safe values now
-        stamp, micros : byte offsets of the message's stamp and of its time in microseconds; -1: none
-        places, commands : byte offsets of the message's numbers; their indices in the array of all commands, whose
-            address is ``command``
+        stamp : byte offset of the message's stamp; -1: none
+        micros : byte offset of the message's time in microseconds; -1: none
+        places : byte offsets of the message's numbers
+        commands : indices of these numbers in the array of all commands, which begins at address ``command``
         waits : whether the message is not published before the first command
         """
         compile_function(write_final_numbers, "void(int64)")(self.context)

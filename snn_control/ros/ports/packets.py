@@ -1,12 +1,12 @@
 """Port for the packets of event cameras: the loop's thread takes EventPackets as bytes and decodes them in place.
 
-Header and events are read in the receive buffer, without Python and without a copy. A packet may not be finished in its
-tick, because its events are not due yet or the time budget was spent. It then keeps the buffer, and the next packet
-waits in the subscription's queue.
+Header and events are read in the receive buffer, without Python and without a copy. The loop may not finish a packet in
+one tick, because the packet's events are not due yet or the time budget was spent. The packet then stays in the buffer,
+and the next packet waits in the subscription's queue.
 
-To pace events, a packet's arrival is the time at which the middleware received it, however long it waited in the queue.
-If waiting counted as transport delay, pace "sensor" would never catch up with a sensor whose clock runs fast. The age
-of a packet counts from its publication, as for any message (`base`).
+The pace of the events (``pace``) is based on the time at which the middleware received a packet, however long the
+packet then waited in the queue. If waiting counted as transport delay, pace "sensor" would never catch up with a sensor
+whose clock runs fast. The age of a packet counts from its publication, as for any message (`base`).
 """
 
 from __future__ import annotations
@@ -35,15 +35,18 @@ LONGEST_WAIT = 1_000_000_000  # ns: a longer wait is not plausible and means tha
 
 @register_jitable
 def _arrival(c, now_ns):
-    """Return when the message just taken was received [ns, CLOCK_MONOTONIC]; ``now_ns`` if the time is not known."""
+    """Return the time at which the message just taken was received [ns, CLOCK_MONOTONIC]; ``now_ns`` if it is not
+    known."""
     timespec = c[base.SCRATCH] + 8 * TIMESPEC
     waited = now_realtime(timespec) - i64(c[base.INFO], base.RECEIVED_AT + 1)[base.RECEIVED_AT]
     return now_monotonic(timespec) - waited if 0 <= waited < LONGEST_WAIT else now_ns
 
 
 def take_packets(context, now_ns, mode):
-    """Take the events of a `PacketInput` that are due, from as many packets as needed. Return the number of packets
-    taken, or the result of `finish_tick` if that is larger."""
+    """Take the events of a `PacketInput` that are due, from as many packets as needed.
+
+    Return the number of packets taken, or the result of `finish_tick` if that is larger.
+    """
     c = i64(context, base.WORDS)
     receiver, slot, head = c[RECEIVER], i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], header.PACKET_WORDS)
     begin_tick(receiver, now_ns, mode)
@@ -75,8 +78,9 @@ class PacketInput(SubscriptionPort):
     receiver : decodes the packets into the input
     size : (width, height) of the input, for reports; None: not known
 
-    A packet without events makes the input fresh, because nothing moved. Counters: those of `NumericInput` and of
-    `PacketReceiver`; also ``latency_p50_us`` and ``latency_p99_us``, from the stamp of a packet until it is finished.
+    A packet without events is a fresh sample too: nothing moved. Counters: those of `NumericInput` and of
+    `PacketReceiver`. ``latency_p50_us`` and ``latency_p99_us`` are the median and the 99th percentile of the time from
+    a packet's stamp until all its events are decoded.
     """
 
     _counts: Mapping[str, int] = {k: v for k, v in SubscriptionPort._counts.items() if k != "empty"}

@@ -30,7 +30,8 @@ class Allocator(ctypes.Structure):
 
 
 class SerializedMessage(ctypes.Structure):
-    """The C structure rcl_serialized_message_t (rcutils_uint8_array_t). Word 0 is the buffer, word 1 its length."""
+    """The C structure rcl_serialized_message_t (rcutils_uint8_array_t). Its first word is the buffer's address, its
+    second word the length."""
 
     _fields_ = [
         ("buffer", ctypes.c_void_p), ("length", ctypes.c_size_t), ("capacity", ctypes.c_size_t),
@@ -53,8 +54,10 @@ def _library(name: str) -> ctypes.CDLL:
 
 @cache
 def address_of(library: str, function: str) -> int:
-    """Return the address of a function of librcl, librcutils or libc ("c"). Raises RuntimeFault if there is no such
-    function."""
+    """Return the address of a function of librcl, librcutils or libc ("c").
+
+    Raises RuntimeFault if the library has no such function.
+    """
     found = getattr(_library(library), function, None)
     address = ctypes.cast(found, ctypes.c_void_p).value if found else None
     if not address:
@@ -81,9 +84,13 @@ def _default_allocator() -> Allocator:
 
 
 class ReceiveBuffer:
-    """A serialized message that receives messages; ``address`` is the address of its C structure. The buffer is freed
-    when this object is. For a message longer than ``capacity``, the middleware enlarges the buffer in the thread that
-    takes it."""
+    """A buffer (rcl's serialized message) into which messages are received. It is freed together with this object.
+
+    If a message is longer than ``capacity`` [bytes], the middleware enlarges the buffer in the thread that takes the
+    message.
+
+    address : address of the buffer's C structure
+    """
 
     def __init__(self, capacity: int) -> None:
         void, size = ctypes.c_void_p, ctypes.c_size_t
@@ -101,7 +108,7 @@ class ReceiveBuffer:
 
 
 class SendBuffer:
-    """A serialized message (rcl's C structure) over the bytes of an array, which this object keeps alive."""
+    """A serialized message (rcl's C structure) whose bytes are those of an array. This object keeps the array alive."""
 
     def __init__(self, data: np.ndarray) -> None:
         self.data = data
@@ -111,7 +118,9 @@ class SendBuffer:
 
 def count_matched(entity: Any) -> int:
     """Return how many publishers a subscription is matched with, or how many subscriptions a publisher is matched with.
-    Some of them may have died."""
+
+    The number may include ends that have died.
+    """
     publisher = hasattr(entity, "publish")
     name = "rcl_publisher_get_subscription_count" if publisher else "rcl_subscription_get_publisher_count"
     n = ctypes.c_size_t()
@@ -121,8 +130,13 @@ def count_matched(entity: Any) -> int:
 
 
 def new_message_wakes(subscription: int, semaphore: int) -> None:
-    """Post the ``sem_t`` at address ``semaphore`` whenever a message arrives; with ``semaphore`` 0, stop doing so.
-    ``subscription`` is a valid ``rcl_subscription_t *``, whose handle the caller holds. Raises RuntimeFault."""
+    """Post a semaphore whenever a message arrives.
+
+    subscription : a valid ``rcl_subscription_t *``, whose handle the caller holds
+    semaphore : address of the ``sem_t``; 0: stop posting
+
+    Raises RuntimeFault.
+    """
     # sem_post(sem_t *) serves as the callback (user data, number of messages): it ignores the second argument
     callback = address_of("c", "sem_post") if semaphore else None
     _call("rcl_subscription_set_on_new_message_callback", subscription, callback, semaphore or None)

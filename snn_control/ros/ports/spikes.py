@@ -1,6 +1,7 @@
 """Port that publishes the spikes of a population: one PointCloud2 (see `clouds`) per tick, made without Python.
 
-The message's stamp is that of the tick. ``t`` of a spike is the offset of its step within the tick.
+The message has the stamp of the tick. The field ``t`` of a spike is the time from the tick's start to the spike's step
+[ns].
 """
 
 from __future__ import annotations
@@ -28,7 +29,16 @@ BUFFER, WIDTH_AT, DATA_AT, CAPACITY, CUT = range(OWN_OF_OUTPUT + 6, OWN_OF_OUTPU
 
 @register_jitable
 def _append(o, step, at, count, offset_ns):
-    """Write the spikes of one step into the message, from point ``count`` on. Return the new number of points."""
+    """Append the spikes of one step to the message's points.
+
+    o : the port's context, int64 words
+    step : index of the step in the tick
+    at : address of the step's spikes
+    count : number of points that are already in the message
+    offset_ns : time from the tick's start to this step [ns]
+
+    Return the new number of points.
+    """
     spikes, places = spikes_of_step(o[RING], step), f32(o[PLACES], 3 * o[N])
     for k in range(spikes.fired.size):
         i, times = np.int64(spikes.fired[k]), times_fired(spikes, k)
@@ -62,7 +72,8 @@ def publish_spikes(context, stamp_ns, now_ns):
 
 
 def raster_positions(n: int) -> np.ndarray:
-    """Return positions of neurons in rows of a square, so that viewers show a raster, as an (n, 3) float32 array."""
+    """Return positions for neurons, (n, 3) float32. The neurons form rows of a square, so that viewers show a
+    raster."""
     side = int(np.ceil(np.sqrt(n)))
     k = np.arange(n)
     return np.stack([k % side, k // side, np.zeros(n)], axis=1).astype(np.float32) / max(1, side)

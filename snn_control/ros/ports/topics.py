@@ -50,7 +50,7 @@ class NotInstalled(DescriptionError):
 
 
 def for_dry_run(spec: ControllerSpec) -> ControllerSpec:
-    """Return a controller whose commands go to other topics, such as ``dry_run/cmd_vel``, where no robot listens."""
+    """Return the controller with other command topics, such as ``dry_run/cmd_vel``, to which no robot listens."""
 
     def shadow(topic: str) -> str:
         root = next((root for root in ("~/", "/") if topic.startswith(root)), "")
@@ -61,8 +61,10 @@ def for_dry_run(spec: ControllerSpec) -> ControllerSpec:
 
 
 def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:
-    """Return the controller with another control rate [Hz]; 0 keeps the controller's own rate. Raises DescriptionError
-    if the period would not be a whole number of steps dt."""
+    """Return the controller with another control rate [Hz]; a rate of 0 keeps the controller's own rate.
+
+    Raises DescriptionError if the control period would not be a whole number of network steps ``dt``.
+    """
     if rate == 0:
         return spec
     steps = max(1, round(1.0 / (rate * spec.dt)))
@@ -83,7 +85,9 @@ def resolved(node: Any, where: str, topic: str) -> str:
 
 def message_class(path: str, name: str, interface_kind: str = "msg") -> Any:
     """Return the Python class of ``package/msg/Type``, or of ``package/srv/Type`` if ``interface_kind`` is "srv".
-    Raises DescriptionError if the class is not installed."""
+
+    Raises DescriptionError if the class is not installed.
+    """
     package, kind = (parts := name.split("/"))[0], parts[-1]
     if parts != [package, interface_kind, kind]:
         rule, fix = f"must be package/{interface_kind}/Type", f"for example {EXAMPLES[interface_kind]}"
@@ -106,8 +110,10 @@ def message_class(path: str, name: str, interface_kind: str = "msg") -> Any:
 
 
 def value_field(where: str, topic: RosTopic, size: int) -> tuple[Any, PathProgram]:
-    """Return the class of a topic's messages, and the program that reads the topic's field as ``size`` numbers. Raises
-    DescriptionError."""
+    """Return the class of a topic's messages, and the program that reads ``size`` numbers from the topic's field.
+
+    Raises DescriptionError.
+    """
     cls = message_class(where, topic.type)
     if topic.type == IMAGE_TYPE and not topic.field:
         raise DescriptionError(f"{where}.grid", NO_VALUE, "is missing", "write grid: [columns, rows]")
@@ -128,8 +134,14 @@ def check_events(path: str, topic: RosTopic) -> None:
 
 
 def input_type(where: str, topic: RosTopic, size: int | None) -> tuple[Any, PathProgram | None]:
-    """Return the class of an input's messages, and the program that reads its field as ``size`` numbers. The program is
-    None for pictures and for events (``size`` None), which have no field. Raises DescriptionError."""
+    """Return the class of an input's messages, and the program that reads the input's numbers from a message.
+
+    The program is None for pictures and for events, which have no field.
+
+    size : how many numbers the input has; None: it receives events
+
+    Raises DescriptionError.
+    """
     if size is None:
         check_events(where, topic)
         return message_class(where, topic.type), None
@@ -148,15 +160,19 @@ def input_type(where: str, topic: RosTopic, size: int | None) -> tuple[Any, Path
 
 
 def qos_of(topic: RosTopic, lockstep: bool) -> QoSProfile:
-    """Return the QoS of one end of a topic. In lockstep nothing may be lost, so it is reliable and has room for two
-    ticks."""
+    """Return the quality of service of our end of a topic.
+
+    In lockstep no message may be lost, so the end is reliable, and its queue has room for the messages of two ticks.
+    """
     reliable = lockstep or topic.reliability == "reliable"
     policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
     return QoSProfile(depth=max(topic.depth, 2) if lockstep else topic.depth, reliability=policy)
 
 
 def groups(topics: Mapping[str, RosTopic], kind: str) -> dict[str, list[str]]:
-    """Return topic -> names of the inputs or outputs (``kind``) that share the topic, and so a message.
+    """Return the inputs or outputs that share a topic, and so a message: topic -> their names.
+
+    kind : "inputs" or "outputs"
 
     Raises DescriptionError if they disagree on the topic's type or QoS.
     """
@@ -184,7 +200,10 @@ def _fixed_values(topics: Mapping[str, RosTopic], names: Sequence[str]) -> dict[
 
 
 def command_options(spec: ControllerSpec, names: Sequence[str], cls: type, lockstep: bool = False) -> dict[str, Any]:
-    """Return the arguments of `CommandOutput` for the message, of type ``cls``, that the outputs ``names`` share.
+    """Return the arguments of `CommandOutput` for the message that several outputs share.
+
+    names : names of the outputs
+    cls : class of the message
 
     Raises DescriptionError.
     """
@@ -205,16 +224,20 @@ def command_options(spec: ControllerSpec, names: Sequence[str], cls: type, locks
 
 
 def need_topics(kind: str, ends: Iterable[Any], topics: Mapping[str, RosTopic], or_else: str = "") -> None:
-    """Raise DescriptionError for the first of the inputs or outputs (``kind``) that has no topic."""
+    """Raise DescriptionError for the first input or output without a topic.
+
+    kind : "inputs" or "outputs"
+    """
     for end in ends:
         if end.name not in topics:
             raise DescriptionError(f"ros.{kind}.{end.name}", NO_VALUE, "is missing", f"name its topic{or_else}")
 
 
 def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[Any]:
-    """Return one port for each input, in order.
+    """Return one port for each input, in the order of the controller file.
 
-    ``node`` resolves topics, and the io node ``io`` has the subscriptions.
+    node : node that resolves the names of topics
+    io : node that gets the subscriptions; no executor spins it
     """
     facts = bound.program.facts.inputs
     need_topics("inputs", facts, spec.ros_inputs)
@@ -243,9 +266,10 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
 
 
 def host_of(node: Any, topic: str) -> int:
-    """Return the first four bytes that the ids of all publishers of this machine share, as an int; -1: not known.
+    """Return the first four bytes that the ids of all publishers on this machine share, as an int; -1: not known.
 
-    In Fast DDS an id starts with the vendor's number and the host's. ``node`` must subscribe to ``topic``.
+    In Fast DDS the id of a publisher starts with the vendor's number and the host's number. ``node`` must subscribe to
+    ``topic``.
     """
     if "fastrtps" in get_rmw_implementation_identifier():
         for one in node.get_subscriptions_info_by_topic(topic):
@@ -255,7 +279,10 @@ def host_of(node: Any, topic: str) -> int:
 
 
 def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[CommandOutput]:
-    """Return one port for each topic; outputs with the same topic share a message. Nodes are as in `input_ports`."""
+    """Return one port for each command topic. Outputs with the same topic share a message.
+
+    node, io : as in `input_ports`
+    """
     sizes = {o.name: o.size for o in bound.program.facts.outputs}
     need_topics("outputs", spec.outputs, spec.ros_outputs)
     ports: list[CommandOutput] = []
@@ -272,10 +299,10 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
 
 
 def ends_of(spec: ControllerSpec, bound: Bound) -> list[tuple[int, int, int]]:
-    """Return what a loop copies at its end, so that each command ends at its safe values.
+    """Return the copies that a loop makes at its end, so that each command ends at its safe value.
 
-    An entry is (address of the destination, address of the final values, n float64). A command without safe values ends
-    where it is, at rest.
+    An entry is (address of the destination, address of the source, number of float64 to copy). A command without a safe
+    value stays where it is, at rest.
     """
     ends = []
     for output in spec.outputs:
@@ -291,8 +318,10 @@ def ends_of(spec: ControllerSpec, bound: Bound) -> list[tuple[int, int, int]]:
 
 
 def drain(ports: Sequence[Any]) -> None:
-    """Take and discard messages that wait in the ports' subscriptions, because they may be old. Do not call this while
-    a loop runs."""
+    """Take and discard the messages that wait in the ports' subscriptions, because they may be old.
+
+    Do not call this while a loop runs.
+    """
     for port in ports:
         end = time.monotonic() + 0.1  # limits the time if messages keep arriving
         while port(time.monotonic_ns(), LOCKSTEP) > 0 and time.monotonic() < end:

@@ -6,8 +6,9 @@ our nodes send and receive over UDP only, whatever the environment variables say
 DDS without shared memory, based on the user's profile if there is one. The profile applies to this process. Other
 processes may use shared memory among themselves, and reach this process over UDP.
 
-If discovery is limited to this machine, rmw_fastrtps adds shared memory to any profile. The profile then expresses this
-limit in Fast DDS terms (no multicast, 127.0.0.1 as the peer), and the variable that limited discovery is reset.
+If discovery is limited to this machine, rmw_fastrtps adds shared memory to any profile. The profile then limits
+discovery itself (no multicast, 127.0.0.1 as the only peer), and the environment variable that limited discovery is
+reset.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def _child(parent: ET.Element, name: str, text: str | None = None) -> ET.Element
 
 
 def _limit(rtps: ET.Element) -> None:
-    """Set discovery without multicast, limited to this machine and the static peers."""
+    """Limit the profile's discovery to this machine and the static peers, without multicast."""
     builtin = _child(rtps, "builtin")
     ET.SubElement(ET.SubElement(_child(builtin, "metatrafficUnicastLocatorList"), "locator"), "udpv4")
     for address in ["127.0.0.1", *filter(None, os.environ.get("ROS_STATIC_PEERS", "").split(";"))]:
@@ -62,7 +63,7 @@ def _limit(rtps: ET.Element) -> None:
 
 
 def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
-    """Change profiles so that their participants use no shared memory. Return descriptions of the changes.
+    """Change the profiles so that their participants use no shared memory. Return a description of each change.
 
     limited : whether discovery is limited to this machine
     """
@@ -103,9 +104,11 @@ def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
 
 
 def use_udp() -> list[str]:
-    """Make Fast DDS use no shared memory in this process; call this before rclpy starts. Return descriptions of the
-    settings in environment variables and the user's profile that are overridden. Raises DescriptionError if the user's
-    profile cannot be read, or the new one cannot be written."""
+    """Make Fast DDS use no shared memory in this process. Call this before rclpy starts.
+
+    Return a description of each setting, in environment variables or the user's profile, that is overridden. Raises
+    DescriptionError if the user's profile cannot be read, or the new one cannot be written.
+    """
     said = os.environ.get(TRANSPORTS, "")
     variable = next((name for name in VARIABLES if os.environ.get(name)), "")
     limited = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
@@ -144,8 +147,11 @@ def use_udp() -> list[str]:
 
 
 def remove_profile() -> None:
-    """Remove the file of the profile, so that it does not stay after SIGKILL. Call this once a node exists, which has
-    read the file. This process keeps the file open, and processes that it starts read the open file."""
+    """Remove the profile's file, so that it does not remain after SIGKILL.
+
+    Call this once a node exists, because a node reads the file when it is made. This process keeps the file open, and
+    the processes that it starts read the open file.
+    """
     for key in VARIABLES:
         if (name := os.environ.get(key, "")) in _open:
             Path(name).unlink(missing_ok=True)
@@ -153,7 +159,7 @@ def remove_profile() -> None:
 
 
 def profile_files() -> tuple[int, ...]:
-    """Return the file descriptor of the open profile in a tuple, which is empty if there is none.
+    """Return the file descriptor of the open profile, as a tuple with one element or none.
 
     A process that inherits the environment variables must inherit the file descriptor too.
     """
@@ -162,7 +168,7 @@ def profile_files() -> tuple[int, ...]:
 
 
 def shared_memory() -> bool:
-    """Whether this process has mapped shared memory of Fast DDS. Call this when a node exists."""
+    """Return whether this process has mapped shared memory of Fast DDS. Call this when a node exists."""
     try:
         maps = Path("/proc/self/maps").read_text()
     except OSError:
@@ -171,9 +177,9 @@ def shared_memory() -> bool:
 
 
 def middleware(rclpy_version: str) -> dict[str, str]:
-    """Describe ROS 2 and the middleware of processes that this process starts.
+    """Return descriptions of ROS 2 and its middleware, as processes that this process starts use them.
 
-    The keys of the result are ``ROS distribution``, ``rmw`` and ``transport``.
+    The keys are ``ROS distribution``, ``rmw`` and ``transport``.
     """
     from rclpy.utilities import get_rmw_implementation_identifier
 

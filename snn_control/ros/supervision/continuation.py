@@ -1,8 +1,9 @@
-"""Continue the commands of a stopped loop to the safe ones, in a supervisor process, with the guard's functions.
+"""Move the commands of a stopped loop to the safe commands, in a supervisor process, with the guard's limits.
 
-The *motion* of the commands continues from what the loop committed to shared memory (`realtime.shared_motion`), at the
-loop's period, by the time that has passed. It leaves its newest state in the same memory, for a loop that resumes. The
-functions of the ports (`rounding`) round the numbers to their fields, in rows that are shared with the ports.
+The *motion* of the commands is their path to the safe values: the last commands, and their rates of change. The loop
+writes its motion to shared memory (`realtime.shared_motion`). The supervisor continues this motion at the loop's
+period, by the time that has passed. It writes its own motion to the same memory, for a loop that resumes. The ports'
+functions (`rounding`) round the numbers to the types of their fields; their data are shared with the ports.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ FORMATS = "?BbHhIiQqfd"  # format character of `struct` for each of KINDS
 
 
 class Continued:
-    """The motion of the commands to the safe ones, from the loop's newest commit on.
+    """The motion of the commands to the safe commands, which starts from the newest motion in the shared memory.
 
     given : result of `realtime.handover.Handover.told`, and ``period_ns``, ``phase_ns`` and ``woken`` of the loop
     memory : (`realtime.shared_motion.words_of`,) int64, shared with the loop
-    begun : whether the loop has published commands other than safe values
+    begun : whether the loop has already published a command that is not the safe one
     command : (m,) float64, the newest command
-    moves : whether the newest command was still on its way to the final one
-    periods : how many periods passed before the newest command
+    moves : whether the newest command is not the final one yet
+    periods : how many periods of the loop passed between the two newest commands
     """
 
     def __init__(self, given: Mapping[str, Any], memory: np.ndarray) -> None:
@@ -49,7 +50,8 @@ class Continued:
 
     @property
     def newest(self) -> bool:
-        """Whether the loop has committed no further motion since this object copied the newest one."""
+        """Whether the loop has written no further motion to the shared memory since this object copied the newest
+        one."""
         return int(self._memory[COMMITTED]) == self._base
 
     def next_ns(self, now: int) -> int:
@@ -58,12 +60,12 @@ class Continued:
         return now + apart if self._woken else now - (now - self._phase) % self._period + apart
 
     def advance(self, now: int) -> bool:
-        """Continue the motion to the time ``now`` [ns], and claim the new command.
+        """Continue the motion to the time ``now`` [ns], and write the new command to the shared memory.
 
-        Return False if no period has passed.
+        Return False if no period has passed since the last command.
 
-        The period counts from the last command of the loop. The command may be published if, afterwards, the loop's
-        heartbeat is still old and `newest` is true.
+        After this call, check that the loop's heartbeat is still old and that `newest` is true; only then publish the
+        command.
         """
         anew = not self.newest
         if anew:
@@ -97,7 +99,8 @@ class Continued:
         self.moves = before != self._motion
 
     def _claim(self) -> None:
-        """Write the motion into the shared memory and increase the count. Read the loop's state only after this."""
+        """Write the motion into the shared memory, and increase its count of writes. Only then read the loop's
+        heartbeat."""
         number = int(self._memory[TAKEN]) + 1
         place = self._motions[THEIRS + number % 2]
         place[[WHEN, BASE, BEGUN]] = self._when, self._base, self.begun
@@ -115,8 +118,8 @@ class Numbers:
     """The numbers of one command message, in the supervisor's copy of it.
 
     given : result of `ports.CommandOutput.safe_message`
-    rows : (n, rounding.ROW) int64, the rows of the port, shared with it
-    data : the message, which is changed
+    rows : (n, rounding.ROW) int64, the limits and last value of each number, shared with the port
+    data : the message's bytes, which `put` changes
     """
 
     def __init__(self, given: Mapping[str, Any], rows: np.ndarray, data: bytearray) -> None:
@@ -127,7 +130,7 @@ class Numbers:
         self._bounds = [(*side, kind, wait, free != 0) for side, (kind, wait, free) in zip(sides, kinds, strict=True)]
 
     def put(self, command: Sequence[float], periods: int) -> bool:
-        """Write a command into the message, within the slew allowed for ``periods`` periods.
+        """Write a command into the message. Its change is limited to the slew of ``periods`` control periods.
 
         Return whether a number has not reached its final value yet.
         """
@@ -147,7 +150,7 @@ class Numbers:
 def _whole(value: float, kind: int) -> int:
     """Return a float as an integer, clipped to the range of the element type ``kind``.
 
-    A float64 cannot represent all ends of these ranges.
+    The range is compared with integers, because float64 cannot represent all its ends.
     """
     ends = (0, 1) if kind == 0 else (np.iinfo(KINDS[kind]).min, np.iinfo(KINDS[kind]).max)
     return int(min(max(int(value), ends[0]), ends[1]))

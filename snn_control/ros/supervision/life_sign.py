@@ -1,6 +1,6 @@
 """Signs of life of a controller's loop: ``~/alive``, a bond as Nav2 uses it, and systemd's watchdog (sd_notify(3)).
 
-The process's main thread publishes them, but only while the loop's heartbeat is recent. A systemd unit with
+The process's main thread sends these signs, but only while the loop's heartbeat is recent. A systemd unit with
 ``Type=notify`` and ``WatchdogSec`` waits for the first activation, and restarts a node whose loop gives no sign of
 life. Without ``$NOTIFY_SOCKET`` nothing is sent to systemd.
 """
@@ -26,7 +26,10 @@ ACKNOWLEDGED = Duration(seconds=1.0)  # for readers to acknowledge the last mess
 
 
 def notify(text: str) -> bool:
-    """Send ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1`` or ``STATUS=...`` to systemd. Return whether systemd listens."""
+    """Send a text such as ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1`` or ``STATUS=...`` to systemd.
+
+    Return whether systemd received the text; it does not if it did not start this process.
+    """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return False
@@ -38,7 +41,10 @@ def notify(text: str) -> bool:
 
 
 def alive_every() -> float:
-    """Return the time between two ``WATCHDOG=1`` [s], which is half the time that the unit allows; 0: send none."""
+    """Return the time between two messages ``WATCHDOG=1`` to systemd [s]; 0: send none.
+
+    It is half the time that the systemd unit allows.
+    """
     try:
         if int(os.environ.get("WATCHDOG_PID", os.getpid())) != os.getpid():
             return 0.0
@@ -48,7 +54,7 @@ def alive_every() -> float:
 
 
 class LifeSign:
-    """Publishes signs of life while the loop of a node lives.
+    """Publishes signs of life while the loop of a node runs and does not hang.
 
     bond : topic of a bond; Nav2's lifecycle manager needs "bond"; empty: no bond
 

@@ -29,7 +29,7 @@ def published_in_faults(spec: ControllerSpec, outputs: Sequence[CommandOutput]) 
 def messages_of(node: Any, controller: Controller, heard: Sequence[Heard]) -> dict[str, Any]:
     """Return everything that `SafeMessages` needs to publish the safe commands of a node's ports, as JSON data.
 
-    No loop may run.
+    Do not call this while a loop runs.
     """
     commands = controller.bound.array("command")
     before = commands.copy()
@@ -78,7 +78,11 @@ class SafeMessages:
         return all(publisher.get_subscription_count() > 0 for publisher, *_ in self._ends)
 
     def publish(self, begun: bool = True) -> None:
-        """Publish all commands once; if ``begun`` is false, without those that wait for the loop's first command."""
+        """Publish the safe command of each topic once.
+
+        begun : whether the loop has published a command; if false, topics that wait for the loop's first command are
+            left out
+        """
         for (publisher, stamp, micros, waits), data in zip(self._ends, self.data, strict=True):
             if waits and not begun:
                 continue
@@ -90,7 +94,7 @@ class SafeMessages:
             publisher.publish(bytes(data))
 
     def report(self, cause: str) -> None:
-        """Publish an ERROR of the controller's guard on /diagnostics."""
+        """Publish a status with level ERROR for the controller's guard on /diagnostics."""
         self._report.status[0].message = cause
         self._report.header.stamp = self.node.get_clock().now().to_msg()
         self._reports.publish(self._report)

@@ -1,19 +1,21 @@
 """Supervisor: a small process that publishes the safe command if the control loop gives no sign of life.
 
 A loop cannot command anything if it was killed, if it hangs in its publish, or if its process was stopped. Then its
-last command stays in force. The supervisor has no compiled code, a higher priority than the loop, and publishers of its
-own, which are matched long before they are needed. It reads the loop's heartbeat and the motion of the commands in
-shared memory. When the heartbeat is older than ``supervise`` seconds, the supervisor continues that motion to the safe
-commands, as the guard would (`continuation`). It repeats them every `REPEAT_PERIOD_S` until the loop is back, or for
-`PUBLISH_AFTER_DEATH_S` after the loop's process has ended. A loop that is back continues from the supervisor's command.
+last command stays in force. The supervisor compiles nothing and has a higher priority than the loop. Its own publishers
+are matched long before they are needed. It reads the loop's heartbeat and the motion of the commands in shared memory.
+When the heartbeat is older than ``supervise`` seconds, the supervisor continues that motion to the safe commands, as
+the guard would (`continuation`). It repeats them every `REPEAT_PERIOD_S` until the loop works again, or for
+`PUBLISH_AFTER_DEATH_S` after the loop's process has ended. A loop that works again continues from the supervisor's
+command.
 
-`Supervisor` is the part in the controller's process, and `main` runs the supervisor's process. That process ends when
-the pipe from the controller is closed while no loop runs. It ignores SIGINT from the terminal, because the loop needs
-the supervisor until the loop itself has ended.
+`Supervisor` is the part in the controller's process, and `main` runs the supervisor's process. The supervisor's process
+ends when the pipe from the controller is closed while no loop runs. It ignores SIGINT from the terminal, because the
+loop needs the supervisor until the loop itself has ended.
 
 If no such process was started (`Supervisor.start`), the controller's watchdog starts one when the loop hangs, and ends
-its own process (`Supervisor.wait_for_a_hang`). That takes a second to begin, and does not help after SIGKILL. An
-actuator needs a time-out of its own in any case, because nothing helps if the machine fails.
+its own process (`Supervisor.wait_for_a_hang`). This supervisor needs a second to start, and does not help after
+SIGKILL, which ends the watchdog too. An actuator needs a time-out of its own in any case, because nothing helps if the
+machine fails.
 """
 
 from __future__ import annotations
@@ -59,14 +61,20 @@ DIED, HUNG, SILENT, BACK, ENDED = (
 
 
 class Supervisor:
-    """The controller's side of the supervisor: it starts the process, and makes the memory that both share.
+    """The controller's side of the supervisor: it starts the supervisor's process, and makes the memory that they
+    share.
 
-    words, motion : sizes of the loop's table and of the `shared_motion`, in int64 words
-    numbers : how many numbers the message of each port has
+    words : size of the loop's table [int64 words]
+    motion : size of the commands' shared motion, `shared_motion` [int64 words]
+    numbers : for each port, how many numbers its message has
 
-    ``table`` and ``motion`` are these two parts of the shared memory, int64. ``rows`` has for each port (numbers, ROW)
-    int64, see `rounding`. ``program`` is the command line of a process to start if a loop hangs; empty if a supervisor
-    already runs.
+    The shared memory has these parts:
+
+    table : int64, the loop's table
+    motion : int64, the motion of the commands
+    rows : for each port, (numbers, ROW) int64, the limits and last values of the message's numbers, see `rounding`
+
+    ``program`` is the command line of a process to start if a loop hangs; it is empty if a supervisor already runs.
     """
 
     def __init__(self, words: int, motion: int, numbers: Sequence[int]) -> None:
@@ -82,12 +90,12 @@ class Supervisor:
     def wait_for_a_hang(self, given: dict[str, Any], priority: int) -> None:
         """Prepare `program`, the command line with which the watchdog starts a process if the loop hangs.
 
-        The process inherits files of this process.
+        The process inherits open files of this process, such as the shared memory.
 
-        given : result of `safe_messages.messages_of` for the ports in their order, with more entries: ``motion``, the
-            argument ``given`` of `Continued`; ``heartbeat``, ``running`` and ``publishing``, indices of words of the
-            table
-        priority : SCHED_FIFO priority of the process; 0: ordinary
+        given : the result of `safe_messages.messages_of` for the ports, with further entries. ``motion`` is the
+            argument ``given`` of `Continued`; ``heartbeat``, ``running`` and ``publishing`` are the indices of these
+            words in the loop's table
+        priority : SCHED_FIFO priority of the process; 0: ordinary scheduling
         """
         for file in self._files:
             os.set_inheritable(file, True)
@@ -117,7 +125,8 @@ class Supervisor:
             raise RuntimeFault(f"the supervisor was not ready within {READY_WITHIN:g} s")
 
     def _line(self, given: dict[str, Any], limit: float, priority: int, alive: int, ready: int) -> list[str]:
-        """Return the command line of the process. The data for the process lies in a file, because it may be long."""
+        """Return the command line of the supervisor's process. The data for the process are in a file, because they may
+        be long."""
         memory, file = self._files
         more = {
             "memory": memory, "sizes": self._sizes, "alive": alive, "ready": ready, "process": os.getpid(),
@@ -128,12 +137,12 @@ class Supervisor:
 
     @property
     def beside(self) -> bool:
-        """Whether a supervisor's process was started beside the controller's (`start`)."""
+        """Whether `start` has started a supervisor's process."""
         return self._process is not None
 
     @property
     def matched(self) -> bool:
-        """Whether each publisher of the process has a subscriber."""
+        """Whether each publisher of the supervisor's process has a subscriber."""
         return bool(self._matched[0])
 
     @property
@@ -212,7 +221,7 @@ class _Supervision:
         self._commands.node.get_logger().error(cause, skip_first=True)
 
     def _late_ns(self, now: int) -> int:
-        """Return by how much the heartbeat is older than allowed [ns]."""
+        """Return by how many nanoseconds the heartbeat's age exceeds the limit."""
         return now - int(self._table[self._heartbeat]) - self._limit
 
     def run(self) -> None:
@@ -246,7 +255,7 @@ class _Supervision:
             time.sleep(max(0, due - time.monotonic_ns()) * 1e-9)
 
     def _command(self, now: int) -> bool:
-        """Publish the next command of the motion, unless the loop is back. Return whether more commands follow."""
+        """Publish the next command of the motion, unless the loop works again. Return whether more commands follow."""
         motion = self._motion
         if not self._gone and self._table[self._publishing] and _is_stopped(self._process):
             os.kill(self._process, signal.SIGKILL)

@@ -1,9 +1,10 @@
 """Find the directions in the space of a controller's parameters along which its outputs change most.
 
 A read-out of many neurons has far more weights than a search can handle. But most changes of the weights hardly change
-an output: the activities of neurons are correlated, and only differences of an arg-max's scores matter. The directions
-are the right singular vectors of the Jacobian of the outputs. A search along these directions uses a metric that lies
-between the metric of the weights and the metric of the outputs (Amari 1998, Neural Computation 10:251).
+an output. The reason is that the activities of neurons are correlated, and that an arg-max depends only on the
+differences of its scores. The directions are the right singular vectors of the Jacobian of the outputs. A search along
+these directions uses a metric that lies between the metric of the weights and the metric of the outputs (Amari 1998,
+Neural Computation 10:251).
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ Policy = list[Categorical | DiagGaussian]
 
 
 def contrasts(policy: Policy) -> int:
-    """Return how many independent values determine the outputs: their *contrasts*.
+    """Return how many independent values determine the outputs of a policy: their *contrasts*.
 
-    For an arg-max, these are the differences of its scores, one less than the number of scores; for other outputs,
-    their numbers.
+    The contrasts of an arg-max output are the differences of its scores: one less than it has scores. The contrasts of
+    any other output are its numbers.
     """
     return sum(one.n - isinstance(one, Categorical) for one in policy)
 
@@ -40,8 +41,8 @@ def directions(
 ) -> np.ndarray:
     """Return the directions as a (numbers, n) float64 array; the rows have the order of ``parameters``.
 
-    In the states that ``policy`` reaches, a unit step along the first direction changes the outputs by the present root
-    mean square of the outputs, or by 1 if this is 0.
+    The length of a direction is a unit for the search: a step of 1 along the first direction changes the outputs by
+    their present root mean square, or by 1 if this is 0. The change is measured in the states that ``policy`` reaches.
     """
     slopes, heads = _slopes(student, parameters, policy, envs, rng)
     _, sizes, ways = np.linalg.svd(slopes / np.sqrt(len(heads)), full_matrices=True)
@@ -55,10 +56,10 @@ def directions(
 def _slopes(
     student: Student, parameters: Parameters, policy: Policy, envs: VectorEnv, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Play sequences, and differentiate the contrasts at their ends.
+    """Play sequences with a policy, and differentiate the contrasts (`contrasts`) at the end of each sequence.
 
-    Return two arrays: the derivatives by the parameters, (windows * contrasts, numbers), and the contrasts, (windows,
-    contrasts).
+    Return two arrays: the derivatives by the trained numbers, (sequences * contrasts, numbers), and the contrasts,
+    (sequences, contrasts).
     """
     bases = [_basis(one) for one in policy]
     slopes, heads = [], []
@@ -77,9 +78,10 @@ def _slopes(
 
 
 def _basis(one: Categorical | DiagGaussian) -> np.ndarray:
-    """Return orthonormal rows, (contrasts, n), whose products with an output's head are its contrasts.
+    """Return a matrix (contrasts, n) with orthonormal rows. Its product with the head of an output gives the contrasts.
 
-    These are differences of scores for a choice, or the numbers in units of half the distance between their limits.
+    For a choice, the contrasts are differences of scores. For numbers, they are the numbers themselves, in units of
+    half the distance between their limits.
     """
     if not isinstance(one, Categorical):
         return np.eye(one.n) / one.unit
@@ -89,7 +91,8 @@ def _basis(one: Categorical | DiagGaussian) -> np.ndarray:
 def _windows(student: Student, policy: Policy, envs: VectorEnv, rng: np.random.Generator) -> list[tuple]:
     """Play sequences with the policy.
 
-    Return for each: input -> (steps, 1, ...), starts of episodes (steps, 1), first state.
+    Return a list with three values for each sequence: the inputs (name -> (steps, 1, ...)), whether an episode starts
+    with a step, (steps, 1) bool, and the state before the first step.
     """
     start, inputs = np.ones(envs.n, bool), envs.reset(int(rng.integers(1 << 31)))
     batch, found = student.started(envs.n), []

@@ -1,8 +1,9 @@
 """Stochastic policies: they vary a controller's actions at random, so that training can try other actions.
 
-The *head* of an output is the mean of the tried numbers, or the scores of the tried choices. An arg-max output samples
-an action from the softmax of its scores. An output of numbers samples from a Gaussian around its head, in units of half
-the distance between its limits. The sample is taken before squashing if the output squashes, otherwise before limiting.
+The *head* of an output is the value around which actions are tried: the mean of its numbers, or the scores of its
+choices. An arg-max output samples an action from the softmax of its scores. An output of numbers samples from a
+Gaussian around its head, in units of half the distance between its limits. The sample is drawn before the output is
+squashed or, if it is not squashed, before it is limited.
 """
 
 from __future__ import annotations
@@ -39,19 +40,19 @@ class Categorical:
         return tried
 
     def command_of(self, action: np.ndarray) -> np.ndarray:
-        """Return the command (rows, 1) for a teacher's action: the action itself."""
+        """Return the commands (rows, 1) for a teacher's actions, which are the actions themselves."""
         return action
 
     def label(self, head: np.ndarray) -> np.ndarray:
-        """Return what `imitate` should aim at, (..., n) probabilities, from the head of a teacher.
+        """Return the probabilities that a controller is to imitate, (..., n), from the scores ``head`` of a teacher.
 
-        It is the average of two probability vectors: the softmax of the head, which shows the worth of all actions, and
-        the one-hot vector of the chosen action.
+        They are the average of two probability vectors: the softmax of the scores, which shows the worth of all
+        actions, and the one-hot vector of the chosen action.
         """
         return (self._softmax(head) + self._alone(head.argmax(-1)[..., None])) / 2
 
     def _alone(self, action: np.ndarray) -> np.ndarray:
-        """Return the actions (..., 1), which are indices, as a one-hot (..., n) bool array."""
+        """Return action indices (..., 1) as a one-hot (..., n) bool array."""
         return action.astype(np.int64) == np.arange(self.n)
 
     def _softmax(self, head: np.ndarray) -> np.ndarray:
@@ -59,7 +60,7 @@ class Categorical:
         return p / p.sum(-1, keepdims=True)
 
     def imitate(self, head: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the gradient of the cross entropy by the head (the scores), and the cross entropy itself, (...,).
+        """Return two values: the gradient of the cross entropy by the scores ``head``, and the cross entropy, (...,).
 
         wanted : a teacher's actions (..., 1), or their probabilities (..., n)
         """
@@ -76,9 +77,13 @@ class Categorical:
         return np.where(self._one, self._log, 0).sum(-1)
 
     def gradients(self, g: np.ndarray, entropy: float) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Return the derivatives of sum(g log p - entropy H) by the head, and by the arrays of ``state``.
+        """Return the derivatives of the loss sum(g log p - entropy H) by the head, and by the arrays of ``state``.
 
-        H is the entropy of one element, and ``entropy`` is its weight. Call `log_probability` first.
+        p is the probability of the sampled actions, and H the entropy of the distribution of one element. Call
+        `log_probability` first.
+
+        g : weight of each log probability
+        entropy : weight of the entropy
         """
         p = np.exp(self._log)
         h = -(p * self._log).sum(-1, keepdims=True)
@@ -113,7 +118,7 @@ class DiagGaussian:
         return self.mean(head) + np.exp(self.log_std) * noise
 
     def command(self, tried: np.ndarray) -> np.ndarray:
-        """Return the controller's command for a tried value of its head."""
+        """Return the controller's command if the head of its output has the value ``tried``."""
         tried = np.tanh(tried) if self.squash else tried
         return np.clip(self.centre + self.half * tried, self.low, self.high)
 
@@ -121,16 +126,16 @@ class DiagGaussian:
         return np.clip(action, self.low, self.high)
 
     def label(self, head: np.ndarray) -> np.ndarray:
-        """Return what `imitate` should aim at from the head of a teacher: the teacher's command, (..., n)."""
+        """Return the commands that a controller is to imitate, (..., n): those that the head of a teacher gives."""
         return self.command(self.mean(head))
 
     def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the gradient of the imitation loss by the head (the mean), and the loss, as in `Categorical.imitate`.
+        """Return two values: the gradient of the imitation loss by the head (the mean), and the loss, (...,).
 
         The loss is the squared distance in units of half the distance between the limits. If the action is at a limit
         and the head is beyond this limit, the loss is 0, because the command is the same. For a squashed output, the
-        derivative is taken from another loss, the cross entropy of the two outcomes low and high, because its slope
-        does not vanish where tanh saturates.
+        gradient is that of another loss: the cross entropy of the two outcomes "low" and "high". Its slope does not
+        vanish where tanh saturates.
         """
         mean, wanted = self.mean(head), (np.clip(action, self.low, self.high) - self.centre) / self.half
         if self.squash:
@@ -158,5 +163,5 @@ def distributions(outputs: Sequence[Output], std: float) -> list[Categorical | D
 
 
 def only_chooses(spec: ControllerSpec) -> bool:
-    """Whether every output of a controller is a choice, and none gives numbers."""
+    """Return whether all outputs of a controller are choices, so that none gives numbers."""
     return all(isinstance(one.decoder, ArgmaxDecoder) for one in spec.outputs)

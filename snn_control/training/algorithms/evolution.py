@@ -5,9 +5,10 @@ The engine plays whole episodes to score a candidate. For many numbers only the 
 
 If the numbers are few, the search works on the numbers themselves. If they are many, it works on the `directions` along
 which the outputs change most. Directions are computed again after TURN generations, because a better controller reaches
-other states. To adjust a controller that was trained in another way, the search works on one factor per array, or on
-one gain per number of an input (`snn_control.training.algorithms.gains`). A search that has converged restarts at
-another place. The result is the average of the means of the last generations, which is less noisy than one mean.
+other states. To adjust a controller that another learner has trained, the search works on one factor per array, or on
+one gain per number of an input (`snn_control.training.algorithms.gains`). A search that has converged restarts from
+other values. The result is averaged over the means of the last generations, which is less noisy than the mean of one
+generation.
 """
 
 from __future__ import annotations
@@ -42,16 +43,16 @@ class EvolutionSettings(Settings):
     """Settings of `Evolution`.
 
     n_envs : number of episodes that are played at the same time
-    episodes : number of episodes of a candidate; every generation plays new episodes
-    population : number of candidates of a generation; 0: 4 + 3 ln(number of searched values)
+    episodes : number of episodes that each candidate plays; every generation plays new episodes
+    population : number of candidates in a generation; 0: 4 + 3 ln(number of searched values)
     factors : search one factor for each trained array, instead of the numbers of the array
     gains : search only gains: one for each number of the inputs with receptive fields
     directions : number of searched directions for each independent value of the outputs; 0: search the numbers
         themselves
-    sigma : standard deviation of the first candidates. Its unit is the present size of the outputs for directions, the
-        standard deviation of the array for numbers, and FACTOR for factors and gains
-    episode_steps : number of steps that are counted for an episode, whatever its length
-    total_timesteps : steps of the environments
+    sigma : standard deviation of the first candidates. Its unit depends on what is searched: for directions, the
+        present size of the outputs; for numbers, the standard deviation of their array; for factors and gains, FACTOR
+    episode_steps : number of steps that an episode adds to the count of steps, whatever its length
+    total_timesteps : number of environment steps after which training ends
     """
 
     n_envs: int = 20
@@ -72,9 +73,9 @@ class EvolutionSettings(Settings):
 def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
     """Return the patterns of the parameters that are evolved by default: those near the outputs.
 
-    They are weights into, and biases of, the graded populations that the outputs read; if there are no such
-    populations, weights and biases of the outputs. Earlier layers stay random. A read-out can compute much from their
-    activity, and they have too many numbers to evolve.
+    If the outputs read graded populations, these parameters are the biases of the populations and the weights of their
+    incoming projections. Otherwise they are the weights and biases of the outputs. Earlier layers stay random, because
+    they have too many numbers to evolve, and because a read-out can compute much from their activity.
     """
     read = {term.source for output in spec.outputs for term in output.terms}
     graded = {p.name for p in spec.network.populations if p.neuron.graded and p.name in read}
@@ -99,7 +100,7 @@ class Evolution(Learner):
         self.population = settings.population or 4 + int(3 * np.log(self.size))
 
     def _space(self) -> tuple[int, bool]:
-        """Return how many values are searched, and whether they are steps along `directions`."""
+        """Return how many values are searched, and whether each value is a step along one of the `directions`."""
         if self.settings.factors:
             return len(self.parameters.parameters), False
         numbers = sum(p.values.size for p in self.parameters.parameters)
@@ -130,7 +131,8 @@ class Evolution(Learner):
         self._begin()
 
     def _begin(self) -> None:
-        """Begin a search at the numbers ``origin``, along the directions, or with the scales, in ``ways``."""
+        """Begin a search at the present values of the trained numbers. Compute the directions, or the scales, of the
+        search."""
         self._draws = np.random.RandomState(int(self.origin["seed"]))  # used by the search alone
         self._search = self._new_search(np.zeros(self.size))
         self._means: list[np.ndarray] = []  # of the last generations
@@ -155,14 +157,15 @@ class Evolution(Learner):
     def _costs(self, returns: np.ndarray, spikes: np.ndarray) -> np.ndarray:
         """Return the cost of each candidate, which the search minimises.
 
-        returns, spikes : mean return and mean number of spikes per step of each candidate
+        returns : mean return of each candidate
+        spikes : mean number of spikes per step of each candidate
         """
         return -returns
 
     def _played(self, candidates: np.ndarray, envs: VectorEnv, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Play all candidates in parallel in the same episodes, each in rows of a batch that has its numbers.
+        """Play the same episodes with all candidates in parallel. Each candidate has its own rows of a batch.
 
-        Return two (candidates, episodes) arrays: the returns, and the numbers of spikes per step.
+        Return two (candidates, episodes) arrays: the returns of the episodes, and their spikes per step.
         """
         program, n, numbers = self.parameters.program, self.settings.episodes, []
         for one in candidates:
@@ -200,7 +203,7 @@ class Evolution(Learner):
     def told(self) -> dict[str, np.ndarray]:
         """All candidates since the search began, and their costs, for a checkpoint.
 
-        With the seed of the search they determine its state.
+        Together with the search's seed, these arrays determine the state of the search.
         """
         return dict(self._told)
 

@@ -1,8 +1,8 @@
 """Search gains for the numbers that a controller observes, by the return of whole episodes.
 
 An imitator fails where its teacher fails. A few numbers, each of which changes the whole behaviour of the imitator,
-correct this better than many numbers that each change little. A gain of an input is such a number: it scales the range
-over which the receptive fields are spaced, so that the controller reacts more or less to the input.
+correct this better than many numbers that each change little. Each number of an input has a gain, which scales the
+range over which its receptive fields are spaced. A larger gain makes the controller react more to this number.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SPIKES_COUNT = 0.6  # weight of fewer spikes, if they count; the return has 1; b
 
 
 def gains_of(parameters: Parameters) -> int:
-    """Return the number of gains: one for each number of the inputs with receptive fields."""
+    """Return how many gains the search has: one for each number of the inputs with receptive fields."""
     return sum(ends.shape[1] for ends in parameters.ranges.values.values())
 
 
@@ -32,7 +32,7 @@ class Gains(Evolution):
     A gain divides both ends of a range. If the range does not contain 0, the gain divides the distances of both ends
     from the middle of the range. A range does not exceed the plausible values of its input.
 
-    counts_spikes : whether spikes count against a candidate, because an earlier stage reduced them
+    counts_spikes : whether a candidate with more spikes has a higher cost, because an earlier stage reduced the spikes
     """
 
     checkpointed = ("origin", "told")

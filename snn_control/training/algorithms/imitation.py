@@ -1,8 +1,9 @@
 """Imitation of a teacher: DAgger, dataset aggregation (Ross, Gordon and Bagnell 2011, arXiv:1011.0686).
 
-In each round the controller acts in the engine; in the first rounds, some actions are the teacher's. The teacher labels
-each step with the action that it would have taken. Then the controller is fitted to the data of all rounds, in
-sequences that start from states of the engine.
+In each round the controller acts in the environment; in the first rounds, the teacher takes some of the actions. The
+teacher labels each step with the action that it would have taken. Then the controller is fitted to the data of all
+rounds. The data are divided into sequences of steps, and each sequence starts from the network state that was recorded
+there.
 """
 
 from __future__ import annotations
@@ -36,16 +37,17 @@ ROUND, SEQUENCE = 2.0, 0.2  # s, their durations, unless steps are very long or 
 
 @dataclass(frozen=True)
 class ImitationSettings(Settings):
-    """Settings of `Imitation`. A setting that stable-baselines3 has, too, has the same name.
+    """Settings of `Imitation`. Settings that stable-baselines3 also has are named as there.
 
-    n_envs, n_steps : number of environments, and steps of each in a round
+    n_envs : number of environments
+    n_steps : steps of each environment in a round
     sequence_length : steps of a sequence. The first ``burn_in`` steps do not count, because the initial state of a
         sequence comes from older weights
     batch_size : steps in an update, a multiple of ``sequence_length``
     gradient_steps : updates in a round
     beta_decay : factor by which the teacher's share of the actions shrinks in each round
-    averaging : the controller that acts has an average of the values; in each update this average forgets a share of
-        ``averaging / gradient_steps``
+    averaging : the controller that acts uses a moving average of the trained values. In each update, this average
+        forgets a share of ``averaging / gradient_steps``
     learning_rate : initial learning rate of Adam; the rate falls to a 20th
     max_grad_norm : maximum norm of the gradients
     spike_cost : cost of the mean number of spikes per neuron and step
@@ -53,9 +55,10 @@ class ImitationSettings(Settings):
     solve : compute the weights of a linear read-out by ridge regression, see
         `snn_control.training.algorithms.ridge_readout.ReadOut`
     ridge : penalty of the ridge regression, in units of the mean square of the values that a weight multiplies
-    gain_generations : generations of the gain search at the end (`snn_control.training.algorithms.gains`). There is a
-        search if the environment names a reward threshold that not every episode reaches; 0: never
-    total_timesteps : steps of the environments
+    gain_generations : number of generations of the gain search at the end of training
+        (`snn_control.training.algorithms.gains`); 0: no gain search. Gains are only searched if the environment names a
+        reward threshold that some episodes miss
+    total_timesteps : number of environment steps after which training ends
     """
 
     fit_ranges: Flag = False
@@ -77,10 +80,10 @@ class ImitationSettings(Settings):
 
     @classmethod
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Return defaults for a controller.
+        """Return default settings that suit a controller.
 
-        A sequence lasts 0.2 s, but has 16 to 256 steps. A round lasts 2 s, but has 256 to 4,096 steps. Outputs of
-        numbers need more rounds than choices: small errors of numbers add up, while a choice can be free of error.
+        A sequence lasts 0.2 s, but has 16 to 256 steps. A round lasts 2 s, but has 256 to 4,096 steps. Outputs that
+        give numbers need more rounds than choices: small errors of numbers add up, while a choice can be free of error.
         """
         length = int(np.clip(SEQUENCE / spec.period, 16, 256)) // 8 * 8
         steps = int(np.clip(ROUND / spec.period, 256, 4096)) // length * length
@@ -94,9 +97,9 @@ class ImitationSettings(Settings):
 
 
 def compact(array: np.ndarray) -> np.ndarray:
-    """Return an array as int8, to save memory, if all its numbers are whole and in the range of int8; else unchanged.
+    """Return an array as int8, to save memory, if int8 can hold all its numbers exactly; otherwise return it unchanged.
 
-    Counts of events usually are.
+    Arrays that count events can usually be stored as int8.
     """
     small = array.astype(np.int8) if array.dtype == np.float32 and np.abs(array).max(initial=0) < 127 else array
     return small if np.array_equal(small, array) else array
@@ -105,7 +108,7 @@ def compact(array: np.ndarray) -> np.ndarray:
 class LabelledStep(NamedTuple):
     """A step of a round with the teacher's labels, before the actions are passed to the environments.
 
-    batch : the controllers after this step
+    batch : the controllers of all environments, after this step
     start : (n,) bool, whether an episode began with this step
     seen : the network's inputs in the step, as `Student.step` returns them
     wanted : output -> the teacher's labels, (n, ...) float32
@@ -118,9 +121,12 @@ class LabelledStep(NamedTuple):
 
 
 class Imitation(Learner):
-    """The learner for ``imitate``. ``teacher`` is an argument for `teacher_of`.
+    """The learner for ``imitate``.
 
-    The controller that acts, that is validated and that is saved has averages of the values over the last updates.
+    The controller that acts, that is validated and that is saved uses a moving average of the trained values over the
+    last updates.
+
+    teacher : the teacher to imitate, an argument for `teacher_of`
     """
 
     settings: ImitationSettings
@@ -134,7 +140,7 @@ class Imitation(Learner):
         return self.settings.n_envs * self.settings.n_steps
 
     def meet(self, envs: VectorEnv) -> None:
-        """Prepare the policy and the teachers that `play` needs."""
+        """Prepare the policy and the teachers for these environments; call this before `play`."""
         if self.settings.n_steps < self.settings.sequence_length:
             rule = f"must be at least sequence_length ({self.settings.sequence_length})"
             raise DescriptionError("settings.n_steps", self.settings.n_steps, rule)
@@ -173,10 +179,11 @@ class Imitation(Learner):
 
     @contextmanager
     def averaged(self) -> Iterator[Callable[[float], None]]:
-        """Context of a phase, in which updates change the parameters' values before averaging.
+        """Context of a phase, in which updates change the trained values themselves instead of their average.
 
-        At its beginning the parameters get these values from the end of the last phase. At its end they get the
-        average. It yields a function: call it after each update with the share of the average that is to be forgotten.
+        At the beginning, the parameters get the values that they had before averaging at the end of the last phase. At
+        the end, they get the moving average. The context yields a function: call it after each update with the share of
+        the average that is to be forgotten.
         """
         values = [p.values for p in self.parameters.parameters]
         means = [value.copy() for value in values]
@@ -195,7 +202,8 @@ class Imitation(Learner):
         self.parameters.write()
 
     def keep_raw(self) -> None:
-        """Store the present values as those before averaging; the next `averaged` phase continues from them."""
+        """Store the present trained values as the values before averaging, from which the next `averaged` phase
+        continues."""
         self.raw = [p.values.copy() for p in self.parameters.parameters]
 
     def play(
@@ -203,7 +211,7 @@ class Imitation(Learner):
     ) -> Iterator[LabelledStep]:
         """Play a round and yield each step.
 
-        begins : function that is called with the batch before the first step of a sequence
+        begins : function that is called before the first step of each sequence, with the batch as its argument
         """
         s, n = self.settings, envs.n
         inputs, start, batch = envs.reset(seed), np.ones(n, bool), student.started(n)
@@ -246,18 +254,20 @@ class Imitation(Learner):
     def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
-        """Return the commands (n, k) that act: the teacher's where ``drives`` is true, elsewhere the controllers'.
+        """Return the commands (n, k) for n environments: the teacher's or the controllers' own.
 
         one : policy of the output
-        own : (n, k) commands of the controllers
-        wanted : (n, ...) labels of the teacher
+        own : (n, k), commands of the controllers
+        wanted : (n, ...), labels of the teacher
+        drives : (n,) bool, environments in which the teacher's command acts
         """
         return np.where(drives[:, None], one.command_of(wanted), own)
 
     def expert_labels(self, envs: VectorEnv) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
-        """Return the function that labels the steps of a round: (inputs, starts of episodes) -> labels.
+        """Return the function that labels the steps of a round with the teacher's actions.
 
-        Call it before each step. The labels are output -> what each controller should give, (n, ...) float32.
+        Call the returned function before each step, with the inputs of the step and whether an episode starts with it.
+        It returns output -> what each controller should give, (n, ...) float32.
         """
         teachers, outputs = self.make_teachers(), envs.interface.outputs
         ends = np.cumsum([one.size for one in outputs])[:-1]

@@ -32,8 +32,8 @@ def check_layers(path: str, value: Any) -> None:
 class Settings(Checked):
     """Base of a learner's settings.
 
-    For a field without a rule of its own, the type of its default decides: a float must be >= 0, a whole number >= 1
-    (>= 0 if the default is 0), and a tuple must be layers of a perceptron.
+    For a field without its own rule, the type of the default decides what is permitted: a float must be >= 0, and a
+    whole number >= 1 (>= 0 if the default is 0). A tuple must be a list of the sizes of a perceptron's layers.
     """
 
     def __post_init__(self) -> None:
@@ -63,7 +63,7 @@ class Settings(Checked):
 
     @classmethod
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Return defaults that suit a controller and episodes of at most ``limit`` steps."""
+        """Return default settings that suit a controller and episodes of at most ``limit`` steps."""
         return {}
 
 
@@ -71,7 +71,7 @@ class Learner:
     """Base of learners, which train the parameters of a controller phase by phase.
 
     A phase starts with reset environments and its own random numbers. Its result depends only on the seed and on the
-    phases before it. The parameters and the attributes named in `checkpointed` are all that is needed to resume.
+    phases before it. To resume, only the parameters and the attributes named in `checkpointed` are needed.
     """
 
     #: names of the attributes that a checkpoint holds, see `snn_control.training.progress.arrays_of`
@@ -90,7 +90,8 @@ class Learner:
 
     @property
     def improves(self) -> bool:
-        """Whether the learner starts from a trained controller, which may then be the result if nothing is better."""
+        """Whether the learner improves a controller that is already trained, which is the result if no better one is
+        found."""
         return False
 
     @property
@@ -103,21 +104,21 @@ class Learner:
         raise NotImplementedError
 
     def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
-        """Train for one phase, and return numbers for a report.
+        """Train for one phase, and return named numbers for the report on this phase.
 
-        remaining : share of the initial learning rate at the start of the phase; the attribute ``remaining_after`` has
-            the share at the end of the phase
+        remaining : share of the initial learning rate at the start of the phase; the attribute ``remaining_after`` is
+            the share at its end
         """
         raise NotImplementedError
 
     def n_features(self, envs: VectorEnv) -> int:
-        """Return the number of features of one observation that a critic sees, after scaling and one-hot coding."""
+        """Return the number of features that a critic sees of one observation, after scaling and one-hot coding."""
         nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
         return envs.interface.features(nothing).shape[1]
 
     @property
     def fits_ranges(self) -> bool:
-        """Whether the ranges of inputs are fitted to the values observed in the first phase."""
+        """Whether the ranges of inputs are set to the values observed in the first phase."""
         return getattr(self.settings, "fit_ranges", False)
 
     def fit_ranges(self, envs: VectorEnv) -> None:

@@ -11,7 +11,8 @@ __all__ = ["Adam", "FrameStack", "Perceptron", "RunningMeanStd", "set_array"]
 
 
 def set_array(array: np.ndarray, values: np.ndarray) -> None:
-    """Set the elements of an array to ``values``. Raises ValueError if these have another shape or type."""
+    """Set the elements of an array to ``values``. Raises ValueError if ``values`` has another shape or type than the
+    array."""
     if values.shape != array.shape or values.dtype != array.dtype:
         raise ValueError(f"an array is {values.dtype} {values.shape}, not {array.dtype} {array.shape}")
     array[...] = values
@@ -32,7 +33,7 @@ class Adam:
     def step(self, gradients: Sequence[np.ndarray], rates: Sequence[float] | None = None) -> float:
         """Move the values by one step against the gradients. Return the norm of the gradients.
 
-        rates : for each array a factor of the learning rate; None: 1
+        rates : for each array a factor by which its learning rate is multiplied; None: 1 for all arrays
         """
         self.steps += 1
         steps = int(self.steps)
@@ -57,9 +58,9 @@ class Adam:
 
 
 class FrameStack:
-    """Joins the ``count`` newest observations of each environment to one row, the newest last.
+    """Joins the ``count`` newest observations of each environment into one row, the newest last.
 
-    At the start of an episode, its first observation is repeated.
+    At the start of an episode, the row consists of copies of the first observation.
     """
 
     def __init__(self, count: int) -> None:
@@ -87,7 +88,7 @@ class FrameStack:
 class RunningMeanStd:
     """Running mean and standard deviation of numbers that are added in groups.
 
-    state : float64: mean, variance and count
+    state : float64, the mean, the variance, and how many numbers were added
     """
 
     def __init__(self) -> None:
@@ -108,7 +109,7 @@ class RunningMeanStd:
 class Perceptron:
     """A multilayer perceptron in float32.
 
-    sizes : sizes of the input, of each hidden layer and of the output
+    sizes : number of inputs, of neurons in each hidden layer, and of outputs
     relu : whether the hidden layers use ReLU instead of tanh
     """
 
@@ -144,9 +145,9 @@ class Perceptron:
         return found
 
     def gradients(self, layers: list[np.ndarray], g: np.ndarray) -> list[np.ndarray]:
-        """Return the gradients of a loss by the arrays of `values`.
+        """Return the derivatives of a loss by the weights and biases (the arrays of `values`).
 
-        layers : result of `layers`
+        layers : what the method `layers` returned
         g : derivative of the loss by the output
         """
         weights, biases, _ = self._back(layers, g, by_weights=True)

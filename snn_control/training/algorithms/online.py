@@ -1,8 +1,8 @@
 """Online learning: a controller with learning rules acts in an environment, tick by tick, as on the robot.
 
-There is one controller and one loop, as there is one robot. No variants are tried in parallel, and no earlier phase is
-selected: the result is the controller with the weights at the end. Each episode starts with the weights that were
-learned in the previous episodes.
+There is one controller and one loop, as there is one robot. No variants are tried in parallel. The result is the
+controller with the weights at the end, even if an earlier phase was better. Each episode starts with the weights that
+were learned in the previous episodes.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ NOTHING_LEARNED = warning(
 class AdaptationSettings(Settings):
     """Settings of `Adaptation`.
 
-    n_steps : steps of a phase. After each phase, a row is added to the learning curve and a checkpoint is written; the
-        loop is not interrupted
-    total_timesteps : steps of the environment
+    n_steps : number of environment steps in a phase. After each phase, a row is added to the learning curve and a
+        checkpoint is written; the loop is not interrupted
+    total_timesteps : number of environment steps after which learning ends
     """
 
     n_steps: int = 2_000
@@ -52,9 +52,9 @@ class AdaptationSettings(Settings):
 class Adaptation:
     """Runs a learning controller in its environment.
 
-    make : function that makes the environment. A run can only be resumed if the environment depends on nothing but
-        seeds and actions
-    seeds : number of an episode -> its seed
+    make : function that makes the environment. A run can only be resumed if the environment depends only on seeds and
+        actions
+    seeds : function that returns the seed of an episode, from the episode's index
 
     Raises DescriptionError if no projection learns, or if the controller does not fit the environment.
     """
@@ -114,7 +114,7 @@ class Adaptation:
         return int(self.controller.bound.array("spike_counts").sum())
 
     def _weights(self) -> np.ndarray:
-        """Return all weights that learn, as one (k,) float32 array."""
+        """Return the weights of all learning projections as one (k,) float32 array."""
         rules = self.controller.program.facts.learning
         found = [self.controller.rule_weights(rule) for rule in rules]
         return np.concatenate([(w[2] if rule.sparse else w).ravel() for rule, w in zip(rules, found, strict=True)])
@@ -133,10 +133,11 @@ class Adaptation:
 
     # checkpoints -------------------------------------------------------------------------------------------------
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return everything that is needed to resume: the controller's state, and the episode's number and actions.
+        """Return everything that is needed to resume: the controller's state, and the index and the actions of the
+        present episode.
 
-        The state of the environment is not in it: it is restored by playing the recorded actions again, with the seed
-        of the episode.
+        The environment's state is not stored. To restore it, the recorded actions are played again, with the seed of
+        the episode.
         """
         actions = np.array(self._actions).reshape(len(self._actions), *self.env.action_space.shape)
         return {"state": self.controller.state(), "episodes": np.array(self.episodes), "actions": actions}
@@ -172,10 +173,12 @@ def adapt(
 ) -> Trained:  # fmt: skip
     """Learn online, phase after phase, and evaluate the result.
 
-    The evaluation plays as many new episodes as have ended in learning, but at most ``most``. Each of them starts with
-    the learned weights.
+    The evaluation plays as many new episodes as ended during learning, but at most ``most``. Each new episode starts
+    with the learned weights.
 
     chosen : settings of the learner
+    folder : folder of the checkpoints; None: no checkpoints
+    progress : called after each phase
     """
     loop = Adaptation(spec, make, lambda number: first_episode(seed, 0) + number)
     history: list[dict[str, Any]] = []
@@ -210,7 +213,8 @@ def adapt(
 
 
 def _evaluated(loop: Adaptation, make: Any, episodes: int) -> tuple[Evaluation, Evaluation]:
-    """Evaluate the learned controller in new episodes: with learning switched on, and off. Return both results."""
+    """Evaluate the learned controller in new episodes. Return the results with learning switched on, and with learning
+    off."""
     interface = Interface(loop.spec, loop.env.observation_space, loop.env.action_space, name_of(loop.env))
     play = with_environments(make, [FINAL + k for k in range(episodes)])
     return play(build_program(loop.learned()), interface), play(build_program(loop.learned(on=False)), interface)

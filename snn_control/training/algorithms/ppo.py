@@ -32,15 +32,18 @@ class PPOSettings(Settings):
     """Settings of `PPO`, named as in stable-baselines3.
 
     rollouts : rollouts in a phase; after each of them the weights are updated
-    n_envs, n_steps : number of environments, and steps of each in a rollout
+    n_envs : number of environments
+    n_steps : steps of each environment in a rollout
     sequence_length : steps of a sequence
     batch_size : steps in an update, a multiple of ``sequence_length``
     n_epochs : passes over a rollout
-    gamma, gae_lambda : discount, and lambda of the generalised advantages
+    gamma : discount factor of rewards
+    gae_lambda : lambda of the generalised advantages
     clip_range : distance from 1 to which the probability ratio is clipped
-    target_kl : divergence from the old policy at which the passes over a rollout stop
+    target_kl : Kullback-Leibler divergence from the old policy at which the passes over a rollout stop
     ent_coef : initial weight of the entropy; the weight falls like the learning rates
-    learning_rate, critic_learning_rate : initial learning rates of Adam (`Stage.progress_remaining`)
+    learning_rate : initial learning rate of Adam for the controller; it falls as `Stage.progress_remaining` says
+    critic_learning_rate : initial learning rate of Adam for the critic; it falls in the same way
     max_grad_norm : maximum norm of the gradients
     std_init : initial standard deviation of the sampled actions, in units of half the distance between the limits
     spike_cost : weight of the mean spikes per neuron and step in the loss of the spike-reduction phases; 0 skips these
@@ -48,7 +51,7 @@ class PPOSettings(Settings):
     critic_layers : sizes of the critic's hidden layers
     n_stack : number of newest observations that the critic sees
     gain_generations : see `snn_control.training.algorithms.imitation.ImitationSettings`
-    total_timesteps : steps of the environments
+    total_timesteps : number of environment steps after which training ends
     fit_ranges : set the ranges of inputs with receptive fields to the values observed in the first phase
     """
 
@@ -76,10 +79,10 @@ class PPOSettings(Settings):
 
     @classmethod
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Return defaults for episodes of at most ``limit`` steps.
+        """Return default settings that suit episodes of at most ``limit`` steps.
 
-        Rewards count that come within a quarter of an episode; in long episodes, nearly all rewards count. For long
-        episodes, an update also has more steps.
+        The discount is chosen so that rewards within the next quarter of an episode count; in long episodes, nearly all
+        rewards count. Updates have more steps if episodes are long.
         """
         if limit >= LONG_HORIZON_STEPS:
             steps = {"n_steps": 256, "rollouts": 4, "batch_size": 512, "total_timesteps": 650_000}
@@ -88,7 +91,7 @@ class PPOSettings(Settings):
 
 
 def _in_sequences(value: np.ndarray, parts: int, length: int) -> np.ndarray:
-    """Divide steps into sequences. Return ``value`` (parts * length, n, ..) as a (length, parts * n, ..) array."""
+    """Divide an array of steps into sequences: (parts * length, n, ..) becomes (length, parts * n, ..)."""
     n, rest = value.shape[1], value.shape[2:]
     return value.reshape(parts, length, n, *rest).swapaxes(0, 1).reshape(length, parts * n, *rest)
 
@@ -117,7 +120,8 @@ class PPO(Learner):
 
     @property
     def rollouts(self) -> int:
-        """Number of rollouts in a phase: the setting, or fewer if ``total_timesteps`` is less than a phase."""
+        """Number of rollouts in a phase: the setting, or fewer if training has fewer steps in total than such a
+        phase."""
         s = self.settings
         return min(s.rollouts, max(1, s.total_timesteps // (s.n_envs * s.n_steps)))
 
@@ -138,9 +142,9 @@ class PPO(Learner):
         return report
 
     def collect_rollout(self, envs: VectorEnv, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Play the steps of a rollout with the current policy. Return name -> (steps, n, ..) array.
+        """Play the steps of a rollout with the current policy. Return the recorded data: name -> (steps, n, ..) array.
 
-        Advantages and returns are among the arrays.
+        The data include the advantages and the returns.
         """
         s, n = self.settings, envs.n
         kept: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -181,7 +185,7 @@ class PPO(Learner):
 
         Advantages are generalised advantages (Schulman et al. 2016, arXiv:1506.02438); the critic learns the returns.
 
-        next_value : (n,) the critic's value of the state after the rollout
+        next_value : (n,), the value that the critic gives to the state after the rollout
         """
         s, steps = self.settings, len(data["reward"])
         value = self.critic(data["features"].reshape(-1, data["features"].shape[-1])).reshape(steps, -1)

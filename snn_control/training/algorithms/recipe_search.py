@@ -1,8 +1,8 @@
 """Search the parameters of a recipe by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
 
 A run can be stopped at any time and resumed. ``checkpoint.npz`` in its folder holds the candidates of the search and
-their costs, not the state of ``cma``, which could only be pickled: opening a pickle runs code. The seed and the costs
-determine the search. Replaying it from them takes milliseconds and gives the same bits.
+their costs. It does not hold the state of the package ``cma``, which could only be pickled: opening a pickle runs code.
+The seed and the costs determine the search, so replaying them restores its state exactly, within milliseconds.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ _environments: dict[tuple[str, str], list] = {}
 
 
 class Search:
-    """A search by CMA-ES that starts at 0 with standard deviation 1.
+    """A search by CMA-ES over the scaled parameters of a recipe. It starts at 0 with standard deviation 1.
 
-    made : description of the search as plain JSON data, with ``parameters`` (names), ``population`` and ``seed``
+    made : description of the search as plain JSON data, with the entries ``parameters`` (their names), ``population``
+        (candidates per generation) and ``seed``
     """
 
     def __init__(self, made: Mapping[str, Any]) -> None:
@@ -98,9 +99,10 @@ class Search:
 
 
 def evaluate(recipe: Recipe, values: Mapping[str, float], seeds: Sequence[int]) -> float:
-    """Return the mean cost of a recipe's controller with some parameters, over the recipe's settings and ``seeds``.
+    """Return the mean cost of the controller that a recipe makes from these parameters.
 
-    The cost is infinite if the controller cannot be built.
+    The mean covers all settings of the recipe, and all ``seeds``. The cost is infinite if the controller cannot be
+    built.
     """
     import gymnasium
 
@@ -123,7 +125,8 @@ def evaluate(recipe: Recipe, values: Mapping[str, float], seeds: Sequence[int]) 
 def resume(checkpoint: Path, recipe: Recipe, population: int | None, seed: int | None) -> Search | None:
     """Return the search that a checkpoint holds; None if there is no checkpoint.
 
-    population, seed : the values that the search must have; None: any
+    population : number of candidates per generation that the search must have; None: any
+    seed : seed that the search must have; None: any
 
     Raises DescriptionError if the checkpoint holds another search.
     """
@@ -163,10 +166,10 @@ def evolve(
 ) -> dict[str, float]:
     """Run the search and return the best parameters. Resume from ``folder/checkpoint.npz`` if this file exists.
 
-    population, seed : number of candidates in a generation, and seed of the search. None: the values of the checkpoint;
-        if there is no checkpoint, 12 and 1
-    episodes : number of training seeds of each setting. Every generation has new seeds, which are 10,000 or above and
-        are never used for a score
+    population : number of candidates in a generation; None: that of the checkpoint, or 12 if there is none
+    seed : seed of the search; None: that of the checkpoint, or 1 if there is none
+    episodes : number of episodes that a candidate plays in each setting. Every generation has new seeds, which are
+        10,000 or above and are never used for evaluation
     progress : called after each generation with the number, the best cost and the mean cost of the generation
     """
     names = list(recipe.parameters)

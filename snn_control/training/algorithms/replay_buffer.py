@@ -15,8 +15,8 @@ class ReplayBuffer:
     """Holds the newest steps of several environments.
 
     size : maximum number of steps in the buffer, counted over all environments
-    count : number of steps of each environment that were added, including the steps that were replaced since
-    arrays : name -> (size // n, n, ...) ring over the steps of ``n`` environments
+    count : how many steps of each environment were added since the start, including steps that were later replaced
+    arrays : name -> (size // n, n, ...), a ring buffer of the steps of ``n`` environments
     """
 
     def __init__(self, size: int) -> None:
@@ -24,7 +24,10 @@ class ReplayBuffer:
         self.arrays: dict[str, np.ndarray] = {}
 
     def add(self, n: int, **step: np.ndarray) -> None:
-        """Add a step of ``n`` environments: name -> (n, ...). If the buffer is full, it replaces the oldest step."""
+        """Add one step of ``n`` environments. If the buffer is full, the new step replaces the oldest one.
+
+        step : name -> (n, ...) array
+        """
         if not self.arrays:
             self._check_bytes(sum(value.nbytes for value in step.values()) // n)
         for name, value in step.items():

@@ -5,9 +5,9 @@ reservoir of spiking neurons (Maass, Natschlaeger and Markram 2002, Neural Compu
 end.
 
 Each trained projection gets a *tap* in the controller that acts: a population with the dynamics of the projection's
-target. The same source drives the tap one to one, with the same delay and current. The value of a tap neuron times a
-weight is the contribution of this weight to the command. With taps, the engine itself computes these values, and no
-kernel has to be written again here. A tap changes no command.
+target. The source of the projection drives the tap one to one, with the same delay and synaptic current. The value of a
+tap neuron, multiplied by a weight, is the contribution of this weight to the command. So the engine itself computes the
+values that the regression needs. A tap changes no command.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ Tap = tuple[str, dict[str, np.ndarray]]
 class ReadOut(Imitation):
     """The learner for ``imitate`` with ``solve: true``.
 
-    It trains weights of projections into graded populations that are only read by outputs, linearly and without
-    squashing. One regression covers all rounds so far. A command beyond a limit is no error if the teacher is at that
-    limit. A step that cannot be explained counts less: if the teacher acts on something that the controller cannot
-    observe, nothing can be learned from the step. The commands of the teacher are slowly disturbed, because a teacher
-    that makes no errors never shows how to correct them (Laskey et al. 2017, arXiv:1703.09327).
+    It trains the weights of projections into graded populations. Only outputs may read these populations, linearly and
+    without squashing. Each regression uses the data of all rounds up to the present one. A command beyond a limit is no
+    error if the teacher is at that limit. A step with a large remaining error counts less, because the teacher may have
+    acted on something that the controller cannot observe. Slow disturbances are added to the teacher's commands,
+    because a teacher that makes no errors never shows how to correct them (Laskey et al. 2017, arXiv:1703.09327).
 
     Raises DescriptionError if other parameters are to be trained.
     """
@@ -111,10 +111,10 @@ class ReadOut(Imitation):
         return super().mixed_actions(one, own, wanted + (one.half * noise).astype(np.float32), drives)
 
     def _sequences(self, envs: VectorEnv, seed: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
-        """Play a round, and yield for each sequence the data of the regression from k steps.
+        """Play a round, and yield the data of the regression from each sequence of k steps.
 
-        They are the derivatives of the outputs by the weights, (k, weights), the values of the outputs, (k,), and their
-        wanted values, (k,), all in units of half the distance between the limits.
+        The data are three arrays: the derivatives of the outputs by the weights, (k, weights), the values of the
+        outputs, (k,), and the teacher's values, (k,). All values are in units of half the distance between the limits.
         """
         self._noise, self._rng = {one.name: np.zeros((envs.n, one.n)) for one in self.policy}, rng
         held: list[Any] = []
@@ -145,9 +145,9 @@ class ReadOut(Imitation):
 
 
 def _tapped(parameters: Parameters) -> tuple[ControllerSpec, list[Tap]]:
-    """Return the controller with a tap for each parameter, and the taps.
+    """Return two values: the controller with one tap for each trained parameter, and the list of these taps.
 
-    Raises DescriptionError if commands do not depend linearly on a parameter.
+    Raises DescriptionError if the commands do not depend linearly on a parameter.
     """
     spec, taps = parameters.spec, []
     populations, projections = list(spec.network.populations), list(spec.network.projections)
@@ -167,8 +167,10 @@ def _tapped(parameters: Parameters) -> tuple[ControllerSpec, list[Tap]]:
 
 
 def _projection_of(spec: ControllerSpec, p: Parameter) -> Projection:
-    """Return the projection to which the weights of a parameter belong. Raises DescriptionError if commands do not
-    depend linearly on these weights."""
+    """Return the projection to which the weights of a parameter belong.
+
+    Raises DescriptionError if the commands do not depend linearly on these weights.
+    """
     changed = p.put(spec, p.numbers.copy()).network.projections
     found = next((a for a, b in zip(spec.network.projections, changed) if a is not b), None)
     if found is None or not p.name.endswith(".weights"):

@@ -30,27 +30,31 @@ LOW, HIGH = np.float32(-4), np.float32(0.5)  # limits of the logarithm of the de
 class SACSettings(Settings):
     """Settings of `SAC`, named as in stable-baselines3.
 
-    n_envs, n_steps : number of environments, and steps of each in a phase
+    n_envs : number of environments
+    n_steps : steps of each environment in a phase
     sequence_length : steps of a sequence
     batch_size : steps in an update, a multiple of ``sequence_length``
-    train_freq, gradient_steps : after every ``train_freq`` steps, counted over all environments, ``gradient_steps``
-        updates are made
+    train_freq : number of steps between updates, counted over all environments
+    gradient_steps : number of updates after every ``train_freq`` steps
     learning_starts : number of steps at the beginning in which the actions are random
     noise_correlation : correlation of the noise from step to step in every second environment; correlated noise
         explores further than independent noise
-    gamma, tau : discount, and the rate at which the target critics approach the critics
-    ent_coef : initial weight of the entropy; the weight is adapted until the entropy is -1 for each output
-    learning_rate, critic_learning_rate : learning rates of Adam
+    gamma : discount factor of rewards
+    tau : share by which the target critics approach the critics in each update
+    ent_coef : initial weight of the entropy; the weight is adapted until the entropy is -1 for each number of the
+        outputs
+    learning_rate : learning rate of Adam for the controller
+    critic_learning_rate : learning rate of Adam for the critics
     max_grad_norm : maximum norm of the gradients; for the critics, the maximum is ten times as large
     reward_std : standard deviation to which discounted rewards are scaled
     spike_cost : weight of the mean spikes per neuron and step in the loss of the spike-reduction phases; 0 skips these
         phases
-    critic_layers, std_layers : sizes of the hidden layers: of the critics, and of the network that gives the standard
-        deviation of the sampled actions
-    n_stack : number of newest observations that these networks see
+    critic_layers : sizes of the critics' hidden layers
+    std_layers : sizes of the hidden layers of the network that gives the standard deviation of the sampled actions
+    n_stack : number of newest observations that the critics and this network see
     buffer_size : size of the replay buffer, in steps
     gain_generations : see `snn_control.training.algorithms.imitation.ImitationSettings`
-    total_timesteps : steps of the environments
+    total_timesteps : number of environment steps after which training ends
     fit_ranges : set the ranges of inputs with receptive fields to the values observed in the first phase
     """
 
@@ -80,11 +84,11 @@ class SACSettings(Settings):
 
     @classmethod
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Return defaults for a controller and episodes of at most ``limit`` steps.
+        """Return default settings that suit a controller and episodes of at most ``limit`` steps.
 
-        A phase has whole episodes. Rewards count that come within a quarter of an episode. If the network has delays of
-        at least a period, which shows that the present observation is not enough, the critics see earlier observations,
-        too.
+        A phase has whole episodes. The discount is chosen so that rewards within the next quarter of an episode count.
+        If the network has delays of at least a control period, the present observation is probably not enough; the
+        critics then see earlier observations, too.
         """
         found = {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "n_steps": int(np.clip(limit, 250, 1600))}
         if any(np.max(one.delay, initial=0) >= spec.period for one in spec.network.projections):
@@ -178,14 +182,17 @@ class SAC(Learner):
         return np.split(values, np.cumsum([one.n for one in self.policy])[:-1], axis=-1)
 
     def sample(self, mean: np.ndarray, features: np.ndarray, noise: np.ndarray) -> tuple[Any, ...]:
-        """Sample actions within -1 .. 1, (k, m). Return them, their log density and three values for the gradient.
+        """Sample actions between -1 and 1. Return five values, of which the last three are for the gradient:
 
-        These are the values of the layers of ``std_net``, the logarithm of the standard deviation after limiting, and
-        before.
+        1. the actions, (k, m)
+        2. their log density
+        3. the values of all layers of ``std_net``, the network that gives the standard deviation
+        4. the logarithm of the standard deviation after limiting
+        5. the same logarithm before limiting
 
-        mean : (k, m) heads
-        features : (k, features) what the critics see
-        noise : (k, m) standard normal numbers
+        mean : (k, m), the heads of the outputs
+        features : (k, features), what the critics see
+        noise : (k, m), standard normal numbers
         """
         layers = self.std_net.layers(features.reshape(-1, self.features))
         raw = layers[-1].reshape(mean.shape)
@@ -264,9 +271,10 @@ class SAC(Learner):
         return {"ent_coef": ent_coef, "target_q": float(target_q.mean())}
 
     def gradient_of_q(self, features: np.ndarray, tried: np.ndarray) -> np.ndarray:
-        """Return the derivative by the actions, (k, m), of the smaller of the two critics' values.
+        """Return the derivative of the smaller of the two critics' values by the actions, (k, m).
 
-        features, tried : (k, features) and (k, m), the inputs of the critics
+        features : (k, features), what the critics see
+        tried : (k, m), the actions
         """
         x = np.concatenate([features, tried], axis=1)
         a, b = (critic.layers(x) for critic in self.critics)

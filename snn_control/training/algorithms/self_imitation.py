@@ -1,8 +1,8 @@
-"""Reduce a trained controller's spikes for the same actions: it imitates itself while spikes cost more and more.
+"""Reduce the spikes of a trained controller: it learns to imitate itself while the price of spikes rises.
 
 The learned controller labels the steps of the controller in training (distillation, Hinton, Vinyals and Dean 2015,
-arXiv:1503.02531). For an arg-max output the label has all scores, not only the action. With such labels a controller
-keeps its score even at prices of spikes that would outweigh a reward.
+arXiv:1503.02531). For an arg-max output the label has all scores, not only the action. With such labels the controller
+keeps its score even if spikes cost more than rewards are worth.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ class SelfImitation(Imitation):
     def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
-        """Return commands in which the first controller of a group acts in all environments of the group.
+        """Return commands for which one controller acts in all environments of its group: the first one of the group.
 
-        The others thus reach states that they would avoid if their own controllers acted, and the controller learns to
-        leave these states (compare Laskey et al. 2017, arXiv:1703.09327).
+        The other controllers of the group thus meet states that they would avoid themselves, and learn to leave these
+        states (compare Laskey et al. 2017, arXiv:1703.09327).
         """
         return own[np.arange(len(own)) // GROUP * GROUP]
 

@@ -1,1 +1,1 @@
-"""Conversion of a trained policy to a spiking controller, and imitation of the policy on the engine's own spikes."""
+"""Convert a trained policy to a spiking controller, and then let the controller imitate the policy in the engine."""

@@ -1,4 +1,4 @@
-"""The conversion of a policy, from its first episodes to a controller that was compared with it in new episodes."""
+"""Convert a policy: play its first episodes, make and train a controller, and compare both in new episodes."""
 
 from __future__ import annotations
 
@@ -41,12 +41,13 @@ RESAMPLED = 2_000  # bootstrap samples
 
 @dataclass(frozen=True)
 class Comparison:
-    """Policy and controller in the same episodes, whose seeds were used for nothing else.
+    """Comparison of policy and controller in the same episodes, whose seeds were not used before.
 
-    policy, controller : returns of the episodes
+    policy : returns of the policy
+    controller : returns of the controller
     chance : mean return of random actions
-    share, low : share of the way from chance to the policy's mean return; lower end of its 95 % interval (bootstrap
-        over episodes)
+    share : mean return of the controller, where 0 stands for chance and 1 for the mean return of the policy
+    low : lower end of the 95 % confidence interval of ``share`` (bootstrap over episodes)
     """
 
     policy: np.ndarray
@@ -60,11 +61,11 @@ class Comparison:
 class Converted:
     """The result of a conversion.
 
-    evaluation : of the controller, in the episodes of ``comparison``
-    skip_share : mean share of the last layer's values that come through graded projections past the spikes
-    difference : mean absolute difference of the commands in units of half their range; for choices the share of steps
-        in which they differ; both for observations that the controller met
-    ended : whether it was interrupted
+    evaluation : results of the controller in the episodes of ``comparison``
+    skip_share : mean share of the last layer's values that come through graded projections instead of spikes
+    difference : mean absolute difference between the commands of policy and controller, in units of half their range;
+        for choices, the share of steps in which they differ. It is measured for observations that the controller met
+    ended : whether the conversion was interrupted
     """
 
     spec: ControllerSpec
@@ -81,7 +82,7 @@ class Conversion:
 
     policy : a `TrainedPolicy` that fits the environment's spaces, or an object with the same attributes whose
         ``layers`` is empty
-    make : makes the environment
+    make : function that makes the environment
     period : length of a step of the environment [s]
     """
 
@@ -99,8 +100,11 @@ class Conversion:
 
     # episodes of the policy ----------------------------------------------------------------------------------
     def _play(self, episodes: int, seed: int, noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Let the policy act, with ``noise`` a share of the actions at random or with noise of half that range. Return
-        its observations (k, n) float32, and the returns."""
+        """Play episodes with the policy. Return the observations, (k, n) float32, and the returns of the episodes.
+
+        noise : strength of disturbances of the actions: the share of the actions that are random or, for numbers, noise
+            in units of half their range
+        """
         env, rng = self.envs[0], np.random.default_rng([self.seed, seed])
         seen, returns = [], np.zeros(episodes)
         for k in range(episodes):
@@ -129,7 +133,8 @@ class Conversion:
 
     # the run -------------------------------------------------------------------------------------------------
     def run(self) -> Converted:
-        """Convert, imitate and compare. Ctrl-C ends the imitation; the best controller so far is compared."""
+        """Convert the policy, imitate it, and compare. Ctrl-C ends the imitation; the best controller by then is
+        compared."""
         self._begin()
         ended = False
         try:
@@ -163,7 +168,8 @@ class Conversion:
         self._resume()
 
     def _episodes(self, seeds: Sequence[int]) -> tuple[np.ndarray, float, np.ndarray]:
-        """Play episodes with the means. Return the returns, the spikes in a step, and the observations."""
+        """Play episodes with the running means of the trained values. Return their returns, the spikes per step, and
+        the observations."""
         self.imitator.use(self.imitator.means)
         program = self.imitator.parameters.program
         batch = Batch(program, min(len(self.envs), len(seeds)), program.facts.repeat)
@@ -200,13 +206,14 @@ class Conversion:
         )
 
     def _counts(self, number: int) -> bool:
-        """Whether the controller after a round is a candidate: its spikes have reached their target, or nearly."""
+        """Return whether the controller after a round is a candidate, because its number of spikes has nearly reached
+        the target."""
         _, _, spikes, _, first = self.imitator.numbers
         return bool(spikes <= 1.05 * self.imitator.target(first)) or number == self.settings.n_rounds - 1
 
     # the result ----------------------------------------------------------------------------------------------
     def _chosen(self) -> ControllerSpec:
-        """Return the best candidate by its return in episodes of validation, without neurons that never fire."""
+        """Return the candidate with the highest return in validation episodes, without the neurons that never fire."""
         candidates = self.candidates or [{f"{k}": mean for k, mean in enumerate(self.imitator.means)}]
         scores = []
         for one in candidates:
@@ -252,8 +259,7 @@ class Conversion:
         return float(np.mean(returns))
 
     def _through(self, spec: ControllerSpec) -> tuple[float, float]:
-        """Return how much of the last layer's values comes past the spikes, and the difference of the commands, for the
-        newest observations."""
+        """Return two values for the newest observations: `Converted.skip_share` and `Converted.difference`."""
         observations = self.data["observations"][-SAMPLES:]
         labels = self.data["labels"][-SAMPLES:]
         batch = Batch(build_program(spec), len(observations))

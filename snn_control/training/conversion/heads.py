@@ -1,4 +1,5 @@
-"""How the values of a policy's last layer become an action, and how far a controller's values are from them."""
+"""Convert the values of a policy's last layer to labels for a controller, and compute the loss of the controller's
+values."""
 
 from __future__ import annotations
 
@@ -16,9 +17,10 @@ class Head:
     """The loss of a controller that imitates a policy.
 
     kind : "argmax", "clip" or "tanh", as in `TrainedPolicy`
-    low, high : (k,) float32 bounds of the action, if it is not a choice
-    bound : limit of the values before the tanh
-    temperature : of the softmax that makes probabilities of values, for choices
+    low : (k,) float32, lower bounds of the action, if it is not a choice
+    high : (k,) float32, upper bounds of the action, if it is not a choice
+    bound : limit to which values are clipped before the tanh
+    temperature : temperature of the softmax that converts the values of choices to probabilities
     """
 
     def __init__(self, policy: Any) -> None:
@@ -28,14 +30,18 @@ class Head:
             self.half, self.middle = (self.high - self.low) / 2, (self.high + self.low) / 2
 
     def fit(self, values: np.ndarray) -> None:
-        """Choose the temperature for values of actions (k, choices): those of Q-learning have any scale."""
+        """Choose the temperature for the values of choices, (k, choices), because those of Q-learning have any
+        scale."""
         if self.kind == "argmax":
             best = np.sort(values, axis=-1)
             self.temperature = max(GAPS * float(np.median(best[:, -1] - best[:, -2])), 1e-6)
 
     def labels(self, values: np.ndarray) -> np.ndarray:
-        """Return what a controller should give, (k, n) float32, for the values of the policy's last layer: for choices
-        probabilities, otherwise commands scaled to -1 .. 1."""
+        """Return the labels that a controller should reproduce, (k, n) float32, for the values of the policy's last
+        layer.
+
+        The labels of choices are probabilities. All other labels are commands, scaled to -1 .. 1.
+        """
         if self.kind == "argmax":
             return self._probabilities(values / np.float32(self.temperature))
         if self.kind == "clip":
@@ -43,14 +49,16 @@ class Head:
         return np.tanh(np.clip(values, -self.bound, self.bound)).astype(np.float32)
 
     def labels_of_actions(self, actions: np.ndarray, choices: int) -> np.ndarray:
-        """Return the same for actions of a policy whose values are not known."""
+        """Return the labels for actions of a policy of which only the actions are known; see `labels`."""
         if self.kind == "argmax":
             return (actions.reshape(-1, 1) == np.arange(choices)).astype(np.float32)
         return np.clip((actions.reshape(len(actions), -1) - self.middle) / self.half, -1, 1).astype(np.float32)
 
     def loss(self, values: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the mean loss of a controller's values (k, n), and its derivative by them: the cross-entropy for
-        choices, the squared error of the scaled command otherwise."""
+        """Return the mean loss of a controller's values, and the derivative of the loss by the values, (k, n).
+
+        The loss is the cross-entropy for choices, and the squared error of the scaled command otherwise.
+        """
         k = len(values)
         if self.kind == "argmax":
             p = self._probabilities(values)
@@ -65,7 +73,8 @@ class Head:
         return float((error**2).sum() / k), (2 * error * (1 - u * u + FLAT) / k).astype(np.float32)
 
     def slopes(self, values: np.ndarray) -> np.ndarray:
-        """Return how much the action depends on each value (k, n), for the thresholds of the first conversion."""
+        """Return how much the action depends on each value, (k, n). The thresholds of the first conversion depend on
+        this."""
         if self.kind == "tanh":
             found = self.half * (1 - np.tanh(np.clip(values, -self.bound, self.bound)) ** 2)
         elif self.kind == "clip":

@@ -1,7 +1,7 @@
 """Imitation of a policy by its spiking conversion: rounds of episodes (DAgger) and updates on the engine's own spikes.
 
-The number of spikes falls to a target: spikes have a price, which a controller moves. The running means of the values
-act, are validated and are kept.
+The number of spikes falls to a target, because each spike has a price, which a feedback loop adjusts. Episodes,
+validation and result use the running means of the trained values.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ RAMP = 0.6  # share of the updates in which spikes fall to their target
 class ConversionSettings(Settings):
     """Settings of the conversion of a policy.
 
-    spikes : target of spikes of all neurons in a step; 0: a third of those of the first conversion
+    spikes : target for the number of spikes of all neurons in a step; 0: a third of the number after the first
+        conversion
     skip : graded projections from the observation to later layers: "none" or "linear"
-    n_envs : episodes in a round
-    n_rounds : rounds of episodes and updates
-    gradient_steps : updates in a round; 0: 300 for choices, 700 for numbers
-    batch_size : observations in an update
-    learning_rate : initial learning rate of Adam; it falls to a 50th (cosine)
+    n_envs : number of episodes in a round
+    n_rounds : number of rounds, each with episodes and updates
+    gradient_steps : number of updates in a round; 0: 300 for choices, 700 for numbers
+    batch_size : number of observations in an update
+    learning_rate : initial learning rate of Adam; it falls to a 50th along a cosine
     """
 
     spikes: float = 0.0
@@ -56,8 +57,8 @@ class ConversionSettings(Settings):
 class Imitator:
     """Trains the values of a converted controller, scaled such that one learning rate suits all of them.
 
-    values : the trained arrays, in units of the rectified network: weights times theta of the target by theta of the
-        source
+    values : the trained arrays, in the units of the network with ReLUs. A weight is multiplied by theta of its target
+        neuron and divided by theta of its source neuron
     """
 
     #: names of what a checkpoint holds
@@ -85,19 +86,24 @@ class Imitator:
 
     @property
     def spikes(self) -> float:
-        """Running mean of the spikes of all neurons in a step."""
+        """Running mean of the number of spikes of all neurons in a step."""
         return float(self.numbers[2])
 
     def use(self, values: list[np.ndarray]) -> None:
-        """Give the controller these values."""
+        """Write these trained values into the controller."""
         for p, v, s in zip(self.parameters.parameters, values, self._scales, strict=True):
             p.values[...] = v * s
         self.parameters.write()
         self.student.settle()
 
     def target(self, first: float) -> float:
-        """The target of spikes in a step, if the first conversion had ``first``. Where the controller acts it fires a
-        little more often than in the data of all rounds."""
+        """Return the target for the number of spikes in a step.
+
+        first : number of spikes in a step after the first conversion
+
+        The target is a little lower than the setting, because the controller fires more often where it acts than in the
+        data of all rounds.
+        """
         return BELOW * self.settings.spikes or first / 3
 
     def round(self, observations: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> None:
@@ -125,7 +131,8 @@ class Imitator:
         self.numbers[0] += 1
 
     def _price(self, loss: float, fired: float, share: float) -> float:
-        """Move the price of a spike, such that the spikes follow a geometric ramp to their target. Return it."""
+        """Adjust the price of a spike so that the number of spikes falls along a geometric ramp to the target. Return
+        the price."""
         updates, price, spikes, mean, first = self.numbers.tolist()
         if updates == 0:
             price, spikes, mean, first = FIRST_PRICE * loss / max(fired, 1e-9), fired, loss, max(fired, 1e-9)
@@ -137,7 +144,7 @@ class Imitator:
         return price
 
     def silent(self, observations: np.ndarray) -> dict[str, np.ndarray]:
-        """Return population -> (n,) bool, which of its neurons fire for none of the observations (k, n)."""
+        """Return which neurons fire for none of the observations (k, n): population -> (n,) bool."""
         student, size = self.student, self.settings.batch_size
         spiking = [p for p in self.parameters.program.facts.populations if p.spiking]
         fired = {p.name: np.zeros(p.size, bool) for p in spiking}
@@ -150,7 +157,10 @@ class Imitator:
 
 
 def _scale(name: str, theta: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the factor from a trained value to the array of the file: ``pre->post.weights`` or ``population.bias``."""
+    """Return the factor that converts a trained array to the array of the controller file.
+
+    name : name of the array, ``pre->post.weights`` or ``population.bias``
+    """
     of = name.rpartition(".")[0]
     pre, _, post = of.partition("->")
     if post:

@@ -1,4 +1,5 @@
-"""A policy as layers of rectified linear units on standardised observations, from which spiking layers follow."""
+"""Represent a policy as layers of rectified linear units (ReLU) on standardised observations. Spiking layers follow
+from it."""
 
 from __future__ import annotations
 
@@ -16,18 +17,23 @@ SLOPE, END = 0.95, 1.05  # of the hard tanh: SLOPE * z until its argument reache
 
 
 class Layer(NamedTuple):
-    """weights : (outputs, inputs) float64; biases : (outputs,) float64"""
+    """One layer of a network.
+
+    weights : (outputs, inputs) float64
+    biases : (outputs,) float64
+    """
 
     weights: np.ndarray
     biases: np.ndarray
 
 
 class Rectified(NamedTuple):
-    """Layers with a ReLU after each of them except the last.
+    """A network of layers with a ReLU after each layer except the last.
 
-    mean, std : (n,) float64, with which observations are standardised before the first layer
+    mean : (n,) float64, mean for standardising observations
+    std : (n,) float64, standard deviation for standardising observations
     clip : limit of the standardised observations
-    learned : whether the layers compute what the policy computes, or nearly; else they are drawn
+    learned : whether the layers compute (nearly) the same as the policy; otherwise their weights are random
     """
 
     layers: tuple[Layer, ...]
@@ -41,8 +47,10 @@ class Rectified(NamedTuple):
         return np.clip((observations - self.mean) / self.std, -self.clip, self.clip)
 
     def activations(self, x: np.ndarray) -> list[np.ndarray]:
-        """Return the activations of all hidden layers, (k, outputs) each, and the values of the last layer, for
-        standardised observations (k, n)."""
+        """Return the activations of all hidden layers, (k, outputs) each, and the values of the last layer.
+
+        x : (k, n), standardised observations
+        """
         found = []
         for k, (weights, biases) in enumerate(self.layers):
             x = x @ weights.T + biases
@@ -52,13 +60,13 @@ class Rectified(NamedTuple):
 
 
 def rectified(policy: Any, observations: np.ndarray, rng: np.random.Generator) -> Rectified:
-    """Return the layers of a policy.
+    """Return the network of ReLUs that stands for a policy.
 
     policy : a `TrainedPolicy`, or a policy of which only the actions are known (``layers`` is then empty)
     observations : (k, n) observed numbers, from episodes of the policy
 
-    A ReLU stays a ReLU. A tanh becomes a hard tanh of four ReLUs. Layers with other activations, and those of a
-    function, are not known: layers of `DRAWN` sizes are drawn with ``rng``.
+    A ReLU stays a ReLU. A tanh becomes a hard tanh of four ReLUs. For other activations, and for a policy of which only
+    the actions are known, random layers of the sizes `DRAWN` are drawn with ``rng``.
     """
     given = getattr(policy, "normalization", None)
     if given is not None:
@@ -82,8 +90,10 @@ def rectified(policy: Any, observations: np.ndarray, rng: np.random.Generator) -
 
 
 def _hard_tanh(layers: list[Layer]) -> list[Layer]:
-    """Replace each tanh by four ReLUs: tanh(z) is nearly SLOPE (max(z, 0) - max(-z, 0) - max(z - END, 0) +
-    max(-z - END, 0))."""
+    """Return layers in which each tanh is replaced by four ReLUs.
+
+    tanh(z) is nearly SLOPE (max(z, 0) - max(-z, 0) - max(z - END, 0) + max(-z - END, 0)).
+    """
     found, signs = [], SLOPE * np.array([1.0, -1.0, -1.0, 1.0])
     for k, (weights, biases) in enumerate(layers):
         if k:

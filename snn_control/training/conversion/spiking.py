@@ -1,8 +1,10 @@
-"""Spiking layers from rectified ones: integrate-and-fire neurons that fire several times in a step, one step a tick.
+"""Convert layers of ReLUs to spiking layers: integrate-and-fire neurons that can fire several times in a step. A tick
+has one step.
 
-A neuron with threshold 1 that starts each tick at 1/2 fires round(x) times, or not at all if x < 1/2. One spike of
-neuron j stands for the activation theta[j]: weights from the neuron are multiplied by theta[j], weights and bias to it
-are divided by theta[j] (Rueckauer et al. 2017, doi:10.3389/fnins.2017.00682, with a scale for each neuron).
+A neuron with threshold 1 whose membrane starts each tick at 1/2 fires round(x) times for an input x, or not at all if x
+< 1/2. One spike of neuron j stands for the activation theta[j]. Weights from the neuron are therefore multiplied by
+theta[j]; weights to the neuron, and its bias, are divided by theta[j] (Rueckauer et al. 2017,
+doi:10.3389/fnins.2017.00682, with a scale for each neuron).
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ SAMPLES = 4_000  # observations for the thresholds
 
 
 class Written(NamedTuple):
-    """A controller, and the activation that a spike of each neuron stands for: population -> (n,) float64; 1 for the
-    input and the readout."""
+    """A controller, and the activation for which a spike of each neuron stands.
+
+    The activations are population -> (n,) float64; they are 1 for the input and the read-out.
+    """
 
     spec: ControllerSpec
     theta: dict[str, np.ndarray]
@@ -36,13 +40,13 @@ def hidden(k: int) -> str:
 
 
 def thresholds(source: Rectified, head: Head, x: np.ndarray, spikes: float) -> list[np.ndarray]:
-    """Return for each hidden layer what a spike of each neuron stands for, (n,) float64, such that a layer fires
-    ``spikes`` times in a step.
+    """Return theta for each hidden layer, (n,) float64: the activation for which a spike of each neuron stands.
 
-    x : (k, n) standardised observations
+    x : (k, n), standardised observations
+    spikes : wanted number of spikes of a layer in a step
 
-    For a given number of spikes, rounding errors of the action are smallest with theta ~ (a / g)^(1/3): a is the mean
-    activation, g the mean square of the action's derivative by it.
+    For a given number of spikes, the rounding errors of the action are smallest with theta ~ (a / g)^(1/3). Here a is
+    the mean activation of a neuron, and g the mean square of the derivative of the action by this activation.
     """
     *activations, values = source.activations(x)
     jacobian, found = np.zeros(0), []
@@ -66,9 +70,9 @@ def _theta(a: np.ndarray, g: np.ndarray, spikes: float) -> np.ndarray:
 def spiking_controller(
     source: Rectified, head: Head, theta: list[np.ndarray], period: float, skip: bool, scale: float = 1.0
 ) -> Written:
-    """Return the description of the spiking layers.
+    """Return a controller that consists of the spiking layers.
 
-    theta : result of `thresholds`
+    theta : for each hidden layer, the activations for which spikes stand, see `thresholds`
     period : length of a tick and of its one network step [s]
     skip : whether there are graded projections from the observation to all later layers, whose weights are 0 at first
     scale : factor of the last layer's values
@@ -119,8 +123,10 @@ def _output(source: Rectified, head: Head) -> dict[str, Any]:
 
 
 def without(spec: ControllerSpec, silent: dict[str, np.ndarray]) -> ControllerSpec:
-    """Return a controller without some neurons: population -> (n,) bool, true for those that go. At least one neuron of
-    each population stays."""
+    """Return a controller without some neurons. At least one neuron of each population stays.
+
+    silent : population -> (n,) bool, true for the neurons to remove
+    """
     stays = {name: ~gone if not gone.all() else np.arange(gone.size) == 0 for name, gone in silent.items()}
     populations = tuple(
         replace(p, size=int(stays[p.name].sum()), bias=np.asarray(p.bias)[stays[p.name]]) if p.name in stays else p

@@ -1,4 +1,4 @@
-"""The interface of a backend, the place where training tasks run, and the messages that it passes on."""
+"""The interface of a backend, which runs training tasks, and the messages that a backend passes on from its tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLL_SECONDS = 0.2  # s, longest wait for a message before other work is done
 
 
 class WorkerDied(NamedTuple):
-    """Message about a worker that ended without a result; ``why`` is the reason, in one line."""
+    """Message that a worker ended without a result; ``why`` is the reason, in one line."""
 
     why: str
 
@@ -25,22 +25,23 @@ FinalMessage = Trained | SnnControlError | WorkerDied
 
 
 class Backend(Protocol):
-    """A place where training tasks run: processes of this machine, or a cluster."""
+    """A backend runs training tasks: in processes of this machine, or on a cluster."""
 
     most: int  # largest number of tasks at a time
 
     def start(self, name: str, folder: Path, arguments: Mapping[str, Any]) -> None:
-        """Start `train` with these arguments and with its checkpoints in this folder."""
+        """Start a training task in the background: `train` with these arguments, and with its checkpoints in this
+        folder."""
 
     def messages(self) -> Iterator[tuple[str, Phase | FinalMessage]]:
-        """Yield (name of a task, message) in order. If there are none, wait a moment.
+        """Yield the new messages in order, as (name of the task, message). If there are none, wait a moment first.
 
-        A phase is reported when its checkpoint is in the task's folder. Any other message is the last message of its
-        task.
+        The message on a phase comes after the phase's checkpoint is in the task's folder. Any other message is the last
+        message of its task.
         """
 
     def end(self) -> None:
-        """Ask all tasks to stop and to return their best result so far, as Ctrl-C makes `train` do."""
+        """Ask all tasks to stop with the best result that they have found, as Ctrl-C makes `train` do."""
 
     def close(self) -> None:
         """Stop all remaining tasks immediately."""

@@ -64,8 +64,8 @@ class Processes:
 def _work(there: connection.Connection, folder: Path, arguments: Mapping[str, Any]) -> None:
     """Run a training task; this is the main function of a worker process.
 
-    SIGTERM makes the worker stop with its best result, as Ctrl-C makes `train` do. The worker ignores Ctrl-C itself,
-    which the parent process handles.
+    SIGTERM makes the worker stop with its best result, as Ctrl-C makes `train` do. The worker ignores Ctrl-C, because
+    the parent process handles it.
 
     there : pipe to the parent process
     """

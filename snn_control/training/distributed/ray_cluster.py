@@ -1,7 +1,7 @@
 """Backend that trains in tasks of Ray (Moritz et al. 2018, OSDI), on the machines of a cluster or on this machine.
 
-A task trains in a folder of the machine that it runs on. After each phase it sends its checkpoint files to the `Desk`,
-which is an actor of Ray. From there they are copied into the folder of the run. If a task is restarted, it gets these
+A task trains in a folder on its own machine. After each phase it sends its checkpoint files to the `Desk`, an actor of
+Ray. The parent process copies the files from there into the folder of the run. If a task is restarted, it gets these
 files back. No shared file system is needed, and if a machine fails, at most one phase is lost.
 """
 
@@ -30,7 +30,7 @@ __all__ = ["Cluster"]
 class Cluster:
     """A `Backend` whose tasks use one CPU of Ray each.
 
-    address : address of a cluster. For "", the environment variable ``RAY_ADDRESS`` is used; if it is not set, Ray is
+    address : address of a cluster; "": the environment variable ``RAY_ADDRESS``. If this variable is not set, Ray is
         started on this machine, and stopped in `close`. If this process has already initialised Ray, that instance is
         used
     workers : maximum number of tasks at a time; None: the number of CPUs
@@ -117,7 +117,8 @@ class Desk:
         self.going = True
 
     def put(self, name: str, phase: Phase, files: dict[str, bytes]) -> bool:
-        """Add a phase that a task has ended, and its checkpoint files. Return whether the task should continue."""
+        """Store the message on a phase that a task has ended, and its checkpoint files. Return whether the task should
+        continue."""
         self.messages.append((name, phase, files))
         return self.going
 

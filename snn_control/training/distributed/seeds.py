@@ -69,8 +69,8 @@ def train_tasks(
     tasks : name -> keyword arguments of `train`, without ``run`` and ``progress``; these arguments are pickled
     run : folder of the runs; a task uses the folder ``run/name``. The same call resumes the runs in this folder
     workers : maximum number of tasks at a time; None: the number of cores
-    ray : address of a Ray cluster. For "", the environment variable ``RAY_ADDRESS`` is used; if it is not set, Ray is
-        started on this machine. None: no Ray, but processes of this machine
+    ray : address of a Ray cluster; "": the environment variable ``RAY_ADDRESS`` or, if it is not set, Ray on this
+        machine. None: processes of this machine, without Ray
     progress : called after each phase with the name of the task and the phase
     died : called with the name of a task and why its worker died, before the task is restarted
 
@@ -102,10 +102,10 @@ def _backend(tasks: int, workers: int | None, ray: str | None) -> Backend:
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Context in which Ctrl-C sets an event, which is checked between messages.
+    """Context in which Ctrl-C sets an event instead of raising KeyboardInterrupt.
 
-    So Ctrl-C does not interrupt the reading of a message. A second Ctrl-C interrupts as usual. Outside the main thread,
-    where Python raises no KeyboardInterrupt, the context changes nothing.
+    The event is checked between messages, so that Ctrl-C does not interrupt the reading of a message. A second Ctrl-C
+    interrupts as usual. Outside the main thread, where Python raises no KeyboardInterrupt, the context does nothing.
     """
     asked = threading.Event()
 
@@ -125,7 +125,7 @@ def _interrupts() -> Iterator[threading.Event]:
 
 
 class _Tasks:
-    """Runs tasks on a backend: it keeps which of them wait, run and have ended."""
+    """Runs tasks on a backend, and keeps track of which tasks wait, run and have ended."""
 
     def __init__(self, tasks: Mapping[str, Mapping[str, Any]], run: Path, backend: Backend, progress: Any, died: Any):
         self.tasks, self.run, self.backend, self.progress, self.died = tasks, run, backend, progress, died

@@ -1,1 +1,2 @@
-"""Gymnasium environments as a controller sees them: one environment, several in parallel, and whole episodes."""
+"""Gymnasium environments, with a controller's inputs and outputs: single, several in parallel, and in whole
+episodes."""

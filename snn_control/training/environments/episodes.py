@@ -20,9 +20,9 @@ T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 def play(
     env: Any, choose: Callable[[Any, Mapping[str, Any]], Any], seed: int, horizon: int | None = None
 ) -> tuple[np.ndarray, Mapping[str, Any]]:
-    """Play one episode. Return a tuple: the rewards of its steps, and the last info.
+    """Play one episode. Return the reward of each step, and the ``info`` of the last step.
 
-    choose : (observation, info) -> action, called once before each step
+    choose : function (observation, info) -> action, called once before each step
     horizon : maximum number of steps
     """
     observation, info = env.reset(seed=seed)
@@ -38,7 +38,7 @@ def play(
 def episode(
     env: Any, controller: Controller, seed: int, horizon: int | None = None
 ) -> tuple[np.ndarray, Mapping[str, Any]]:
-    """Play one episode of a controller from its initial state; see `play`."""
+    """Play one episode with a controller, which starts from its initial state. For the result see `play`."""
     controller.reset()
     return play(env, lambda observation, info: controller.act(observation, env.action_space), seed, horizon)
 
@@ -48,7 +48,8 @@ class Spread:
     """Mean and spread of ``n`` measurements. If there is only one, ``std``, ``low`` and ``high`` are None.
 
     std : sample standard deviation (divisor n - 1)
-    low, high : 95 % confidence interval of the mean, by Student's t
+    low : lower end of the 95 % confidence interval of the mean, by Student's t
+    high : upper end of this interval
     """
 
     n: int

@@ -32,10 +32,10 @@ class Evaluation:
     returns : undiscounted returns
     steps : number of steps of the environment
     spikes_of : population -> spikes per step of the environment
-    operations_of : label of a projection, linear encoder or decoder -> its synaptic operations per step of the
-        environment
+    operations_of : synaptic operations per step of the environment. The keys are the labels of projections, linear
+        encoders and decoders
     statistics : statistics of the commands, and which neurons fired
-    arrivals : value input -> statistics of the values that arrived in all episodes
+    arrivals : value input -> statistics of the values that the input received in all episodes
     """
 
     seeds: np.ndarray
@@ -52,7 +52,7 @@ class Evaluation:
 
     @property
     def spikes(self) -> np.ndarray:
-        """Spikes of all populations per step of the environment."""
+        """Spikes per step of the environment, summed over all populations."""
         return sum(self.spikes_of.values(), np.zeros(len(self.seeds)))
 
     @property
@@ -71,13 +71,13 @@ def played(
 ) -> Iterator[tuple[int, int, float, int]]:
     """Play one episode for each seed, in parallel, with the commands that the controllers compute.
 
-    When an environment has ended its episode, it plays the next seed.
+    When an episode ends, its environment begins the episode with the next seed.
 
-    batch : controllers, with a row for each environment that plays
-    begins : function that is called with a row and the number of an episode, before the row is reset for this episode
-    sees : function that is called in each step with the inputs of all rows and the list of the rows that play
+    batch : controllers, one row for each environment
+    begins : function (row, index of the episode), called before the row is reset for this episode
+    sees : function (inputs of all rows, rows that play), called in each step
 
-    Yields (row, number of the episode, return, number of steps) for each episode when it has ended.
+    Yields four values whenever an episode ends: its row, its index, its return, and its number of steps.
     """
     plays: dict[int, int] = {}  # the episode that each environment plays
     following = iter(enumerate(seeds))
@@ -149,9 +149,9 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
 def with_environments(
     make: Callable[[], Any], seeds: Sequence[int], most: int = 20
 ) -> Callable[[Program, Interface], Evaluation]:
-    """Return a function that calls `evaluate` for these seeds.
+    """Return a function that evaluates a Program with these seeds (`evaluate`).
 
-    All its calls use the same environments, of which there are at most ``most``.
+    All calls of the function use the same environments, of which there are at most ``most``.
     """
     envs = [make() for _ in range(min(most, len(seeds)))]
     return lambda program, interface: evaluate(program, interface, envs, seeds)

@@ -35,8 +35,9 @@ def import_module(name: str) -> ModuleType:
 def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
     """Make an environment, and name the parts of its observations (`snn_control.gym_adapter.flat`).
 
-    identity, arguments, more : arguments of ``gymnasium.make``: id, and keyword arguments from the user and from the
-        caller
+    identity : id of the environment for ``gymnasium.make``
+    arguments : keyword arguments for ``gymnasium.make`` that the user gave
+    more : keyword arguments for ``gymnasium.make`` from the calling function
 
     Raises DescriptionError with a one-line message for any exception.
     """
@@ -53,8 +54,10 @@ def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
 
 
 def episode_limit(env: Any) -> int | None:
-    """Return the environment's ``max_episode_steps``, from its registration or from an attribute; None if it has no
-    limit."""
+    """Return the maximum number of steps of an episode, ``max_episode_steps``; None if the environment has no limit.
+
+    It comes from the registration of the environment, or from an attribute.
+    """
     return env.spec.max_episode_steps or getattr(env.unwrapped, "max_episode_steps", None)
 
 
@@ -68,8 +71,11 @@ def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:
 
 
 def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
-    """Call ``env.step``. Raises RuntimeFault for any exception of the environment; if the reward is not one finite
-    number, or is too large; and if ``terminated`` or ``truncated`` is not True or False."""
+    """Call ``env.step``.
+
+    Raises RuntimeFault for any exception of the environment. Also raises it if the reward is not one finite number or
+    is too large, or if ``terminated`` or ``truncated`` is not True or False.
+    """
     try:
         observation, reward, terminated, truncated, info = env.step(action)
     except (Exception, SystemExit) as error:

@@ -34,7 +34,8 @@ BULK_QUANTILE, MAX_BULK_RATIO = 0.9, 1e4  # values larger than the ratio times t
 class ObservationStatistics:
     """The observed values of one array of n numbers.
 
-    random, held : (steps, n), with random actions and with held actions
+    random : (steps, n), the values while random actions were played
+    held : (steps, n), the values while each action was held for many steps
     """
 
     random: np.ndarray
@@ -46,10 +47,11 @@ class ObservationStatistics:
         return bool(all(_usable(x).all() for x in (self.random, self.held)))
 
     def ends(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the low and high ends of nearly all values, and whether all values are whole, (n,) each.
+        """Return three (n,) arrays: the low and the high ends of nearly all values, and whether all values are whole
+        numbers.
 
-        The ends are NaN if a number has no usable values. Held actions often drive the environment to extreme states,
-        so only the middle part of their values is covered. Values that are far larger than most others, such as error
+        The ends are NaN for a number without usable values. Held actions often drive the environment to extreme states,
+        so only the middle part of their values is used. Values that are far larger than most others, such as error
         codes, are ignored.
         """
         n = self.random.shape[1]
@@ -73,9 +75,10 @@ def _usable(x: np.ndarray) -> np.ndarray:
 
 
 class Actions(NamedTuple):
-    """Actions of a space. They are not drawn by the space itself, whose samples may exceed the useful limits.
+    """Actions to try in an environment. The space itself does not draw them, because its samples may exceed useful
+    limits.
 
-    any : function that draws a random action
+    any : function that returns a random action
     constant : actions that are held for whole episodes
     """
 
@@ -84,7 +87,10 @@ class Actions(NamedTuple):
 
 
 def actions_of(space: Any, limits: tuple[np.ndarray, np.ndarray] | None = None) -> Actions:
-    """Return the actions of a Discrete, MultiDiscrete, MultiBinary, or of a Box within ``limits`` (low, high)."""
+    """Return the actions to try for an action space: a Discrete, MultiDiscrete, MultiBinary or Box.
+
+    limits : low and high limits of the actions of a Box
+    """
     if limits is not None:
         low, high = limits
         rest = np.clip(np.zeros(low.size), low, high)
@@ -114,7 +120,7 @@ def _held(actions: Actions, rng: np.random.Generator, steps: int) -> Iterator[An
 
 
 def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Iterator[Any]]:
-    """Yield for each episode with held actions an iterator over its actions, without end."""
+    """Yield one endless iterator of actions for each episode with held actions."""
     while True:
         for k, constant in enumerate(actions.constant):
             yield itertools.repeat(constant)
@@ -140,7 +146,8 @@ def observe(
     sizes : key of an observation -> how many numbers it has; the key is None if the observation is not a Dict
     seed : seed of the actions and of the first episode; each further episode has the next seed
 
-    Returns a tuple: key -> `ObservationStatistics`; the steps with random actions; the first seed that was not used.
+    Returns three values: the observed values (key -> `ObservationStatistics`), the steps that were played with random
+    actions, and the first seed that was not used.
     """
     from gymnasium.spaces.utils import flatten
 
@@ -172,12 +179,15 @@ def observe(
 
 
 def ranges(low: np.ndarray, high: np.ndarray, seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the range of each number: low, high (> low), and whether it comes from observed values, (n,) each.
+    """Return three (n,) arrays: low and high ends of the range of each number, and whether it comes from observed
+    values.
 
-    It is given by the bounds of the space or, if these are infinite or far wider than the observed values, by the
-    observed values.
+    The range is given by the bounds of the space. If these are infinite, or far wider than the observed values, the
+    observed values give the range.
 
-    low, high : (n,) bounds of the space
+    low : (n,), lower bounds of the space
+    high : (n,), upper bounds of the space
+    seen : the observed values
     """
     least, most, whole = _around(seen)
     least, most = np.maximum(least, low), np.minimum(most, high)
@@ -197,8 +207,10 @@ def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndar
 
     If only one sign was observed, the range is not widened beyond 0.
 
-    least, most : (n,) measured ends
-    low, high : (n,) bounds of the space
+    least : (n,), measured low ends
+    most : (n,), measured high ends
+    low : (n,), lower bounds of the space
+    high : (n,), upper bounds of the space
     """
     wider = (high - low) / (most - least)
     grows = (wider >= MUCH[0]) & (wider <= MUCH[1])
@@ -210,10 +222,11 @@ def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndar
 
 
 def _around(seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return ranges around the observed values: low, high, and whether all values of a number are whole, (n,) each.
+    """Return three (n,) arrays: low and high ends of ranges around the observed values, and whether all values are
+    whole.
 
-    The ends are those of `ObservationStatistics.ends`, made symmetrical if both signs occur, widened by a tenth, and
-    rounded.
+    The ranges begin and end at `ObservationStatistics.ends`. They are made symmetrical if both signs occur, then
+    widened by a tenth, then rounded.
     """
     low, high, whole = seen.ends()
     low, high = np.nan_to_num(low), np.nan_to_num(high)
@@ -226,6 +239,9 @@ def _around(seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def rounded(low: Any, high: Any) -> tuple[Any, Any]:
-    """Return the ends of ranges, rounded outwards to about two digits of the width; ``low`` must be below ``high``."""
+    """Return the low and high ends of ranges, rounded outwards to about two digits of the range's width.
+
+    Each low end must be below its high end.
+    """
     step = 10.0 ** np.floor(np.log10(high - low) - 1.5)
     return np.floor(low / step) * step, np.ceil(high / step) * step

@@ -1,8 +1,9 @@
-"""Step several environments; if all are Gymnasium's cart-poles, in compiled code with the same bits as Gymnasium.
+"""Step several environments. If all are Gymnasium's cart-poles, compiled code steps them, with exactly Gymnasium's
+results.
 
 A step of `gymnasium.envs.classic_control.CartPoleEnv` takes nine microseconds of Python, which is more than a step of
 its spiking controller. As in Gymnasium, sines and cosines come from numpy. All other arithmetic is that of Gymnasium,
-in the same order. The steps of an episode are counted here, so do not step an episode elsewhere.
+in the same order. The steps of an episode are counted here, so step an environment only through these functions.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ def _move(states, numbers, moves, cosines, sines, terminated):
 
     states : (n, 4) states of the cart-poles, changed in place
     numbers : (n, 9) constants of the cart-poles, see `NUMBERS`
-    moves : (m, 2), for each move the number of a cart-pole, and 1 if the force is to the right, otherwise 0
-    cosines, sines : (n,) cosines and sines of the poles' angles
-    terminated : (n,), set to whether the pole has fallen or the cart has left the track
+    moves : (m, 2), for each move the index of a cart-pole, and 1 if the force is to the right, otherwise 0
+    cosines : (n,), cosines of the poles' angles
+    sines : (n,), sines of the poles' angles
+    terminated : (n,), written: whether the pole has fallen or the cart has left the track
     """
     for k, right in moves:
         gravity, mass, total, length, moment, push, tau, far, steep = numbers[k]
@@ -49,10 +51,10 @@ Result = tuple[Any, float, bool, bool, Any]
 
 
 def stepper(envs: Sequence[Any]) -> Callable[[Sequence[int], Sequence[Any]], list[Result]]:
-    """Return the function that steps these environments: (numbers of environments, their actions) -> list of results.
+    """Return a function that steps these environments: (indices of environments, their actions) -> list of results.
 
-    A result is what `step` returns, and an exception of `step` is raised. Reset an environment whose episode has ended
-    before you step it again.
+    A result is what `gymnasium_calls.step` returns, and its exceptions are raised too. Reset an environment whose
+    episode has ended before you step it again.
     """
     if all(map(_is_plain, envs)):
         return _CartPoles(envs)
@@ -60,7 +62,7 @@ def stepper(envs: Sequence[Any]) -> Callable[[Sequence[int], Sequence[Any]], lis
 
 
 def _is_plain(env: Any) -> bool:
-    """Whether this is an unchanged cart-pole from ``gymnasium.make``, which `_move` can step."""
+    """Return whether ``env`` is an unchanged cart-pole from ``gymnasium.make``, which `_move` can step."""
     from gymnasium.envs.classic_control import CartPoleEnv
     from gymnasium.wrappers import OrderEnforcing, TimeLimit
 

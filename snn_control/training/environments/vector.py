@@ -1,4 +1,5 @@
-"""Several copies of a Gymnasium environment, with the inputs and outputs of a controller instead of its spaces."""
+"""Several copies of a Gymnasium environment, whose observations and actions are converted to inputs and outputs of a
+controller."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ MOST_CHOICES = 1024  # largest number of discrete values that a critic sees one-
 
 
 class Interface:
-    """Translates between an environment's spaces and a controller's inputs and outputs, for many rows at once.
+    """Converts observations of an environment to inputs of a controller, and outputs to actions, for many rows at once.
 
     environment : name of the environment, for errors
 
@@ -87,9 +88,10 @@ class Interface:
 
     # what a critic looks at --------------------------------------------------------------------------------------
     def _scale(self, name: str) -> Any:
-        """Return how the critic's features scale an input.
+        """Return how an input is scaled for the critic.
 
-        It is (centre, half width) of its range; for a Discrete space (number of values, first value); for events None.
+        For numbers, the result is the centre and the half width of the input's range. For a Discrete space it is the
+        number of values and the first value, and for events it is None.
         """
         one: Any = self.inputs[name]
         if isinstance(one, EventsInput):
@@ -105,10 +107,11 @@ class Interface:
     def features(self, seen: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the features that a critic sees, as an (..., k) float32 array.
 
-        seen : input -> values (..., size); for events the cells (..., repeat, cells)
+        seen : input -> values (..., size); for an events input, the output of its encoder in each tick, (..., repeat,
+            cells)
 
         Numbers are scaled by their ranges and clipped to +-`MAX_FEATURE`. Discrete values are one-hot. For events, the
-        newest cells are used. All features are finite, even if the engine replaces or rejects a value.
+        output of the last tick is used. All features are finite, even if the engine replaces or rejects a value.
         """
         found = []
         for name, scale in zip(self.observed, self.scales, strict=True):
@@ -136,8 +139,8 @@ class Interface:
 
 
 def _rows(values: Sequence[Any], size: int) -> np.ndarray:
-    """Return n values of an observation as an (n, size) float32 array. Raises ValueError if a value has another size
-    than ``size``."""
+    """Return n values of an observation as an (n, size) float32 array. Raises ValueError if a value has another
+    size."""
     found = np.asarray(values, np.float32).reshape(len(values), -1)
     if found.shape[1] != size:
         raise ValueError(f"{counted(found.shape[1])}, not {size}")
@@ -145,7 +148,7 @@ def _rows(values: Sequence[Any], size: int) -> np.ndarray:
 
 
 class _Fact(NamedTuple):
-    """Facts about an input, as far as `snn_control.gym_adapter.spaces` needs them."""
+    """The properties of an input that `snn_control.gym_adapter.spaces` needs."""
 
     size: Any
     required: bool
@@ -155,10 +158,12 @@ class _Fact(NamedTuple):
 class Transition(NamedTuple):
     """The result of one step of n environments.
 
-    inputs : input -> what `Interface.observe` returned for the next step; if an episode has ended, for the first
-        observation of the new episode
-    last : like ``inputs``, but if an episode has ended, for the last observation of that episode
-    reward, terminated, truncated : (n,) arrays, float32 for the reward and bool for the others
+    inputs : the controller's inputs for the next step. If an episode has ended, they come from the first observation of
+        the new episode
+    last : the controller's inputs after this step. If an episode has ended, they come from its last observation
+    reward : (n,) float32
+    terminated : (n,) bool, whether the episode reached a terminal state
+    truncated : (n,) bool, whether the episode was cut
     """
 
     inputs: dict[str, Any]
@@ -175,8 +180,8 @@ class Transition(NamedTuple):
 class VectorEnv:
     """``n`` copies of an environment in this process. A copy whose episode has ended is reset in the same step.
 
-    make : makes one copy
-    spec : the controller that acts in them
+    make : function that makes one copy
+    spec : the controller that acts in the copies
     keeps : whether to record the values of the inputs, for `met`
     not_finite : value input -> number of steps since the last reset in which a copy observed a number that is not
         finite
@@ -201,7 +206,7 @@ class VectorEnv:
         return self.interface.observe([observation for observation, _ in self._now])
 
     def current(self, k: int) -> tuple[Any, Any, Any]:
-        """Return environment, observation and info of copy ``k`` as they are now, for a teacher."""
+        """Return the environment, observation and info of copy ``k`` as they are now, for a teacher."""
         observation, info = self._now[k]
         return self.envs[k], unflattened(self.envs[k], observation), info
 
@@ -225,7 +230,7 @@ class VectorEnv:
         return Transition(inputs, ends, np.array(reward, np.float32), np.array(terminated), np.array(truncated))
 
     def met(self, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """Return the values of some value inputs since the last reset: name -> (steps of all copies, size)."""
+        """Return the values that some value inputs had since the last reset: name -> (steps of all copies, size)."""
         return {name: np.concatenate([inputs[name] for inputs in self._met if name in inputs]) for name in names}
 
     def close(self) -> None:

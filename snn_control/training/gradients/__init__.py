@@ -1,1 +1,1 @@
-"""Gradients through the engine's spikes: trained parameters, sequences that run again, and adjoints of kernels."""
+"""Gradients through the spikes of the engine: trained parameters, recorded sequences, and the adjoints of kernels."""

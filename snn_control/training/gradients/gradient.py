@@ -1,9 +1,9 @@
 """Compute the gradients of a loss by a network's weights, biases and neuron parameters, over recorded sequences.
 
-The operations of a Program are analysed once: which of them lie between trained constants and outputs, in which order
-their adjoints run, and what the engine has to record. Operations that form a cycle (recurrent projections) are
-processed in parts that are as long as the shortest delay in the cycle. All other operations process all steps in one
-part, so that a projection costs one matrix product.
+The operations of a Program are analysed once. The analysis finds the operations between trained constants and outputs,
+the order in which their adjoints run, and the signals that the engine has to record. Operations that form a cycle
+(recurrent projections) are processed in parts that are as long as the shortest delay in the cycle. All other operations
+process all steps in one part, so that a projection costs one matrix product.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ AFTER = ("argmax", "squash", "guard")  # kernels that run after the heads
 class Gradient:
     """Computes gradients of a Program's *heads*, the values from which a loss is computed, by its trained constants.
 
-    program : its constants are read at the time of a call
+    program : the Program; its constants are read anew in each call
     trained : places of the constants whose gradients are wanted
-    heads : places in the state from which the loss is computed; they are written after the steps of a tick
+    heads : places in the state of the values from which the loss is computed; they are written at the end of a tick
 
     spikes : spike signals that the tape must record in each step
     once : signals that the tape must record once in each tick
     past : signal -> number of steps before the run that the tape must hold
 
-    Raises ProgramError, naming operation and kernel, if an operation between trained constants and heads has no
-    adjoint.
+    Raises ProgramError if an operation between trained constants and heads has no adjoint; the error names the
+    operation and its kernel.
     """
 
     def __init__(self, program: Program, trained: Iterable[Place], heads: Iterable[Place]) -> None:
@@ -93,9 +93,8 @@ class Gradient:
     def _kept(self, moved: set[Signal]) -> set[Signal]:
         """Return the signals that are recorded once per tick, because they cannot be computed again.
 
-        An operation without an adjoint comes before them, as for a command of weights that learn online. They need not
-        be computed again, because nothing trained changes them, and because only operations at the end of a tick read
-        them.
+        These signals depend on an operation without an adjoint, for example on weights that learn online. Training does
+        not change them, and only operations at the end of a tick read them, so their recorded values stay correct.
         """
         every = self._operations
         closed = _closure(every, (), lambda s, found: set() if s.known and not s.reads_any(found) else set(s.writes))
@@ -123,8 +122,8 @@ class Gradient:
 
     # a run ---------------------------------------------------------------------------------------------------
     def constant(self, place: Place) -> Constant:
-        """Return the `Constant` at a place. Raises TypeError if the array is in the state, as the weights of a learning
-        projection are."""
+        """Return the `Constant` at a place. Raises TypeError if the array belongs to the state, as weights that learn
+        online do."""
         if place.kind != PROGRAM:
             raise TypeError("with weights that learn online")
         key = signal(place)
@@ -135,9 +134,9 @@ class Gradient:
     def forward(self, tape: Tape, state: Callable[[Place], np.ndarray]) -> dict[Signal, np.ndarray]:
         """Compute the signals that were not recorded.
 
-        state : place -> the array at that place of the state before the run, (rows, ...)
+        state : function that returns an array of the state before the run, (rows, ...), from its place
 
-        Returns head -> its values as the adjoints compute them, (ticks, rows, n) float32.
+        Returns the values of each head as the adjoints compute them: head -> (ticks, rows, n) float32.
         """
         for pulse in self._pulses & set(tape.values):
             value = np.zeros((tape.ticks, tape.steps, *tape.values[pulse].shape[1:]), np.float32)
@@ -161,8 +160,8 @@ class Gradient:
         Gradients that were added to ``tape.gradient(spikes)`` before, such as the gradient of a price of spikes, are
         included.
 
-        Returns `signal` of a constant -> derivative of the loss by this constant, as a float32 array in the shape of
-        the constant. For sparse weights, the array has one number for each synapse.
+        Returns a dictionary: `signal` of a constant -> derivative of the loss by this constant. The derivative is a
+        float32 array in the shape of the constant; for sparse weights, it has one number for each synapse.
         """
         for constant in self.constants.values():
             constant.gradient[:] = 0
@@ -213,8 +212,13 @@ class _Step:
         self._may_write = [one for name, one in signals.items() if name not in only_read]
 
     def follow(self, lines: Mapping[Signal, Signal]) -> None:
-        """Set the signals that the operation reads and writes. If it has no adjoint, it is assumed to read every array
-        of the state among its operands, and to write every such array that is not declared read-only."""
+        """Set the signals that the operation reads and writes.
+
+        An operation without an adjoint is assumed to read all its operands in the state, and to write those that are
+        not declared read-only.
+
+        lines : signal of a delay line -> signal of the vector that it stores
+        """
         if self._adjoint is None:
             self.reads = [(lines.get(one, one), 0) for one in self._may_read]
             self.writes = [lines.get(one, one) for one in self._may_write]
@@ -245,9 +249,9 @@ class _Step:
 
 
 def _closure(steps: list[_Step], first: Iterable[Signal], more: Callable[[_Step, Set[Signal]], set]) -> set[Signal]:
-    """Return ``first`` and all signals that operations add to it, repeatedly, until none adds a new signal.
+    """Return the set of signals that grows from ``first``: operations add signals to it until none adds a new one.
 
-    more : (operation, signals found so far) -> signals that the operation adds
+    more : function (operation, the set) -> signals that the operation adds
     """
     found: set[Signal] = set(first)
     before = -1
@@ -262,9 +266,11 @@ Group = tuple[list[_Step], int]  # operations in order, and steps of a part (0: 
 
 
 def _groups(steps: list[_Step], counts: Callable[[Signal], bool]) -> list[Group]:
-    """Order the operations in groups, each before the groups that read its results. A group of several is a cycle.
+    """Divide the operations into groups, and order the groups: each comes before the groups that read its results.
 
-    counts : signal -> whether the operations that read the signal have to wait for the operation that writes it
+    A group of several operations is a cycle.
+
+    counts : function that returns whether the readers of a signal have to wait for the operation that writes it
     """
     follows: dict[int, list[tuple[int, int]]] = {}  # -> (operation, delay)
     for k, s in enumerate(steps):
@@ -280,8 +286,10 @@ def _groups(steps: list[_Step], counts: Callable[[Signal], bool]) -> list[Group]
 
 
 def _cycles(follows: Mapping[int, list[tuple[int, int]]]) -> list[list[int]]:
-    """Return the strongly connected components of the graph, each after the components that it depends on (Tarjan 1972,
-    SIAM J. Comput. 1:146)."""
+    """Return the strongly connected components of a graph, each after those that it depends on.
+
+    The algorithm is that of Tarjan (1972, SIAM J. Comput. 1:146).
+    """
     index: dict[int, int] = {}
     low: dict[int, int] = {}
     stack: list[int] = []

@@ -2,8 +2,8 @@
 
 Each parameter is an array of the controller file (``hidden.bias``, ``input->hidden.weights``, ``hidden.tau_mem``,
 ``steering.weights``), in the shape that it has in the file. To locate the numbers of a parameter in the constants of
-the Program, the controller is built once more with other numbers for this parameter. `Parameters.write` therefore
-writes the same bits as building a file with the current numbers.
+the Program, the controller is built a second time with other numbers for this parameter, and the constants are
+compared. `Parameters.write` therefore writes exactly what building a file with the current numbers would give.
 """
 
 from __future__ import annotations
@@ -48,11 +48,12 @@ class Parameter:
     """An array of a controller file that is trained.
 
     name : e.g. ``hidden.bias``
-    values : current values as float32, in multiples of ``unit``. Neuron parameters are float64. Their sizes differ much
-        (milliseconds, volts), so they are scaled such that one learning rate suits all of them. Weights of a projection
-        with ``tau_syn`` are scaled, too
-    put : (spec, `numbers`) -> the spec with these numbers
-    low, high : limits of the numbers
+    values : current values in multiples of ``unit``, float32; for neuron parameters float64. Neuron parameters have
+        very different sizes (milliseconds, volts), so they are scaled such that one learning rate suits all of them.
+        Weights of a projection with ``tau_syn`` are scaled, too
+    put : function (spec, `numbers`) -> the spec with these numbers
+    low : lower limits of the numbers
+    high : upper limits of the numbers
     population : the population to which a neuron parameter belongs; empty for other parameters
     """
 
@@ -74,7 +75,7 @@ class Parameter:
         return self.values if self.unit == 1 else np.clip(self.values * self.unit, self.low, self.high)
 
     def check(self, spec: ControllerSpec) -> None:
-        """Raise DescriptionError if the description does not accept one of the limits as a value."""
+        """Raise DescriptionError if the controller file does not permit a limit as a value of the parameter."""
         for end, limit in (("low", self.low), ("high", self.high)):
             if self.population and np.isfinite(limit).all():
                 try:
@@ -90,7 +91,10 @@ class Parameter:
 
 
 def _changed(items: Iterable[Any], k: int, **fields: Any) -> tuple[Any, ...]:
-    """Return the descriptions ``items``, in which the fields ``fields`` of item ``k`` are replaced."""
+    """Return the items of a description, where some fields of item ``k`` have new values.
+
+    fields : name of a field -> its new value
+    """
     return tuple(replace(one, **fields) if j == k else one for j, one in enumerate(items))
 
 
@@ -127,7 +131,7 @@ def _terms(output: Output) -> tuple[Any, ...]:
 
 
 def _float32(value: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return ``value`` as a new array of this shape. If ``value`` is a Distribution, the numbers are drawn with
+    """Return ``value`` as a new float32 array of this shape. If it is a Distribution, the numbers are drawn with
     ``rng``."""
     if isinstance(value, Distribution):
         again: Any = replace(value, seed=int(rng.integers(1 << 62)))  # type: ignore[type-var]
@@ -139,7 +143,7 @@ class Parameters:
     """The trained parameters of a controller, and its Program, whose constants can be written to.
 
     spec : the controller; its random weights are drawn again, with ``rng``
-    chosen : pattern (``*.weights``, ``hidden.tau_mem``) -> limits; later patterns take precedence
+    chosen : pattern of parameter names (``*.weights``, ``hidden.tau_mem``) -> limits; later patterns take precedence
 
     sizes : input or population -> number of its neurons or graded signals
     ranges : ranges of inputs that may be fitted to observed values
@@ -180,7 +184,10 @@ class Parameters:
         return {p.name: p.values.copy() for p in self.parameters} | ranges
 
     def take(self, values: Mapping[str, np.ndarray]) -> None:
-        """Set all values to those that `values` returned."""
+        """Set all values that training changes.
+
+        values : what `values` returned earlier
+        """
         for p in self.parameters:
             p.values[...] = values[p.name]
         self.ranges.take({name: values[f"{name}.range"] for name in self.ranges.values})
@@ -202,7 +209,8 @@ class Parameters:
 
     @property
     def places(self) -> list[Place]:
-        """The places in the Program by which gradients are computed, each once."""
+        """The places in the Program by which gradients are computed. If several parameters share a place, it occurs
+        once."""
         return list({signal(p.place): p.place for p in self.parameters}.values())
 
     def write(self) -> None:
@@ -219,9 +227,9 @@ class Parameters:
                 numbers(p.place.view(self.program.constants)).reshape(-1)[p.at] = values
 
     def gradients(self, found: Mapping[Signal, np.ndarray]) -> list[np.ndarray]:
-        """Return the derivatives of the loss by the parameters, one array per parameter.
+        """Return the derivatives of the loss by the parameters, one array for each parameter.
 
-        found : derivatives by the places of the Program, as
+        found : derivatives by the constants of the Program, as
             `snn_control.training.gradients.student.Student.backward` returns them
         """
         return [self._gradient(p, found[signal(p.place)]) for p in self.parameters]
@@ -238,9 +246,10 @@ class Parameters:
 
     # neurons ---------------------------------------------------------------------------------------------------
     def _table(self, population: str, moved: str = "", by: np.ndarray | float = 0.0) -> np.ndarray:
-        """Return the parameters of a population's kernel, (rows, n).
+        """Return the parameters that the kernel of a population reads, (rows, n).
 
-        moved, by : neuron parameter to which ``by`` is added first; empty: none
+        moved : neuron parameter that is changed first; empty: none
+        by : number that is added to this neuron parameter
         """
         one = next(p for p in self._spec.network.populations if p.name == population)
         values = {p.name.rpartition(".")[2]: p.numbers for p in self.parameters if p.population == population}
@@ -253,7 +262,7 @@ class Parameters:
         return np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX)
 
     def _slopes(self, p: Parameter) -> np.ndarray:
-        """Return the derivatives of the kernel's parameters by the values of a neuron parameter, (rows, n)."""
+        """Return the derivatives of the parameters of a kernel by the values of a neuron parameter, (rows, n)."""
         name, size = p.name.rpartition(".")[2], np.abs(p.numbers)
         step = GROWTH * np.where(size > 0, size, p.unit)
         above, below = self._table(p.population, name, step), self._table(p.population, name, -step)
@@ -335,7 +344,8 @@ def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Genera
 
 
 def _weights(p: Projection, sizes: Mapping[str, int], rng: np.random.Generator) -> np.ndarray:
-    """Return the weights of a projection as a new array: one number per synapse; for a convolution as in the file."""
+    """Return the weights of a projection as a new array, with one number per synapse or, for a convolution, as in the
+    file."""
     n_pre, n_post = sizes[p.pre], sizes[p.post]
     if isinstance(p.connector, Convolution):
         shape = np.shape(p.weights)
@@ -373,9 +383,10 @@ def _own_limits(neuron: NeuronModel, name: str, values: np.ndarray) -> tuple[Any
 
 
 def _with_start(spec: ControllerSpec, p: Parameter) -> ControllerSpec:
-    """Return the spec with the initial membrane fixed at the present resting value.
+    """Return the controller with the initial membrane fixed at the present resting value.
 
-    Otherwise it would change with the parameter ``p``, for which no gradient is computed.
+    Otherwise the initial membrane would change with the parameter ``p``, and this change would be missing in the
+    gradient.
     """
     k = next((k for k, one in enumerate(spec.network.populations) if p.name == f"{one.name}.v_leak"), None)
     if k is None or spec.network.populations[k].v_init is not None:

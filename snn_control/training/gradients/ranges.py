@@ -1,7 +1,7 @@
 """Fit the ranges of inputs to the values that a controller meets in training, so that the file normalises observations.
 
-Receptive fields are spaced evenly over the range of their input. If the range is ten times too wide, always the same
-field is active. If the range is too narrow, only the outer fields are active most of the time.
+Receptive fields are spaced evenly over the range of their input. If the range is ten times too wide, the same field is
+always active. If it is too narrow, only the outer fields are active most of the time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FEWEST = 200  # smallest number of values to fit a range to
 
 
 def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
-    """Return ranges fitted to observed values, low and high ends (2, n).
+    """Return the low and high ends of ranges that are fitted to observed values, (2, n).
 
     A range stays unchanged if there are too few values, if all values are whole numbers, or if the range already fits.
 

@@ -1,6 +1,8 @@
-"""A Program in training: the engine runs it over sequences, and gradients are computed through the recorded spikes.
+"""A Program in training: the engine runs it over sequences of steps, and gradients are computed through the recorded
+spikes.
 
-The *head* of an output is the value that a loss uses: scores of an arg-max, or a number before squashing.
+The *head* of an output is the value from which a loss is computed: the scores of an arg-max, or a number before
+squashing.
 """
 
 from __future__ import annotations
@@ -37,8 +39,11 @@ def writable(program: Program) -> Program:
 
 
 def heads_of(program: Program) -> dict[str, Place]:
-    """Return for each output the place of the values that a loss uses. For an arg-max these are its scores, for an
-    output that is squashed the sum before squashing, for any other output its value."""
+    """Return the place of each output's head: output -> place in the state.
+
+    The head of an arg-max output is its scores, the head of a squashed output is the sum before squashing. The head of
+    any other output is its value.
+    """
     heads, first, raw = {}, 0, program.names["raw"]
     for output in program.facts.outputs:
         inner = (program.names.get(f"{output.name}.{kind}") for kind in ("scores", "sum"))
@@ -51,7 +56,7 @@ class Student:
     """Forward and backward passes of a Program over sequences, while `Parameters` changes its constants.
 
     trained : places of the constants whose gradients are wanted
-    heads : output -> place of the values that a loss uses
+    heads : output -> place of its head
     events : events input -> place of its encoder's output
     """
 
@@ -87,15 +92,16 @@ class Student:
 
     @property
     def seen_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Input -> shape of one row of the inputs that `step` returns."""
+        """For each input, the shape of one row of the values that `step` returns."""
         repeat, inputs = self.program.facts.repeat, self.program.facts.inputs
         return {i.name: (repeat, *self.events[i.name].shape) if i.name in self.events else (i.size,) for i in inputs}
 
     def _remembered(self) -> list[tuple[int, int]]:
-        """Return the parts of the state that are stored to start a sequence from it: (offset, number of bytes) each.
+        """Return the parts of the state that are stored so that a sequence can start from them: (offset, number of
+        bytes) each.
 
-        Left out are currents, which start at the bias; rings that no delay reads; counters of work; and the state of
-        filters and encoders of events.
+        These parts of the state are left out: currents, which start at the bias; ring buffers that no delay reads;
+        counters of work; and the state of filters and encoders of events.
         """
         names = self.program.names
         left_out = [current for current, _ in self._currents] + [names["spike_counts"], names["synaptic_operations"]]
@@ -114,7 +120,8 @@ class Student:
         return [part for part in [*parts, (first, self.program.initial_state.size - first)] if part[1] > 0]
 
     def batch(self, rows: int) -> Batch:
-        """Return a batch of ``rows`` instances. Each call with the same number, also in `run`, uses the same batch."""
+        """Return a batch with ``rows`` rows. All calls with the same number of rows return the same batch, which `run`
+        uses too."""
         if rows not in self._batches:
             self._batches[rows] = Batch(self.program, rows, self.program.facts.repeat)
         return self._batches[rows]
@@ -157,9 +164,9 @@ class Student:
             `Batch.step` accepts
         starts : (rows,) bool, rows that are reset before the step
 
-        Returns a tuple of two dictionaries. The first one is output -> a copy of the output's head, (rows, m) float32.
-        The second one has the inputs that `run` needs to repeat the step. For a value input these are its numbers, for
-        an events input the output of its encoder in each tick, (rows, repeat, cells) float32.
+        Returns two dictionaries. The first one has a copy of each output's head, (rows, m) float32. The second one has
+        the inputs that `run` needs to repeat the step: the numbers of a value input, or the output of an events input's
+        encoder in each tick, (rows, repeat, cells) float32.
         """
         if starts.any():
             batch.reset(starts)
@@ -169,7 +176,7 @@ class Student:
         return {name: batch.bound.array(place).copy() for name, place in self.heads.items()}, seen
 
     def peek(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> Seen:
-        """Return the inputs that `step` would return, and leave the state of the batch as it was."""
+        """Return the inputs that `step` would return, without changing the state of the batch."""
         if not self.events:
             return dict(inputs)
         state = batch.state()
@@ -186,7 +193,7 @@ class Student:
         starts : (steps, rows) bool, rows that are reset before that step
         memory : (rows, bytes) states from which the rows start, see `remember`; None: all rows are reset
 
-        Returns a tuple: output -> the output's head, (steps, rows, m) float32; and the tape, for `backward`.
+        Returns two values: the head of each output, (steps, rows, m) float32, and the tape for `backward`.
         """
         batch = self.batch(starts.shape[1]) if memory is not None else self.started(starts.shape[1])
         if memory is not None:
@@ -209,7 +216,7 @@ class Student:
         return np.ascontiguousarray(part).view(place.dtype).reshape(-1, *place.shape)
 
     def _past(self) -> dict[Signal, np.ndarray]:
-        """Return the values from before the run that delays read: signal -> (steps, rows, n), the newest step last."""
+        """Return the values that delays read from before the run: signal -> (steps, rows, n), the newest step last."""
         now, found = self._state(self.program.names["clock"])[:, 1], {}
         for one, steps in self.gradient.past.items():
             if one in self._rings:
@@ -227,7 +234,10 @@ class Student:
         return found
 
     def _fired(self, slot: np.ndarray, p: PopulationFacts) -> np.ndarray:
-        """Return the number of spikes of each neuron as an (n,) float32 array, from a slot of a ring of spike lists."""
+        """Return how often each neuron fired in one step, (n,) float32.
+
+        slot : the list of the step's spikes, a slot of the ring buffer of spike lists
+        """
         count, found = int(slot[:8].view(np.int64)[0]), np.zeros(p.size, np.float32)
         times = slot[p.multiplicity :][: 2 * count].view(np.uint16) if p.multiplicity else 1
         found[slot[HEADER:][: 4 * count].view(np.uint32)] = times
@@ -243,7 +253,7 @@ class Student:
         return {p.name: tape.values[one] for one, p in self._rings.items() if one in tape.values}
 
     def price_spikes(self, tape: Tape, price: float) -> float:
-        """Add ``price`` times the mean number of spikes per neuron and step to the loss. Return this mean."""
+        """Add the mean number of spikes per neuron and step, times ``price``, to the loss. Return this mean."""
         trained = self.trained_spikes
         for one in trained:
             tape.gradient(one)[:] += np.float32(price / (tape.values[one].size * len(trained)))
@@ -254,8 +264,8 @@ class Student:
 
         g : output -> derivative of the loss by the head that `run` returned, (steps, rows, m) float32
 
-        Returns `signal` of a trained place -> derivative of the loss by the constant at that place, as a float32 array
-        in the shape of the constant. For sparse weights, the array has one number for each synapse.
+        Returns a dictionary: `signal` of a trained constant -> derivative of the loss by this constant. The derivative
+        is a float32 array in the shape of the constant; for sparse weights, it has one number for each synapse.
         """
         computed = self.gradient.forward(tape, self._state)
         repeat = self.program.facts.repeat

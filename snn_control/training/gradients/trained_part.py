@@ -1,8 +1,8 @@
 """Split off the part of a controller that training changes, so that an update does not run a fixed front end again.
 
-A `TrainedPart` holds everything that depends on the trained values. Its inputs are the graded populations before it,
-whose values are recorded while the whole controller acts. Sequences are then run with this part only, and hold only its
-state.
+A `TrainedPart` holds everything that depends on the trained values. Its inputs are the graded populations before it.
+Their values are recorded while the whole controller acts. Updates then run sequences of this part only, and store only
+the state of this part.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ __all__ = ["TrainedPart", "trained_part_of"]
 
 
 def trained_part_of(parameters: Parameters) -> TrainedPart | None:
-    """Return the trained part of a controller; None if it cannot be separated, for example because it reads a spiking
-    population."""
+    """Return the trained part of a controller; None if this part cannot be separated.
+
+    It cannot be separated, for example, if it reads a spiking population of the untrained part.
+    """
     spec = parameters.spec
     projections, populations = spec.network.projections, spec.network.populations
     changed = spec
@@ -49,8 +51,9 @@ def trained_part_of(parameters: Parameters) -> TrainedPart | None:
 class TrainedPart:
     """The trained part of a controller, as a controller of its own.
 
-    whole : parameters of the whole controller; the arrays of trained values are shared with it, while ``parameters``
-        and ``student`` belong to this part
+    whole : parameters of the whole controller, which share their arrays of trained values with this part
+    parameters : parameters of this part
+    student : passes of this part over sequences
     """
 
     def __init__(self, whole: Parameters, spec: ControllerSpec) -> None:
@@ -72,7 +75,7 @@ class TrainedPart:
         return {name: batch.array(f"{name}.v").copy() for name in self._inputs}
 
     def remember(self, batch: Batch) -> np.ndarray:
-        """Return the state of this part, taken from a batch of the whole controller, in the form of
+        """Return the state of this part, taken from a batch of the whole controller. It has the form of
         `Student.remember`."""
         own = self._batches.setdefault(batch.n, Batch(self.parameters.program, batch.n))
         for to, start, size in self._alike:

@@ -1,1 +1,2 @@
-"""The schedule of training: when a stage ends, what spikes cost, which values are kept, and what prevents learning."""
+"""The schedule of training: when a stage ends, what a spike costs, which values are kept, and what prevents
+learning."""

@@ -1,7 +1,7 @@
 """Find out during training why a controller cannot learn.
 
-Signs are silent populations, outputs that are stuck at their limits, ranges that do not fit the values that arrive, and
-returns that are all the same.
+Signs of this are silent populations, outputs that stay at their limits, ranges of inputs that do not fit the values
+received, and episodes that all have the same return.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class LearningDiagnosis:
         self, spec: ControllerSpec, found: Evaluation, history: Sequence[Mapping[str, Any]],
         not_finite: Mapping[str, int] = {},
     ) -> list[Finding]:  # fmt: skip
-        """Return the findings that were not reported before.
+        """Return the findings about a validation that were not reported before.
 
-        found : results of a validation
+        found : results of the validation
         not_finite : `VectorEnv.not_finite` of the phase before this validation
-        history : one row for each phase, with its steps and with the score and the worst return of its validation; the
-            last row belongs to ``found``
+        history : one row for each phase, the last of which belongs to ``found``. A row has the steps of its phase, and
+            the score and the worst return of its validation
         """
         healths = [health for one in found.arrivals.values() if (health := one.health()) is not None]
         outputs = [replace(o, rest=np.nan) for o in commands_of(spec, found.statistics)]  # also those at rest
@@ -77,7 +77,8 @@ class LearningDiagnosis:
         return list(new.values())
 
     def _unused(self, one: InputStatistics, phases: int) -> Iterator[Finding]:
-        """Yield a finding if some numbers of an input used little of their range in all validations together."""
+        """Yield a finding if, in all validations together, some numbers of an input used only a small part of their
+        range."""
         name, nan = one.spec.name, np.full(one.spec.size, np.nan)
         lowest, highest = self._seen.get(name, (nan, nan))
         lowest, highest = np.fmin(lowest, one.lowest), np.fmax(highest, one.highest)

@@ -2,18 +2,18 @@
 
 1. The score of a phase is the mean return of its validation (with ``ppo``, of its training episodes), averaged over
    three phases.
-2. Learning ends when the best score has reached the environment's threshold, and no new best score has appeared for
-   the learner's ``patience``. If the environment names no threshold, the best validation must instead be three standard
+2. Learning ends when the best score has reached the environment's threshold, and no new best score has appeared for the
+   learner's ``patience``. If the environment names no threshold, the best validation must instead be three standard
    errors above the score of random actions.
 3. ``ppo`` and ``sac`` then save spikes: the controller imitates itself. From phase to phase, the price of spikes rises
-   by 30 % while more than a twelfth of the learned spikes is left; otherwise the price falls. The stage ends after six
-   phases in which about a tenth of the spikes is left and the score is as good as the learned one. It ends after twenty
-   phases at the latest.
+   by 30 % while the controller still has more than a twelfth of the spikes that it had after learning; otherwise the
+   price falls. The stage ends after six phases with about a tenth of these spikes and a score as good as after
+   learning, or after twenty phases at the latest.
 4. A score is as good as another score if it is lower by at most two standard errors of that other score, or by at most
    1 % of the distance between the other score and the score of random actions.
-5. Up to four candidates of each stage are compared in the same new episodes. Candidates count whose score is below the
-   best score by at most one standard error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3),
-   or by at most the 1 % of rule 4. The candidate with the fewest spikes is kept.
+5. Up to four candidates of each stage are compared in the same new episodes. A candidate is accepted if its score is
+   below the best score by at most one standard error (Breiman et al. 1984, Classification and Regression Trees, section
+3.4.3), or by at most the 1 % of rule 4. The accepted candidate with the fewest spikes is kept.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ SIMILAR = 1.25  # numbers of spikes within this ratio count as equal, because th
 class Candidate:
     """Values of the trained parameters that may become the result.
 
-    score, error, spikes : mean return, its standard error, and spikes per step, in the validation of these values
+    score : mean return in the validation of these values
+    error : standard error of this mean return
+    spikes : spikes per step in the same validation
     values : parameter -> values
     """
 
@@ -56,10 +58,11 @@ class Candidate:
 
 
 def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float) -> int:
-    """Return the index of the candidate to keep: the one with the fewest spikes whose score is close to the best.
+    """Return the index of the candidate to keep: among those whose score is close to the best, the one with the fewest
+    spikes.
 
-    Rule 5 defines "close". If several of them have nearly the fewest spikes, the one with the highest score is
-    selected.
+    Rule 5 of this module defines "close". If several candidates have nearly the fewest spikes, the one with the highest
+    score is kept.
 
     returns : returns of each candidate, in the same episodes
     spikes : spikes per step of each candidate
@@ -108,7 +111,8 @@ class Stage:
         return 1 - number / self.phases
 
     def consider(self, new: Candidate) -> None:
-        """Add a candidate, and keep only the candidates with the highest scores; the newest ones among equal scores."""
+        """Add a candidate, and keep only the candidates with the highest scores. Among equal scores, the newest ones
+        are kept."""
         self.candidates = sorted([new, *self.candidates], key=lambda one: -one.score)[:CANDIDATES]
 
 
@@ -116,11 +120,12 @@ class Learning(Stage):
     """The stage in which the task is learned.
 
     threshold : score at which the environment counts as solved; None if the environment names none
-    patience : share of all phases. Learning ends after this many phases (at least RECENT) without a new best score
+    patience : learning ends after this many phases (at least RECENT) without a new best score, given as a share of all
+        phases
     anneals : whether learning ends with ANNEALING phases, to which the patience does not apply. They begin once the
-        task is learned; if it is not, they are the last phases. In them the learning rate falls to 0, and sampled
-        actions come close to the actions of the controller
-    judged_by : key, in the rows of the history, of the score that decides
+        task is learned; if it is not learned, they are the last phases. Meanwhile the learning rate falls to 0, and
+        sampled actions come close to the actions of the controller
+    judged_by : which score of a history row decides when learning ends
     confirms : whether the worst episode, too, must reach the threshold before learning ends
     chance : function that returns the score of random actions
     """
@@ -165,7 +170,7 @@ class Learning(Stage):
         return best is not None and best["score"] > self.chance() + CLEARLY * best["error"]
 
     def _means(self, rows: Sequence[dict[str, Any]]) -> list[float]:
-        """Return the means of the score over every RECENT phases in a row."""
+        """Return the mean score of every RECENT consecutive phases."""
         scores = [row.get(self.judged_by, row["score"]) for row in rows]
         return [sum(scores[k - RECENT : k]) / RECENT for k in range(RECENT, len(scores) + 1)]
 
@@ -175,7 +180,7 @@ class Learning(Stage):
         return max(self._means(rows), default=-math.inf) >= self.threshold
 
     def _settled(self, rows: Sequence[dict[str, Any]]) -> bool:
-        """Whether the score has not become better for the number of phases in ``patience``."""
+        """Return whether the best score is older than the number of phases that ``patience`` allows."""
         n, means = self.patience, self._means(rows)
         if len(means) <= n:
             return False
@@ -189,8 +194,8 @@ class Learning(Stage):
 class SpikeReduction(Stage):
     """The stage in which a controller that has learned its task imitates itself with fewer spikes.
 
-    The price of spikes rises even if the score falls meanwhile, because the score recovers later while the spikes stay
-    few.
+    The price of spikes rises even while the score falls, because the score recovers later, while the number of spikes
+    stays low.
 
     learned : the candidate with which the stage begins; it stays in the list of candidates, as the last one
     chance : score of random actions
@@ -221,8 +226,11 @@ class SpikeReduction(Stage):
         return min(super().progress_remaining(number), 1 - self._phases_at_goal / AT_GOAL)
 
     def consider(self, new: Candidate) -> None:
-        """Keep a candidate if its score is as good as the learned one. Candidates with fewer spikes come first; among
-        candidates that reach the goal for spikes, those with higher scores."""
+        """Keep a candidate if its score is as good as the learned one (rule 4).
+
+        Candidates are ordered by their spikes, the fewest first. Candidates that reach the goal for spikes are ordered
+        by their scores.
+        """
         *others, learned = self.candidates
         if new.score >= self.least:
             least = SIMILAR * self.goal
@@ -233,7 +241,7 @@ class SpikeReduction(Stage):
 class GainSearch(Stage):
     """The stage in which the gains of the best candidate are searched.
 
-    candidates : candidates of the stage before, then the newest mean of the search
+    candidates : the candidates of the previous stage, followed by the newest mean of the search
     """
 
     name, key = "adjusting gains", "adjusts"
@@ -249,8 +257,8 @@ class GainSearch(Stage):
         return max((one for one in (self.before.best, *new) if one), key=lambda one: one.score, default=None)
 
     def consider(self, new: Candidate) -> None:
-        """Replace the mean of the search by the newest one, whatever its score.
+        """Replace the mean of the search by the newest one, even if its score in the validation is lower.
 
-        The many episodes of the search say more about it than the few episodes of a validation.
+        The search itself plays many more episodes than a validation, so its judgement is more reliable.
         """
         self.candidates = [*self.before.candidates, new]

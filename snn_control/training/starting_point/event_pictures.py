@@ -1,7 +1,7 @@
-"""Write the network of a starting point for an event camera with short steps: leaky pictures and a recurrent layer.
+"""Write the network of a starting point for an event camera with short steps: leaky cells and a recurrent layer.
 
-A step of a millisecond holds few events. Cells that sum events and decay slowly hold a picture of what recently became
-brighter or darker. Neurons with longer time constants compute commands from this picture.
+A step of a millisecond holds few events. Cells that sum events, and whose sums decay slowly, form a picture of what
+recently became brighter or darker. Neurons with longer time constants compute commands from this picture.
 """
 
 from __future__ import annotations

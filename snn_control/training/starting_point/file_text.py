@@ -4,8 +4,8 @@ Inputs and outputs fit the environment's spaces, and the weights are random:
 
 | space | as an observation | as an action |
 |---|---|---|
-| Box | eight Gaussian fields over the range of each number | a read-out neuron for each, squashed to the limits |
-| Discrete, MultiDiscrete, MultiBinary | one field for each value | a read-out neuron for each, the largest wins |
+| Box | eight Gaussian fields over the range of each number | one read-out neuron per number, squashed to the limits |
+| Discrete, MultiDiscrete, MultiBinary | one field for each value | one read-out neuron per action; the largest wins |
 | Tuple of such spaces, all of one shape | as for the single space | |
 | Dict of such spaces | one input for each key; rows of events (KEY and KEY_count) drive cells | |
 
@@ -90,7 +90,8 @@ def period_of(env: Any) -> float:
 
 
 def _period(env: Any) -> tuple[float, str]:
-    """Return the duration of a step [s], and a text that says where the environment states it."""
+    """Return the duration of an environment's step [s], and a text that says where the environment states this
+    duration."""
     for key in ("dt", "tau"):
         value: Any = getattr(env.unwrapped, key, None)
         if _is_time(value):
@@ -108,9 +109,9 @@ def _is_time(value: Any) -> bool:
 class _Measured(NamedTuple):
     """Measurements made by playing the environment.
 
-    found : key of an observation of numbers -> (low, high, mask of the measured ranges, whether all numbers were
-        finite)
-    says : a text that says how the ranges were measured
+    found : for each key of an observation that consists of numbers: low and high ends of the ranges, which of the
+        ranges are measured, and whether all numbers were finite
+    says : a text for the file on how the ranges were measured
     remembers : whether past observations predict the next one clearly better than the present observation alone
     """
 
@@ -165,7 +166,7 @@ def _numbers_text(one: SpaceInput, low: np.ndarray, high: np.ndarray, measured: 
 
 
 def _whose(measured: np.ndarray) -> str:
-    """Return the text of a comment that says where a range comes from: the environment or measurements."""
+    """Return a comment for the file on the source of a range: the environment's bounds or measurements."""
     if not measured.any():
         return "from the space"
     why = "the space has no bounds, or far wider bounds"
@@ -176,8 +177,10 @@ def _whose(measured: np.ndarray) -> str:
 
 
 def _choices_text(one: SpaceInput) -> list[str]:
-    """Return the text of an input with fields at whole numbers. All numbers of the input have equally many fields, so
-    some fields may lie beyond the values of a number."""
+    """Return the text of an input whose receptive fields lie at whole numbers.
+
+    All numbers of the input have equally many fields, so some fields may lie beyond the values that a number can have.
+    """
     n, most = max(2, int((one.high - one.low).max()) + 1), max(FIELDS, MAX_OBSERVATION_NUMBERS // one.size)
     ends, says = f"sigma: {SIGMA}, ", "one field per value"
     if one.size > 1:
@@ -211,7 +214,7 @@ def _size(camera: SpaceInput) -> tuple[int, int]:
 
 # the network -------------------------------------------------------------------------------------------------
 def _free(inputs: Sequence[SpaceInput], name: str) -> str:
-    """Return a name for a population, chosen so that no input has the same name."""
+    """Return a name for a population that differs from the names of all inputs."""
     while any(one.name == name for one in inputs):
         name += "_"
     return name
@@ -290,8 +293,10 @@ def _outputs_text(outputs: Sequence[SpaceOutput], readouts: Sequence[str]) -> li
 
 # numbers, comments and long lines ----------------------------------------------------------------------------------
 def number(x: float) -> str:
-    """Return the shortest text that stands for a number. A bound that is exactly a float32 gets only the digits that a
-    float32 needs."""
+    """Return the shortest text that stands for a number.
+
+    A bound that is exactly a float32 is written with only the digits that a float32 needs.
+    """
     short = float(str(np.float32(x)))
     x = (short if np.float32(x) == x else float(f"{x:.9g}")) + 0.0  # no -0
     return f"{x:g}" if float(f"{x:g}") == x and "e" not in f"{x:g}" else repr(x)
@@ -303,8 +308,10 @@ def flow(values: np.ndarray) -> str:
 
 
 def pair(low: np.ndarray, high: np.ndarray) -> str:
-    """Return the YAML text ``[low, high]``. Low and high are single numbers if the bounds are the same for all numbers
-    of an input or output, otherwise lists."""
+    """Return the bounds of an input or output as the YAML text ``[low, high]``.
+
+    Low and high are single numbers if all numbers have the same bounds, otherwise lists.
+    """
     if (low == low[0]).all() and (high == high[0]).all():
         return f"[{number(float(low[0]))}, {number(float(high[0]))}]"
     return f"[{flow(low)}, {flow(high)}]"

@@ -1,9 +1,9 @@
 """Test whether an environment hides values that a controller must remember, such as velocities.
 
-It uses steps with random actions. From observation and action the test predicts how each number changes in a step. The
-prediction is linear in the numbers, their squares and their products. It is fitted to one half of the steps, and tested
-on the other half. The test does this twice: without and with the observation and the action of the step before. A
-number that is only predicted with the step before depends on something hidden.
+The test uses steps with random actions. From the observation and the action, it predicts how each number of the
+observation changes in a step. The prediction is linear in the numbers, their squares and their products. It is fitted
+to one half of the steps, and tested on the other half. A second prediction also uses the observation and the action of
+the previous step. If only the second prediction of a number is good, this number depends on something hidden.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ RIDGE, NOTHING = 1e-6, 1e-9  # in units of the variance
 
 
 def past_helps(observations: np.ndarray, actions: np.ndarray, first: np.ndarray) -> bool:
-    """Whether the next observation is predicted far better if the step before the present one is known, too.
+    """Return whether knowing the previous step, in addition to the present one, predicts the next observation far
+    better.
 
     observations : (steps, n)
     actions : (steps, k)
@@ -54,7 +55,8 @@ def _scaled(x: np.ndarray) -> np.ndarray:
 
 
 def _features(x: np.ndarray) -> np.ndarray:
-    """Return a column of ones and columns of the numbers ``x``, (steps, n), their squares and their products."""
+    """Return a matrix whose columns are a constant 1, the numbers ``x``, (steps, n), their squares and their
+    products."""
     x = _scaled(x)
     i, j = np.triu_indices(x.shape[1])
     products = x[:, i] * x[:, j] if x.shape[1] <= MAX_PRODUCT_NUMBERS else x[:, :0]
@@ -62,10 +64,10 @@ def _features(x: np.ndarray) -> np.ndarray:
 
 
 def _error(features: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Return the median squared errors, (n,), of a linear prediction of changes, (steps, n), from features.
+    """Return the median squared error, (n,), of a linear prediction of changes, (steps, n), from features.
 
-    It is fitted to every other step and tested on the steps between them. A median ignores rare jumps, such as
-    contacts.
+    The prediction is fitted to every other step, and tested on the remaining steps. A median ignores rare jumps, such
+    as contacts.
     """
     a, b = features[::2], change[::2]
     weights = np.linalg.solve(a.T @ a + RIDGE * len(a) * np.eye(a.shape[1]), a.T @ b)

@@ -1,6 +1,6 @@
 """Find the inputs and outputs that a controller needs for the spaces of an environment.
 
-A space for which there are none raises an error that says why.
+An unsupported space raises an error with the reason.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class SpaceInput:
 
     key : key in a Dict observation; None if the observation is one array
     kind : "numbers", "choices" or "events"
-    low, high : (size,) float64 bounds of the space; for events, ``high`` is the last column and the last row of the
-        camera
+    low : (size,) float64, lower bounds of the space
+    high : (size,) float64, upper bounds of the space; for events, the last column and the last row of the camera
     """
 
     name: str
@@ -51,7 +51,7 @@ class SpaceInput:
 
     @property
     def picture(self) -> bool:
-        """Whether the input is a picture, for which measured ranges of single pixels say little."""
+        """Whether the input is a picture. Ranges measured for single pixels of a picture would mean little."""
         return self.kind == "numbers" and self.space.dtype == np.uint8 and len(self.space.shape) > 1
 
 
@@ -60,8 +60,8 @@ class SpaceOutput:
     """An output of the controller file, for one part of the action space.
 
     neurons : number of its read-out neurons, one for each number or action
-    limits : pair of (neurons,) float64 arrays, low and high, if the output gives numbers; None if it is a choice
-    whose : a text that says where the limits come from
+    limits : low and high limits of an output that gives numbers, two (neurons,) float64 arrays; None for a choice
+    whose : a comment for the file on the source of the limits
     """
 
     name: str
@@ -71,7 +71,8 @@ class SpaceOutput:
 
 
 def inputs_of(space: Any) -> tuple[list[SpaceInput], dict[str, Any]]:
-    """Return the inputs for an observation space, and key -> part of a Dict space that cannot be an input."""
+    """Return two values: the inputs for an observation space, and the parts of a Dict space that cannot be inputs, by
+    key."""
     from gymnasium import spaces
 
     unseen = {}

@@ -1,4 +1,4 @@
-"""A policy of which only the actions are known: ``module:function``."""
+"""Use a function ``module:function`` as a policy, of which only the actions are known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["FunctionPolicy"]
 
 
 class FunctionPolicy:
-    """A function of the observation, with the attributes of `TrainedPolicy`; ``layers`` is empty.
+    """A policy that is a function of the observation. It has the attributes of `TrainedPolicy`, with no ``layers``.
 
     Raises DescriptionError if the function cannot be imported, or if the environment's action space is neither Box,
     with bounds, nor Discrete.

@@ -1,7 +1,8 @@
-"""Read an ONNX file of a policy: a chain of operations from the observation to the action, and constants.
+"""Read a policy from an ONNX file: a chain of operations from the observation to the action, and constants.
 
-Nothing in the file is run. `protobuf` makes an object of a hundred bytes for two bytes of a file, so that `_structure`
-first counts the bytes that are not numbers. Constants become arrays only if an operation uses them.
+Nothing in the file is run. The library protobuf may make an object of a hundred bytes from two bytes of a file.
+Therefore `_structure` first counts the bytes that are not numbers. Constants become arrays only if an operation uses
+them.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def shown(node: Any) -> str:
 
 
 class Graph:
-    """A graph that may be a chain.
+    """The graph of operations in an ONNX file. It should be a chain.
 
     nodes : operations that contribute to the action, in their order
     shape : shape of an observation
@@ -68,7 +69,7 @@ class Graph:
         self.nodes = self._chain(graph.output[0].name)
 
     def constant(self, name: str, finite: bool = True) -> np.ndarray | None:
-        """Return a constant, or None if the value is not one."""
+        """Return the constant with this name as an array; None if the name stands for no constant."""
         for _ in range(MOST_NODES):
             if name in self._constants:
                 return _array(self._constants[name], finite)
@@ -89,7 +90,7 @@ class Graph:
         return name in self._constants
 
     def _chain(self, name: str) -> list[Any]:
-        """Return the operations between the observation and a value."""
+        """Return the operations between the observation and the value with this name."""
         nodes: list[Any] = []
         while name != self._input:
             node = self._made.get(name)
@@ -159,7 +160,10 @@ def read_graph(path: str | os.PathLike) -> Graph:
 
 
 def _structure(raw: memoryview, fields: Mapping[int, Any], left: list[int]) -> int:
-    """Return how many bytes of a protobuf message are not numbers. ``left`` holds how many more parts it may have."""
+    """Return how many bytes of a protobuf message are structure, not numbers.
+
+    left : how many further parts the message may have; updated
+    """
     at = found = 0
     while at < len(raw):
         left[0] -= 1
@@ -207,7 +211,7 @@ def _by_name(pairs: Any) -> dict[str, Any]:
 
 
 def _shape_of(kind: Any) -> tuple[int, ...]:
-    """Return the shape of an input, with one observation in the first of several axes."""
+    """Return the shape of the graph's input for one observation. If it has several axes, the first one is the batch."""
     tensor = kind.tensor_type
     if tensor.elem_type not in FLOATS or not tensor.HasField("shape"):
         raise ValueError("its input is not an array of floats with a shape")

@@ -22,9 +22,10 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 class Normalization(NamedTuple):
-    """How observations are normalised: ``(o - mean) / std``, clipped to +-``clip``.
+    """The normalisation of observations o: ``(o - mean) / std``, clipped to +-``clip``.
 
-    mean, std : (n,) float64
+    mean : (n,) float64
+    std : (n,) float64
     """
 
     mean: np.ndarray
@@ -41,15 +42,16 @@ class TrainedPolicy:
 
     layers : for each layer its weights (outputs, inputs) and biases (outputs,), float32
     activation : "tanh", "relu" or "elu", applied after each layer except the last
-    head : how the last layer gives an action: for "argmax" the action is the index of the largest value, for "clip" the
-        values are clipped to the bounds, for "tanh" they are squashed and scaled to the bounds, for "linear" they are
-        the action
-    shape, low, high : shape and float32 bounds of the action; not used if the action is an index. For "tanh", None
-        means the bounds of the environment's actions (`for_space`)
+    head : how the values of the last layer become an action: "argmax" is the index of the largest value, "clip" clips
+        the values to the bounds, "tanh" squashes them and scales them to the bounds, and "linear" uses them as they are
+    shape : shape of the action; not used for "argmax"
+    low : float32, lower bounds of the action; not used for "argmax". For "tanh", None means the bounds of the
+        environment's actions (`for_space`)
+    high : float32, upper bounds of the action, in the same form
     bound : limit to which the values of the last layer are clipped before the tanh
     one_hot : whether an observation is one whole number. The first layer then has one input for each possible value
     path : path of the policy's file
-    normalization : what is done with an observation before the first layer
+    normalization : normalisation of an observation before the first layer; None: none
     """
 
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
@@ -87,8 +89,10 @@ class TrainedPolicy:
         return x
 
     def __call__(self, observation: Any) -> Any:
-        """Return the action for one observation. It is a whole number if ``head`` is "argmax", otherwise a float32
-        array of shape ``shape``."""
+        """Return the action for one observation.
+
+        The action is a whole number if ``head`` is "argmax", otherwise a float32 array of shape ``shape``.
+        """
         (x,) = self.raw(observation)
         if self.head == "argmax":
             return int(x.argmax())
@@ -98,10 +102,10 @@ class TrainedPolicy:
         return (x if self.low is None else x.clip(self.low, self.high)).reshape(self.shape)
 
     def for_space(self, action_space: Any) -> TrainedPolicy:
-        """Return the policy with a head that follows from an action space; `check` says whether it fits the space.
+        """Return the policy with its head adapted to an action space. `check` tests whether the result fits the space.
 
-        "linear" becomes "clip" to the bounds of a Box, or "argmax" for choices. "tanh" without bounds gets those of the
-        Box. Raises ValueError if the Box has none.
+        The head "linear" becomes "clip" with the bounds of a Box, or "argmax" for choices. The head "tanh" without
+        bounds gets the bounds of the Box. Raises ValueError if the Box has no bounds.
         """
         kind = type(action_space).__name__
         if kind == "Discrete" and self.head == "linear":

@@ -33,11 +33,11 @@ class _Name(NamedTuple):
 
 @dataclass(eq=False, repr=False, slots=True)
 class Inert:
-    """An object of a pickle that is described, and not made.
+    """An object that a pickle describes. It is not made.
 
-    name : module and name of its class, or of the function that would make it, with a space between them
-    arguments : of this class or function
-    state : what the object would be given after that, usually its attributes
+    name : module and name of the object's class, or of the function that would make it, with a space between them
+    arguments : arguments of this class or function
+    state : the state that the object would get afterwards, usually its attributes
     items : the pairs of a dictionary
     """
 
@@ -48,7 +48,7 @@ class Inert:
 
 
 def read_pickle(stream: IO[bytes], known: Container[str], content: str) -> Any:
-    """Return the value of one pickle of protocol 2 to 5. The stream is then at the first byte after the pickle.
+    """Return the value of one pickle of protocol 2 to 5, and move the stream to the first byte after the pickle.
 
     known : names that the pickle may contain, module and name with a space between them
     content : what the pickle should contain, for errors
@@ -74,7 +74,7 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def push(self, operation: str, given: Any) -> bool:
-        """Do an operation that adds a value to the stack. Return False if it is another operation."""
+        """Run an operation that adds a value to the stack. Return False if the operation is of another kind."""
         stack = self.stack
         if operation in LITERALS:
             stack.append(given)
@@ -96,7 +96,7 @@ class _Machine:
         return True
 
     def combine(self, operation: str, given: Any) -> bool:
-        """Do an operation on the values of the stack. Return False if it is not known."""
+        """Run an operation that combines values of the stack. Return False if the operation is not known."""
         stack = self.stack
         match operation:
             case "MARK":

@@ -1,7 +1,7 @@
-"""Make a perceptron of an ONNX file: from its chain of operations to steps.
+"""Read a multilayer perceptron from an ONNX file: convert the chain of operations to steps.
 
-All shapes are those of one observation. No operation may change the order of its numbers, nor add any, so that a value
-is known by its size.
+All shapes are those of one observation. No operation may change the order of the numbers or add numbers, so a value is
+described by its size alone.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ MOST_VALUES = 1 << 14  # of an observation or a layer
 
 
 def read_policy_onnx(path: str | os.PathLike) -> TrainedPolicy:
-    """Return the policy of a file, whose first output is the action.
+    """Return the policy in an ONNX file. The first output of the file must be the action.
 
-    Raises OSError if the file cannot be read, and any other exception unless it is a multilayer perceptron.
+    Raises OSError if the file cannot be read, and any other exception if it is no multilayer perceptron.
     """
     graph = read_graph(path)
     chain = _Chain(graph)
@@ -72,7 +72,7 @@ class _Chain:
                 self.argmax(node, given)
 
     def matrix(self, node: Any, given: dict[str, Any]) -> None:
-        """Add a product with a matrix, and for Gemm a sum."""
+        """Add the steps of an operation that multiplies by a matrix; the operation Gemm then adds a bias, too."""
         number = {name: given[name].f if name in given else 1.0 for name in ("alpha", "beta")}
         turned = {name: bool(given[name].i) if name in given else False for name in ("transA", "transB")}
         weights = self.graph.constant(node.input[1]) if len(node.input) > 1 else None
@@ -95,7 +95,7 @@ class _Chain:
             self.steps.append(Step("scale", shown(node), np.ones(self.size), biases))
 
     def operand(self, node: Any, name: str) -> np.ndarray:
-        """Return a constant of an operation as float64, with one number for each of the value."""
+        """Return a constant of an operation as float64, with one number for each number of the value."""
         found = self.graph.constant(name)
         if found is None or found.dtype.kind != "f" or found.size > self.size:
             raise ValueError(f"the operation {shown(node)} needs a constant of at most {self.size} numbers")

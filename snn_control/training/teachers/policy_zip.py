@@ -43,8 +43,11 @@ KNOWN = frozenset({"collections OrderedDict", TENSOR, PARAMETER, *STORAGES})
 
 
 def read_policy_zip(path: str | os.PathLike) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
-    """Return a tuple: the content of ``data``, and the arrays of ``policy.pth`` by name, each read when it is asked
-    for. Raises OSError if the file cannot be read, and any other exception if its content is not valid."""
+    """Return two values: the content of the member ``data``, and the arrays of ``policy.pth`` by name.
+
+    An array is read when it is first used. Raises OSError if the file cannot be read, and any other exception if its
+    content is not valid.
+    """
     with open_file(path) as file:
         outer = _Zip(file, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         data = json.loads(outer.read("data", MOST_DATA).decode())
@@ -55,7 +58,8 @@ def read_policy_zip(path: str | os.PathLike) -> tuple[dict[str, Any], Mapping[st
 
 
 class _Zip:
-    """Reads members of a ZIP that are packed by one of ``methods``, and unpacks none to more bytes than allowed."""
+    """Reads members of a ZIP file. It refuses a member that is not packed by one of ``methods``, or unpacks to too many
+    bytes."""
 
     def __init__(self, file: IO[bytes], *methods: int) -> None:
         guarded: Any = _Guarded(file)
@@ -84,7 +88,8 @@ class _Zip:
 
 
 class _Guarded:
-    """A file whose list of members `zipfile.ZipFile` may read: it makes an object of a few hundred bytes for each."""
+    """A file that limits how much `zipfile.ZipFile` reads for its list of members, each of which costs a few hundred
+    bytes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self.most = file, MOST_MEMBERS
@@ -100,8 +105,14 @@ class _Guarded:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A tensor of shape ``size`` in a storage, from element ``offset`` on. ``key``, ``dtype`` and ``count`` are the
-    name of the storage, the type of its elements, and the number of its elements."""
+    """A tensor in a storage of torch, which is a one-dimensional array of numbers.
+
+    key : name of the storage
+    dtype : type of the storage's elements
+    count : number of the storage's elements
+    offset : index of the tensor's first element in the storage
+    size : shape of the tensor
+    """
 
     dtype: np.dtype
     key: str
@@ -111,8 +122,11 @@ class _Tensor:
 
     @classmethod
     def of(cls, made: Inert) -> _Tensor:
-        """Read the arguments of ``torch._utils._rebuild_tensor_v2``. Raises ValueError if the tensor is not contiguous,
-        or is longer than its storage. A tensor that repeats numbers of its storage could otherwise have any size."""
+        """Return the tensor that the arguments of ``torch._utils._rebuild_tensor_v2`` describe.
+
+        Raises ValueError if the tensor is not contiguous, or is longer than its storage. Otherwise a tensor could
+        repeat the numbers of its storage, and have any size.
+        """
         if made.name == PARAMETER and type(made.arguments[0]) is Inert:
             made = made.arguments[0]
         if made.name != TENSOR:
@@ -137,7 +151,7 @@ class _Tensor:
 
 
 def _storage(named: Any) -> tuple[np.dtype, str, int]:
-    """Return dtype, name and number of elements of a storage."""
+    """Return the dtype, the name and the number of elements of a storage."""
     parts = named.arguments if type(named) is Inert and not named.name else ()
     if type(parts) is not tuple or len(parts) < 5 or type(parts[0]) is not str or parts[0] != "storage":
         raise ValueError("a tensor has a storage of an unknown kind")
@@ -154,7 +168,7 @@ Read = Callable[[_Tensor], bytes | memoryview]
 
 
 class _Weights(Mapping[str, np.ndarray]):
-    """Name -> tensor, as a read-only array, of the bytes of a file of ``torch.save``."""
+    """The tensors in a file of ``torch.save``: name -> read-only array."""
 
     def __init__(self, raw: bytes) -> None:
         tensors, self._read = (_of_zip if raw.startswith(b"PK") else _of_pickles)(raw)
@@ -190,8 +204,11 @@ def _of_zip(raw: bytes) -> tuple[Any, Read]:
 
 
 def _of_pickles(raw: bytes) -> tuple[Any, Read]:
-    """Read a file from before torch 1.6. It has five pickles (magic number, protocol, facts about the machine, tensors,
-    keys of the storages), then the storages: each a number of elements, and the bytes of these."""
+    """Read a file that a version of torch before 1.6 wrote.
+
+    It has five pickles (magic number, protocol, properties of the machine, tensors, keys of the storages), then the
+    storages. A storage is its number of elements, and then their bytes.
+    """
     stream = io.BytesIO(raw)
     magic, _, machine, tensors, keys = (read_pickle(stream, KNOWN, "weights") for _ in range(5))
     if type(magic) is not int or magic != MAGIC or items_of(machine).get("little_endian") is not True:

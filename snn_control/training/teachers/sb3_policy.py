@@ -1,4 +1,4 @@
-"""Make a perceptron of a policy of stable-baselines3 or sb3-contrib, from the names of its weights."""
+"""Make a perceptron from a policy of stable-baselines3 or sb3-contrib, by the names of the policy's weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_CHOICES = 1 << 16
 
 
 class _Family(NamedTuple):
-    """How a family of algorithms names the weights of its policies.
+    """The names that a family of algorithms gives to the weights of its policies.
 
     layers : beginnings of the names of the layers, in the order of the layers
     others : beginnings of the names of weights that do not contribute to actions
@@ -55,10 +55,10 @@ OTHERS = {
 
 
 def sb3_policy(data: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> TrainedPolicy:
-    """Return the policy of a .zip from its parts ``data`` and ``weights``, which `read_policy_zip` returns.
+    """Return the policy in a .zip file, from the two values that `read_policy_zip` returns.
 
-    Raises any exception unless it is a multilayer policy of one of `ALGORITHMS` whose observations are an array or one
-    whole number.
+    Raises an exception unless the policy is a multilayer perceptron of one of `ALGORITHMS`, and its observations are an
+    array or one whole number.
     """
     module = str(data["policy_class"].get("__module__"))[:80]
     if module not in FAMILIES:
@@ -84,8 +84,10 @@ def sb3_policy(data: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> Tr
 
 
 def _layers(weights: Mapping[str, np.ndarray], family: _Family) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return (weights, biases) of each layer that contributes to actions. Raises ValueError if there are weights whose
-    use is not known."""
+    """Return the weights and biases of each layer that contributes to actions.
+
+    Raises ValueError if the file has weights whose use is not known.
+    """
     left = {name for name in weights if not any(name == one or name.startswith(f"{one}.") for one in family.others)}
     found: list[tuple[np.ndarray, np.ndarray]] = []
     total = 0
@@ -132,7 +134,7 @@ def _shape(space: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _choices(space: Mapping[str, Any]) -> int:
-    """Return the number of values of a space of one whole number."""
+    """Return how many values a Discrete space has."""
     n = int(space["n"])
     if not 0 < n <= MOST_CHOICES or int(space.get("start") or 0):
         raise ValueError(f"it has a space of {n:,} whole numbers from {space.get('start') or 0}")
@@ -140,7 +142,7 @@ def _choices(space: Mapping[str, Any]) -> int:
 
 
 def _observations(space: Mapping[str, Any]) -> tuple[int, bool]:
-    """Return the number of inputs of the first layer, and whether an observation is one whole number."""
+    """Return the number of inputs of a policy's first layer, and whether an observation is one whole number."""
     kind, shape = _class(space[":type:"]), _shape(space)
     if kind == "Discrete":
         return _choices(space), True
@@ -167,7 +169,7 @@ def _actions(space: Mapping[str, Any], family: _Family, squash: bool) -> tuple[s
 
 
 def _numbers(text: str, n: int) -> np.ndarray:
-    """Return the numbers of an array that NumPy printed."""
+    """Return the (n,) numbers of an array from the text that NumPy printed."""
     if len(text) > MOST_CHOICES:
         raise ValueError("its actions have too many bounds")
     found = [float(word) for word in re.sub(r"[\[\],]", " ", text).split()]

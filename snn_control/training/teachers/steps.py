@@ -1,4 +1,5 @@
-"""Make layers, normalisation and head of a policy from steps, such as products and activations."""
+"""Combine steps from observation to action, such as products and activations, to the layers, normalisation and head of
+a policy."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ class Step(NamedTuple):
     """One step from an observation to an action.
 
     kind : "matrix" (a @ x), "scale" (a * x + b), "clip" (to a and b), "relu", "tanh", "elu" or "argmax"
-    name : its operation, for errors
-    a, b : float64 arrays; for "matrix" (outputs, inputs), otherwise (n,)
+    name : name of the operation, for errors
+    a, b : float64 arrays of the step: (outputs, inputs) for "matrix", otherwise (n,)
     """
 
     kind: str
@@ -27,21 +28,23 @@ class Step(NamedTuple):
 
 
 class _Affine(NamedTuple):
-    """weights @ x + biases"""
+    """The affine map weights @ x + biases."""
 
     weights: np.ndarray
     biases: np.ndarray
 
     def then(self, step: Step) -> _Affine:
-        """Return this with a "scale" after it."""
+        """Return the affine map that consists of this map and then a "scale" step."""
         weights = self.weights if (step.a == 1).all() else self.weights * step.a[:, None]
         return _Affine(weights, self.biases * step.a + step.b)
 
 
 def perceptron(steps: list[Step], inputs: int) -> TrainedPolicy:
-    """Return the policy that does these steps with ``inputs`` numbers.
+    """Return the policy that consists of these steps.
 
-    Raises ValueError if they are not those of a multilayer perceptron.
+    inputs : how many numbers an observation has
+
+    Raises ValueError if the steps are not those of a multilayer perceptron.
     """
     at = [k for k, step in enumerate(steps) if step.kind == "matrix"]
     if not at or len(at) > MOST_LAYERS:
@@ -60,7 +63,7 @@ def perceptron(steps: list[Step], inputs: int) -> TrainedPolicy:
 
 
 def _merged(steps: list[Step]) -> list[Step]:
-    """Return the steps with one "scale" in place of several that follow each other."""
+    """Return the steps, with consecutive "scale" steps merged into one."""
     found: list[Step] = []
     for step in steps:
         if found and found[-1].kind == step.kind == "scale":
@@ -71,7 +74,7 @@ def _merged(steps: list[Step]) -> list[Step]:
 
 
 def _normalization(steps: list[Step], inputs: int) -> tuple[Normalization | None, list[Step]]:
-    """Return the normalisation that steps before the first layer are, and the steps that the layer must do."""
+    """Return the normalisation that the steps before the first layer perform, and the steps that are left."""
     kinds = [step.kind for step in steps]
     if not steps:
         return None, []
@@ -129,7 +132,7 @@ def _layers(steps: list[Step]) -> tuple[list[Any], str]:
 
 
 def _headed(layers: list[Any], steps: list[Step]) -> TrainedPolicy:
-    """Return a policy whose head is the steps after the last layer."""
+    """Return a policy with these layers, whose head performs the steps after the last layer."""
     n, kinds = len(layers[-1].biases), [step.kind for step in steps]
     policy = TrainedPolicy(tuple(layers), "", "linear", (n,))
     if kinds == ["argmax"]:

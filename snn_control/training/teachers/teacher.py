@@ -1,4 +1,4 @@
-"""Make teachers: functions that give the actions which a controller imitates."""
+"""Make teachers: functions that give the actions that a controller imitates."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["Teacher", "teacher_of"]
 class Teacher:
     """A source of actions to imitate in one environment.
 
-    act : (environment, observation, info) -> action
-    reset : function to call at the start of each episode
+    act : function (environment, observation, info) -> action
+    reset : function that is called at the start of each episode
     """
 
     def __init__(self, name: Any, act: Callable[[Any, Any, Any], Any], reset: Any = lambda: None) -> None:
@@ -36,8 +36,10 @@ class Teacher:
             raise RuntimeFault(f"--teacher {self.name}: raised {describe_exception(error)}") from error
 
     def command(self, env: Any, observation: Any, info: Any) -> np.ndarray:
-        """Return the action as a command, a (k,) float32 array. Raises RuntimeFault if the environment does not accept
-        the action."""
+        """Return the teacher's action as a command, a (k,) float32 array.
+
+        Raises RuntimeFault if the environment does not accept the action.
+        """
         action, space = self(env, observation, info), env.action_space
         try:
             given = np.asarray(action)
@@ -52,7 +54,7 @@ class Teacher:
 
 
 def _chosen(command: np.ndarray, space: Any) -> bool:
-    """Whether a command is one of the choices of a space; for a space of numbers, always True."""
+    """Return whether a command is one of the choices of a space. The result is always True for a space of numbers."""
     if hasattr(space, "low"):
         return True
     most = getattr(space, "nvec", None if space.shape else space.n)
@@ -63,11 +65,14 @@ def _chosen(command: np.ndarray, space: Any) -> bool:
 def teacher_of(what: Any, env: Any) -> Teacher:
     """Return a teacher for one environment. If the teacher needs a state, each call makes a new one.
 
-    what : one of these: a controller file (.yaml, or a saved Program .npz); a policy of stable-baselines3 (.zip), a
-        perceptron (.onnx), or the result of `snn_control.training.teachers.trained_policy.load_policy`; the name of a
-        baseline of the environment; ``module:function``; or a callable. A function is called with (env, observation) if
-        its first parameter is named ``env``, so that it can use the simulator's state. It is called with (observation,
-        info) if it has at least two parameters without a default, otherwise with (observation)
+    what : the teacher, in one of these forms: a controller file (.yaml, or a saved Program .npz); a policy of
+        stable-baselines3 (.zip), a perceptron (.onnx), or the result of
+        `snn_control.training.teachers.trained_policy.load_policy`; the name of a baseline of the environment;
+        ``module:function``; or a callable
+
+    A function is called with (env, observation) if its first parameter is named ``env``, so that it can use the
+    simulator's state. It is called with (observation, info) if it has at least two parameters without a default,
+    otherwise with (observation).
 
     Raises DescriptionError if ``what`` is none of these.
     """

@@ -23,11 +23,11 @@ POLICY_FILES = (".zip", ".onnx")
 def load_policy(
     path: str | os.PathLike, normalize: str | os.PathLike | None = None, what: str = "--teacher"
 ) -> TrainedPolicy:
-    """Read a policy, without running anything in its file.
+    """Read a policy, without running any code in its file.
 
     path : a .zip of stable-baselines3 or sb3-contrib, or a multilayer perceptron as .onnx
     normalize : ``vecnormalize.pkl`` of stable-baselines3, with which the policy's observations are normalised
-    what : name of the argument ``path`` for errors
+    what : name of the option that gave ``path``, for errors
 
     Raises DescriptionError if a file does not hold such a policy, or its normalisation. Raises SnnControlError if a
     package is missing.
@@ -56,6 +56,7 @@ def load_policy(
 
 
 def _printable(error: Exception) -> str:
-    """Return why a file cannot be read. Signs that control a terminal, which names in it may contain, are escaped."""
+    """Return a text on why a file cannot be read. Names in it may contain control characters for a terminal; they are
+    escaped."""
     text = reason(error)
     return text if text.isprintable() else repr(text)[1:-1]

@@ -1,4 +1,4 @@
-"""Read from a ``vecnormalize.pkl`` how a policy of stable-baselines3 normalises its observations.
+"""Read a ``vecnormalize.pkl``, which says how a policy of stable-baselines3 normalises its observations.
 
 The file is a pickle, which is read as plain data: nothing in it is imported or run.
 """
@@ -78,7 +78,7 @@ def _attributes(value: Any, name: str) -> dict[str, Any]:
 
 
 def _array(value: Any) -> np.ndarray:
-    """Return an array of the pickle as float64."""
+    """Return an array that the pickle describes, as float64."""
     kind = value.name.rpartition(" ")[2] if type(value) is Inert else ""
     if kind == RECONSTRUCT and type(value.state) is tuple and len(value.state) == 5:
         _, shape, dtype, transposed, data = value.state
@@ -100,7 +100,7 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _dtype(value: Any) -> np.dtype:
-    """Return a dtype of numbers. Raises ValueError for any other dtype, and for one that is not little-endian."""
+    """Return the dtype that the pickle describes. Raises ValueError unless it is a little-endian type of numbers."""
     arguments = value.arguments if type(value) is Inert and value.name == DTYPE else ()
     code = arguments[0] if type(arguments) is tuple and arguments else None
     if type(code) is not str or code not in CODES:

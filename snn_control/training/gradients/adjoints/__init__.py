@@ -2,8 +2,8 @@
 
 The engine runs forward, and its spikes are recorded. An `Adjoint` processes the recorded sequences twice. `forward`
 computes the membranes and graded signals that belong to these spikes. `backward` computes the derivatives of a loss by
-the inputs of an operation, and by its constants (weights, biases and neuron parameters). A package adds adjoints of its
-own kernels as the companion "adjoint" of its plug-in (`snn_control.engine.lowering.Plugin`).
+the inputs of an operation, and by its constants (weights, biases and neuron parameters). A plug-in adds the adjoints of
+its own kernels with the entry "adjoint" of its companions (`snn_control.engine.lowering.Plugin`).
 """
 
 from .adjoint import Adjoint

@@ -17,22 +17,23 @@ NOTHING = np.zeros((0, 0, 0), np.float32)  # stands for a missing signal
 
 
 def signal(place: Place) -> Signal:
-    """Return the key of an array's signal on the tape: the kind of its block, and its offset in that block."""
+    """Return the key by which the tape stores the signal of an array: the kind of the array's block, and its offset in
+    the block."""
     return place.kind, place.offset
 
 
 def numbers(array: np.ndarray) -> np.ndarray:
-    """Return the float32 weights in an array of the Program, as a view.
+    """Return a view of the float32 weights in an array of the Program.
 
-    In sparse rows, which consist of pairs of an index and a weight, the view skips the indices.
+    Sparse rows consist of pairs of an index and a weight; the view skips the indices.
     """
     return array if array.dtype == np.float32 else array.reshape(-1, 2).view(np.float32)[:, 1]
 
 
 class Constant:
-    """An array of the Program that an operation reads: its values, and their gradient if it is trained.
+    """A constant array of the Program that an operation reads, with its gradient if it is trained.
 
-    bits : the array as it is stored in the Program, a live view
+    bits : the array as it is stored in the Program; changes of the Program are visible in it
     """
 
     def __init__(self, place: Place, constants: np.ndarray, trained: bool) -> None:
@@ -46,19 +47,20 @@ class Constant:
         return numbers(self.bits)
 
     def add(self, g: np.ndarray) -> None:
-        """Add ``g``, which has as many numbers as the array, to the gradient."""
+        """Add ``g`` to the gradient of this constant; it must have as many numbers as the constant."""
         self.gradient += g.reshape(self.gradient.shape)
 
 
 class Adjoint:
-    """The adjoint of one operation of a Program, over part of a `Tape`: some of its steps or, in section POST, some of
-    its ticks.
+    """The adjoint of one operation of a Program: it propagates gradients back through the operation.
+
+    It processes a part of a `Tape` at a time: some steps or, for an operation in section POST, some ticks.
 
     A subclass sets ``reads`` and ``writes`` and implements `forward` and `backward`. Both are called for consecutive
-    parts of a run: `forward` from the first to the last step, `backward` from the last to the first. The adjoint itself
-    stores what it needs in the next part. `begin` creates this storage.
+    parts of a run: `forward` from the first to the last step, `backward` from the last to the first. The adjoint keeps
+    what it needs for the next part in arrays that `begin` creates.
 
-    w : operands by name
+    w : operands of the operation, by name
     post : whether the operation is in section POST
     constant : place of the Program -> `Constant`; raises TypeError, with the reason, if the place is no constant
     reads : (signal, delay [steps]) pairs from which the operation computes
@@ -82,9 +84,9 @@ class Adjoint:
         self.wanted: frozenset[Signal] = frozenset()
 
     def follow(self, lines: Mapping[Signal, Signal]) -> None:
-        """Read vectors directly instead of from the delay lines that store them.
+        """Read vectors from their own signals instead of from the delay lines that store them.
 
-        lines : delay line -> vector that it stores
+        lines : signal of a delay line -> signal of the vector that it stores
         """
         self.reads = [(lines.get(read, read), delay) for read, delay in self.reads]
         if self.source is not None:
@@ -97,8 +99,8 @@ class Adjoint:
     def begin(self, tape: Tape, state: Callable[[Place], np.ndarray], initial: Callable[[Place], np.ndarray]) -> None:
         """Create the signals that belong to this operation, before the first step of a run.
 
-        state : place -> the array at that place of the state at the start of the run, (rows, ...) float32
-        initial : place -> the values at that place after a reset
+        state : function that returns an array of the state at the start of the run, (rows, ...) float32, from its place
+        initial : function that returns the values of the same array after a reset
         """
 
     def forward(self, tape: Tape, first: int, stop: int) -> None:
@@ -106,7 +108,8 @@ class Adjoint:
         raise NotImplementedError
 
     def backward(self, tape: Tape, first: int, stop: int) -> None:
-        """Add the share of the steps ``first`` to ``stop - 1`` to the gradients of read signals and of constants."""
+        """Process the steps ``first`` to ``stop - 1`` backwards: add their gradients to those of the constants and of
+        the signals that the operation reads."""
         raise NotImplementedError
 
 
@@ -123,7 +126,7 @@ class Neurons(Adjoint):
     def begin_with(self, tape: Tape, state: Any, initial: Any, states: Sequence[Any], kinds: int) -> None:
         """Do the work of `begin` for neurons.
 
-        states : places of the neurons' state variables
+        states : places of the neurons' state variables in the state of the Program
         kinds : how many numbers per neuron and step the forward pass stores for the backward pass
         """
         n, rows, size = self.w.n, tape.rows, len(states)
@@ -139,9 +142,10 @@ class Neurons(Adjoint):
         self.carry, self.gp = np.zeros((size, rows, n), np.float32), np.zeros(self.p.shape)
 
     def arriving(self, tape: Tape, gradient: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Return the current and the input of the synaptic current, (steps, rows, n); if ``gradient``, their gradients.
+        """Return two (steps, rows, n) arrays: the neurons' input current, and the input of their synaptic current.
 
-        The second array has 0 steps if the neurons have no synaptic current.
+        The second array has 0 steps if the neurons have no synaptic current. If ``gradient`` is true, return the
+        gradients of both arrays instead.
         """
         of: Callable[[Signal], np.ndarray] = tape.gradient if gradient else tape.values.__getitem__
         return of(self.current), NOTHING if self.isyn is None else of(self.isyn)

@@ -17,12 +17,13 @@ ZERO = np.float32(0)
 
 
 def flat(x: np.ndarray) -> np.ndarray:
-    """Return an array as contiguous rows, with two axes: the product of all axes except the last, and the last."""
+    """Return an array as a contiguous matrix: all axes except the last are merged into one."""
     return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
 
 
 class Delivery(Adjoint):
-    """Base of adjoints of y += x W, where x are spikes or a graded vector of a source, and y is a target."""
+    """Base of adjoints of y += x W: x are the spikes or graded values of a source, W are weights, and y is the
+    target."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -31,16 +32,19 @@ class Delivery(Adjoint):
         self.reads, self.writes = [(self.source, self.delay)], [self.y]
 
     def matrix(self, constant: Any) -> Constant:
-        """Return the weights of the delivery as a `Constant`."""
+        """Return the weights W as a `Constant`."""
         return constant(self.w.weights)
 
     def once(self, tape: Tape) -> bool:
-        """Whether the source, and therefore the product, is constant over the steps of a tick."""
+        """Return whether the source is constant during a tick, so that the product is computed only once in each
+        tick."""
         return not self.post and not tape.in_steps(self.source)
 
     def arrived(self, tape: Tape, first: int, stop: int) -> np.ndarray:
-        """Return the values of the source as a (steps, rows, n_pre) array; (ticks, rows, n_pre) if the source is
-        constant over a tick."""
+        """Return the values of the source after the projection's delay, (steps, rows, n_pre).
+
+        If the source is constant during a tick, the shape is (ticks, rows, n_pre).
+        """
         if self.post:
             return tape.last(self.source)
         if self.once(tape):
@@ -57,9 +61,9 @@ class Delivery(Adjoint):
             tape.add_delayed(self.source, self.delay, first, stop, g)
 
     def target(self, tape: Tape, first: int, stop: int, gradient: bool = False) -> np.ndarray:
-        """Return the target's values, or its gradients if ``gradient`` is true, for the steps of `arrived`.
+        """Return the target's values or, if ``gradient`` is true, the gradients, for the same steps as `arrived`.
 
-        The shape is (steps, rows, n_post); (ticks, steps, rows, n_post) if the source is constant over a tick.
+        The shape is (steps, rows, n_post). If the source is constant during a tick, it is (ticks, steps, rows, n_post).
         """
         y = tape.gradient(self.y) if gradient else tape.values[self.y]
         if self.once(tape):
@@ -77,7 +81,8 @@ class Product(Delivery):
         raise NotImplementedError
 
     def rows(self, x: np.ndarray) -> np.ndarray:
-        """Return values of a source or a target as a matrix, (k, n), for the product with the weights."""
+        """Return values of a source or a target as a matrix, (k, n), in the form in which it is multiplied by the
+        weights."""
         return flat(x)
 
     def product(self, x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -95,8 +100,10 @@ class Product(Delivery):
             self.weights.add(self.rows(x).T @ self.rows(g))
 
     def gradient_of_sum(self, tape: Tape, first: int, stop: int) -> np.ndarray:
-        """Return the target's gradient in the shape of `arrived`: summed over each tick if the source is constant in
-        it."""
+        """Return the target's gradient, in the shape of `arrived`.
+
+        If the source is constant during a tick, the gradient is summed over the steps of each tick.
+        """
         g = self.target(tape, first, stop, gradient=True)
         return g.sum(1) if self.once(tape) else g
 
@@ -114,10 +121,13 @@ class Dense(Product):
 
 # filters ---------------------------------------------------------------------------------------------------------
 def filter_forward(x, age, decay, state, start, first, stop):
-    """Filter ``x``, (steps, rows, n), in place: x <- x + state, then state <- decay x, from ``first`` to ``stop - 1``.
+    """Filter the signal ``x`` in place, in the steps ``first`` to ``stop - 1``: x <- x + state, then state <- decay x.
 
-    age : (steps, rows) steps since a reset, after which the state is ``start``, (n,)
-    state : (rows, n), changed in place
+    x : (steps, rows, n), the signal
+    age : (steps, rows), number of steps since the last reset
+    decay : factor by which the state decays in a step
+    state : (rows, n), the filter's state, changed in place
+    start : (n,), the state after a reset
     """
     for t in range(first, stop):
         for r in range(x.shape[1]):
@@ -128,9 +138,10 @@ def filter_forward(x, age, decay, state, start, first, stop):
 
 
 def filter_backward(g, age, decay, carry, first, stop):
-    """Backward pass of `filter_forward`: ``g``, the derivative by the filtered signal, becomes that by its input.
+    """Compute the backward pass of `filter_forward`.
 
-    carry : (rows, n) derivative by the state, from the step processed before
+    g : (steps, rows, n), derivative by the filtered signal, which is replaced by the derivative by the filter's input
+    carry : (rows, n), derivative by the filter's state, from the step that was processed before
     """
     for t in range(stop - 1, first - 1, -1):
         for r in range(g.shape[1]):
@@ -150,10 +161,10 @@ class Filter:
         self.decay = decay
 
     def begin(self, left: np.ndarray, start: np.ndarray) -> None:
-        """Set the state of the filter.
+        """Set the state of the filter before a run.
 
-        left : (rows, n) state of each row at the start of the run
-        start : (n,) state of a row after a reset
+        left : (rows, n), state of each row at the start of the run
+        start : (n,), state of a row after a reset
         """
         self.left, self.start = np.array(left, np.float32), np.array(start, np.float32)
         self.carry = np.zeros_like(self.left)
@@ -222,7 +233,8 @@ class Add(Adjoint):
         self.reads, self.writes = [(self.x, 0)] * (self.bias is None), [self.y]
 
     def parts(self, tape: Tape, first: int, stop: int, gradient: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return y and x of y += x, or their gradients if ``gradient`` is true, in shapes that broadcast."""
+        """Return y and x of y += x or, if ``gradient`` is true, their gradients. Their shapes can be broadcast
+        together."""
         y = tape.gradient(self.y) if gradient else tape.values[self.y]
         if self.post:
             return y, tape.last(self.x, gradient)
@@ -291,9 +303,9 @@ class Window(Adjoint):
 
 
 class PopulationVector(Adjoint):
-    """Adjoint of the kernel population_vector: the mean of directions, weighted by rates.
+    """Adjoint of the kernel population_vector, whose output is the mean of directions, weighted by firing rates.
 
-    While the rates are too small, its output is the last mean; 0 if there was none.
+    While the rates are too small, the output stays at the last mean, or at 0 if there was none.
     """
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:

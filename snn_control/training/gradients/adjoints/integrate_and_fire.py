@@ -1,10 +1,11 @@
 """The adjoint of integrate-and-fire neurons.
 
-A spike is a step function of the membrane, so its derivative is 0 or infinite. That derivative is replaced by a
-surrogate derivative (Neftci, Mostafa and Zenke 2019, IEEE Signal Processing Magazine 36(6):51), which is a `Surrogate`
-of the distance between membrane and threshold. If a neuron may fire several times in a step, the spike count is a
-staircase, and the distance is measured to the nearest stair. The spikes themselves are those that the engine recorded.
-The reset of a neuron by its own spike is not differentiated (Zenke and Vogels 2021, Neural Computation 33:899).
+A spike is a step function of the membrane, so its derivative is 0 or infinite. A surrogate derivative replaces it
+(Neftci, Mostafa and Zenke 2019, IEEE Signal Processing Magazine 36(6):51). This is a function, `Surrogate`, of the
+distance between membrane and threshold. If a neuron may fire several times in a step, the number of spikes is a
+staircase function of the membrane, and the distance is measured to the nearest stair. The spikes themselves are those
+that the engine recorded. The reset of a neuron by its own spike is not differentiated (Zenke and Vogels 2021, Neural
+Computation 33:899).
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ HALF_PI = np.float32(np.pi / 2)
 
 @register_jitable(forceinline=True)
 def to_derivatives(x, scale, kind, slope):
-    """Replace distances from the threshold, ``x`` (n,), by surrogate derivatives of the spikes, times ``scale``, (n,).
+    """Replace distances from the threshold by surrogate derivatives of the spikes.
 
-    kind, slope : of the `Surrogate`
+    x : (n,), the distances, overwritten by the derivatives
+    scale : (n,), factors of the derivatives
+    kind : kind of the `Surrogate`
+    slope : slope of the `Surrogate`
     """
     half = slope * HALF
     if kind == FAST_SIGMOID:
@@ -62,10 +66,13 @@ BEFORE, SLOPE, FREE, CURRENT_SYN, ADAPTATION = range(5)
 def plain_row(current, spikes, p, scale, subtract, v, before, free, x):
     """Compute one step of neurons without synaptic current, adaptation, refractory period and delayed reset.
 
-    current, spikes, v : (n,) currents, recorded spikes, and membranes, which are updated
+    current : (n,), input currents
+    spikes : (n,), recorded spikes
     p, scale : as in `fire_forward`
-    before, free, x : (n,), written: membranes before the step, 1 where they are above the floor, distances from the
-        threshold
+    v : (n,), membranes, updated
+    before : (n,), written: membranes before the step
+    free : (n,), written: 1 where the membrane is above its floor
+    x : (n,), written: distances from the threshold
     """
     decay, gain, leak, threshold, reset, floor = p[DECAY], p[GAIN], p[LEAK], p[THRESHOLD], p[RESET], p[FLOOR]
     for i in range(v.size):
@@ -79,7 +86,8 @@ def plain_row(current, spikes, p, scale, subtract, v, before, free, x):
 
 @register_jitable(forceinline=True)
 def clear_waiting(x, free):
-    """Set the derivative of refractory neurons (``free`` < 0) to 0, because they cannot fire."""
+    """Set the derivatives ``x`` of refractory neurons to 0, because these neurons cannot fire. They have ``free`` <
+    0."""
     for i in range(x.size):
         if free[i] < ZERO:
             x[i] = ZERO
@@ -87,9 +95,10 @@ def clear_waiting(x, free):
 
 @register_jitable(forceinline=True)
 def lift(mode, before, u, threshold, reset):
-    """Return how far above ``threshold`` the nearest stair of the spike count is, in units of ``reset``.
+    """Return how far above ``threshold`` the nearest step of the spike count is, in units of ``reset``.
 
-    before, u : membrane before and after the step
+    before : membrane before the step
+    u : membrane after the step
     """
     if mode & SEVERAL:
         above = np.float32(np.floor((u - threshold) / reset + HALF))
@@ -100,17 +109,21 @@ def lift(mode, before, u, threshold, reset):
 def fire_forward(
     current, isyn, spikes, age, p, scale, mode, refractory, kind, slope, state, waits, start, kept, first, stop
 ):  # fmt: skip
-    """Compute the membranes of the steps ``first`` to ``stop - 1`` from the recorded spikes.
+    """Compute the membranes in the steps ``first`` to ``stop - 1`` from the recorded spikes.
 
-    current, isyn, spikes : (steps, rows, n); ``isyn``, the input of the synaptic current, is (0, rows, n) without one
-    age : (steps, rows) steps since a reset
-    p, scale : (10, n) parameters, and (n,) scale of the surrogate
-    mode, refractory : bits of the reset's kind, and refractory period [steps], as in the kernel
-    kind, slope : of the `Surrogate`
-    state : (4, rows, n) membrane, synaptic current, adaptation, and whether the neuron fired in the last step
-    waits : (rows, n) remaining refractory steps
-    start : (3, n) membrane, synaptic current and adaptation after a reset
-    kept : (3 to 5, steps, rows, n) values stored for the backward pass; `BEFORE` and the names next to it say which
+    current : (steps, rows, n), input current
+    isyn : (steps, rows, n), input of the synaptic current; (0, rows, n) if the neurons have none
+    spikes : (steps, rows, n), recorded spikes
+    age : (steps, rows), number of steps since the last reset
+    p : (10, n), parameters of the neurons
+    scale : (n,), scale of the surrogate derivative
+    mode : bits for the kind of reset, as in the kernel
+    refractory : refractory period [steps], as in the kernel
+    kind, slope : kind and slope of the `Surrogate`
+    state : (4, rows, n), membrane, synaptic current, adaptation, and whether the neuron fired in the last step
+    waits : (rows, n), remaining refractory steps
+    start : (3, n), membrane, synaptic current and adaptation after a reset
+    kept : (3 to 5, steps, rows, n), written: values for the backward pass; the constants from `BEFORE` on name them
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic, adaptive = isyn.shape[0] > 0, kept.shape[0] > ADAPTATION
@@ -174,12 +187,13 @@ def plain_row_back(gs, spikes, p, subtract, slope, free, gv, gi):
 
 @register_jitable(forceinline=True)
 def add_linear(gp, i, gu, threshold, before, current):
-    """Add one neuron's step to the gradients of the parameters that every neuron has.
+    """Add one step of neuron ``i`` to the gradients of the parameters that every neuron has.
 
-    gp : (10, n) gradients of the parameters; ``i`` is the neuron
-    gu : derivative by its membrane
-    threshold : derivative by its threshold, times -1
-    before, current : its membrane before the step, and its current
+    gp : (10, n), gradients of the parameters
+    gu : derivative by the neuron's membrane
+    threshold : derivative by the neuron's threshold, times -1
+    before : membrane before the step
+    current : input current
     """
     gp[THRESHOLD, i] -= threshold
     gp[DECAY, i] += gu * before
@@ -189,11 +203,14 @@ def add_linear(gp, i, gu, threshold, before, current):
 
 @register_jitable(forceinline=True)
 def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
-    """Add one neuron's step to the gradients of the parameters of synaptic current and adaptation.
+    """Add one step of neuron ``i`` to the gradients of the parameters of synaptic current and adaptation.
 
-    gu, threshold : as in `add_linear`
-    gisyn, ga : derivatives by its synaptic current and its adaptation
-    kept : what `fire_forward` stored for it in this step
+    gp, gu, threshold : as in `add_linear`
+    gisyn : derivative by the neuron's synaptic current
+    ga : derivative by the neuron's adaptation
+    kept : what `fire_forward` stored for the neuron in this step
+    synaptic : whether the neuron has a synaptic current
+    adaptive : whether the neuron has an adapting threshold
     """
     if synaptic:
         gp[GAIN_SYN, i] += gu * kept[CURRENT_SYN]
@@ -207,8 +224,11 @@ def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
 def lift_of(mode, p, i, before, current, kept, synaptic, adaptive):
     """Return the `lift` of neuron ``i`` in a step, from the values that the forward pass stored.
 
-    before, current, kept : its membrane before the step, its current, and what `fire_forward` stored for it
-    synaptic, adaptive : whether it has a synaptic current, and an adapting threshold
+    before : membrane before the step
+    current : input current
+    kept : what `fire_forward` stored for the neuron in this step
+    synaptic : whether the neuron has a synaptic current
+    adaptive : whether the neuron has an adapting threshold
     """
     u = p[DECAY, i] * before + p[GAIN, i] * current + p[LEAK, i]
     threshold = p[THRESHOLD, i]
@@ -222,14 +242,16 @@ def lift_of(mode, p, i, before, current, kept, synaptic, adaptive):
 def fire_backward(
     gs, spikes, fired_before, current, age, p, mode, refractory, kept, carry, gp, want, gi, gq, first, stop
 ):  # fmt: skip
-    """Compute the gradients of the steps from ``stop - 1`` down to ``first``. Other arguments are as in `fire_forward`.
+    """Compute the gradients in the steps from ``stop - 1`` down to ``first``. Other arguments are as in `fire_forward`.
 
-    gs : (steps, rows, n) derivative of the loss by each spike
-    fired_before : (rows, n) spikes in the step before the run
-    carry : (3, rows, n) derivatives by membrane, synaptic current and adaptation, from the step processed before
-    gp : (10, n) float64 gradient of the parameters; it is only computed if ``want`` is true
-    gi, gq : (steps, rows, n) gradients of the current and of the input of the synaptic current. If the neurons have no
-        synaptic current, ``gq`` has 0 steps
+    gs : (steps, rows, n), derivative of the loss by each spike
+    fired_before : (rows, n), spikes in the step before the run
+    carry : (3, rows, n), derivatives by membrane, synaptic current and adaptation, from the step that was processed
+        before
+    gp : (10, n) float64, gradients of the parameters
+    want : whether the gradients of the parameters are computed
+    gi : (steps, rows, n), gradient of the input current
+    gq : (steps, rows, n), gradient of the input of the synaptic current; (0, rows, n) if the neurons have none
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic, adaptive = gq.shape[0] > 0, kept.shape[0] > ADAPTATION

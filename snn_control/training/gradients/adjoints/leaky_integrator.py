@@ -17,14 +17,14 @@ LI_DECAY, LI_GAIN, LI_LEAK, LI_GAIN_SYN, LI_DECAY_SYN, LI_LOSS, LI_FLOOR = range
 
 
 def leak_forward(current, isyn, age, p, state, start, kept, value, first, stop):
-    """Compute the membranes of the steps ``first`` to ``stop - 1`` into ``value``, (steps, rows, n).
+    """Compute the membranes in the steps ``first`` to ``stop - 1``, and write them to ``value``, (steps, rows, n).
 
     Other arguments are those of `snn_control.training.gradients.adjoints.integrate_and_fire.fire_forward`.
 
     state : (2, rows, n) membrane and synaptic current
     start : (2, n) the state after a reset
-    kept : (1 or 2, steps, rows, n) values stored for `leak_backward`: the membrane before the step, raised to its floor
-        if it was lower; and, if there are synaptic currents, the synaptic current
+    kept : (1 or 2, steps, rows, n), written for `leak_backward`: the membrane before the step, but at least its floor;
+        then the synaptic current, if the neurons have one
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic = isyn.shape[0] > 0

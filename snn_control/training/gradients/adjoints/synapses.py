@@ -1,4 +1,4 @@
-"""Adjoints of projections whose synapses are listed one by one: sparse, delayed, one to one, convolutions."""
+"""Adjoints of projections that have a list of single synapses: sparse, delayed, one to one, convolutions."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ ZERO = np.float32(0)
 
 
 def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y, first):
-    """Add each synapse's weight times its source to its target in ``y``, after its delay.
+    """Add weight times source value, for each synapse, to the synapse's target in ``y``, after the synapse's delay.
 
-    Neuron i of ``x`` has the synapses pointers[i] to pointers[i + 1] - 1.
+    Neuron i of the source has the synapses pointers[i] to pointers[i + 1] - 1.
 
-    x : (steps, rows, n_pre) values of the source. Each step of ``x`` stands for ``each`` steps of ``y``
-    y : (steps, rows, n_post) values of the target; the first step of ``x`` belongs to step ``first`` of ``y``
-    target, place, extra : for each synapse its target neuron, the index of its weight in ``weights``, and its
-        additional delay
-    age : (steps, rows) steps since a reset; what was sent before it does not arrive
-    delay : the projection's delay [steps], which ``x`` already has
+    x : (steps, rows, n_pre), values of the source; each step of ``x`` stands for ``each`` steps of ``y``
+    pointers : (n_pre + 1,), index of each neuron's first synapse
+    target : for each synapse, the index of its target neuron
+    place : for each synapse, the index of its weight in ``weights``
+    extra : for each synapse, its delay in addition to ``delay`` [steps]
+    age : (steps, rows), number of steps since the last reset; values that were sent before the reset do not arrive
+    delay : the projection's delay [steps], which is already applied to ``x``
+    y : (steps, rows, n_post), values of the target
+    first : the step of ``y`` to which the first step of ``x`` belongs
     """
     for t in range(x.shape[0]):
         for r in range(x.shape[1]):
@@ -43,11 +46,13 @@ def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y
 
 
 def list_backward(x, pointers, target, place, extra, weights, age, delay, each, gy, first, want_x, gx, want_w, gw):
-    """Backward pass of `list_forward`, whose arguments it has, too.
+    """Compute the backward pass of `list_forward`. The arguments not listed here are those of `list_forward`.
 
-    gy : (steps, rows, n_post) gradient of y
-    want_x, gx : whether the gradient of x is computed, and the array to which it is added
-    want_w, gw : the same for the weights
+    gy : (steps, rows, n_post), gradient of y
+    want_x : whether the gradient of x is computed
+    gx : array to which the gradient of x is added
+    want_w : whether the gradient of the weights is computed
+    gw : array to which the gradient of the weights is added
     """
     for t in range(x.shape[0]):
         for r in range(x.shape[1]):
@@ -73,7 +78,7 @@ LIST_FORWARD, LIST_BACKWARD = f"void({LIST})", f"void({LIST},b1,f4[:,:,::1],b1,f
 
 
 class Listed(Delivery):
-    """Base of adjoints of projections whose synapses are a list, which a subclass returns from `synapses`."""
+    """Base of adjoints of projections with a list of synapses, which a subclass returns from `synapses`."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -87,9 +92,10 @@ class Listed(Delivery):
         return w.n_pre if hasattr(w, "n_pre") else w.n_pointers - 1
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
-        """Return four arrays: for each synapse its source, its target, the index of its weight, its additional delay.
+        """Return four arrays with one element for each synapse: its source, its target, the index of its weight, and
+        its additional delay [steps].
 
-        A single number in place of an array holds for all synapses.
+        A single number in place of an array is valid for all synapses.
         """
         raise NotImplementedError
 
@@ -122,7 +128,8 @@ class Sparse(Listed):
 
 
 class Delayed(Sparse):
-    """Adjoint of the kernel csr_delayed, which writes into a delay line. `Release` delivers what the line holds."""
+    """Adjoint of the kernel csr_delayed, which writes into a delay line. `Release` later delivers the delay line's
+    values."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         w.y = w.line  # the target of the list's synapses
@@ -144,7 +151,7 @@ class Delayed(Sparse):
 
 
 class Release(Delivery):
-    """Adjoint of the kernel release, which delivers what a delay line holds."""
+    """Adjoint of the kernel release, which delivers the values of a delay line whose delay has passed."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         w.x = w.line
@@ -199,8 +206,11 @@ class Tiles(Gather):
 
 
 class Convolution(Listed, Product):
-    """Adjoint of the kernels conv_spikes and conv_graded. A convolution kernel of one pixel that keeps the shape of the
-    picture is computed as a matrix product, because all pixels share its weights."""
+    """Adjoint of the kernels conv_spikes and conv_graded.
+
+    A convolution with a kernel of one pixel, which keeps the shape of the picture, is computed as a matrix product,
+    because all pixels share the weights.
+    """
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -209,7 +219,7 @@ class Convolution(Listed, Product):
         self.pointwise = w.group_in == w.weights.shape[0] and np.array_equal(place, np.arange(w.out_area))
 
     def rows(self, x: np.ndarray) -> np.ndarray:
-        """Return one row of channels for each pixel: (.., channels * pixels) becomes (.. * pixels, channels)."""
+        """Return a row of channels for each pixel: an array (.., channels * pixels) becomes (.. * pixels, channels)."""
         area = self.w.area
         return np.swapaxes(x.reshape(*x.shape[:-1], -1, area), -1, -2).reshape(-1, x.shape[-1] // area)
 
@@ -224,7 +234,7 @@ class Convolution(Listed, Product):
         (Product if self.pointwise else Listed).backward(self, tape, first, stop)
 
     def kernel(self) -> np.ndarray:
-        """Return a convolution kernel of one pixel as a (channels in, channels out) matrix."""
+        """Return the weights of a convolution kernel of one pixel as a (channels in, channels out) matrix."""
         return self.weights.values.reshape(self.w.weights.shape[0], -1)
 
     def n_pre(self, w: Any) -> int:

@@ -1,8 +1,9 @@
 """The tape: the recorded spikes of a run, and the signals and gradients that adjoints compute from them.
 
-A *signal* is an array of a Program's state over all steps and rows of a run. It is a float32 array: (steps, rows, n) if
-it changes in each step, (ticks, rows, n) if it is written once per tick. Encoders write once per tick before the steps,
-decoders after them. The engine recorded the spikes. The `forward` of the adjoints computes all other signals again.
+A *signal* holds the values of one array of a Program's state in all steps and rows of a run. It is a float32 array:
+(steps, rows, n) if the values change in each step, (ticks, rows, n) if they are written once per tick. Encoders write
+once per tick before the steps, decoders after them. The engine recorded the spikes. The `forward` of the adjoints
+computes all other signals again.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ Signal = tuple[int, int]  # kind of block, offset
 
 
 class Tape:
-    """Signals of ``ticks`` ticks of ``steps`` steps each, in ``rows`` rows.
+    """The signals of a run, which has ``ticks`` ticks of ``steps`` network steps each, in ``rows`` rows.
 
     steps : network steps in a tick
     starts : (ticks, rows) bool, whether the row is reset before that tick
     recorded : signal -> recorded values: (ticks * steps, rows, n) for spikes, (ticks, rows, n) for a signal that is
         written once per tick
-    past : signal -> (k, rows, n) values of its last k steps before the run, the newest last. Delays read at most k
-        steps back
+    past : signal -> (k, rows, n), its values in the last k steps before the run, the newest last. The longest delay of
+        the signal is k steps
     """
 
     def __init__(
@@ -68,19 +69,23 @@ class Tape:
         return self.gradients[signal]
 
     def in_steps(self, signal: Signal) -> bool:
-        """Whether a signal changes in each step, instead of once per tick."""
+        """Return whether a signal changes in each step, instead of once per tick."""
         return len(self.values[signal]) == self.length
 
     def last(self, signal: Signal, gradient: bool = False) -> np.ndarray:
-        """Return a (ticks, rows, n) view of a signal at the end of each tick, or of its gradient if ``gradient`` is
-        true."""
+        """Return the values of a signal at the end of each tick, as a (ticks, rows, n) view.
+
+        If ``gradient`` is true, return a view of the signal's gradient instead.
+        """
         array = self.gradient(signal) if gradient else self.values[signal]
         return array[self.steps - 1 :: self.steps] if self.in_steps(signal) else array
 
     # delays --------------------------------------------------------------------------------------------------
     def delayed(self, signal: Signal, delay: int, first: int, stop: int) -> np.ndarray:
-        """Return a signal as it was ``delay`` steps before the steps ``first`` to ``stop - 1``, as a (stop - first,
-        rows, n) array. Values from before the last reset of a row count as 0."""
+        """Return the values that a signal had ``delay`` steps before the steps ``first`` to ``stop - 1``.
+
+        The shape is (stop - first, rows, n). Values from before the last reset of a row are 0.
+        """
         value = self.values[signal]
         if delay == 0:
             return value[first:stop]
@@ -94,8 +99,10 @@ class Tape:
         return np.where((self.age[first:stop] >= delay)[..., None], found, np.float32(0))
 
     def add_delayed(self, signal: Signal, delay: int, first: int, stop: int, g: np.ndarray) -> None:
-        """Add ``g``, the derivative of the loss by the result of `delayed`, to the gradient of the signal. The part of
-        ``g`` that belongs to steps before the run is dropped."""
+        """Add a derivative to the gradient of a signal, ``delay`` steps earlier.
+
+        g : derivative of the loss by the result of `delayed`; the part for steps before the run is dropped
+        """
         into = self.gradient(signal)
         if delay:
             g = np.where((self.age[first:stop] >= delay)[..., None], g, np.float32(0))
