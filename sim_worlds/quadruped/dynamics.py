@@ -66,8 +66,7 @@ def turned(rotation, w, x, y, z):
 
 @register_jitable
 def about(rotation, parent, axis, angle):
-    """Write the rotation matrix of a link, (3, 3): the rotation of its parent link, followed by a turn about its own
-    axis.
+    """Write the rotation matrix of a link, (3, 3): that of its parent link, followed by a turn about its own axis.
 
     axis : 0 for x, 1 for y
     angle : angle of the turn [rad]
@@ -88,11 +87,9 @@ def about(rotation, parent, axis, angle):
 def add_body(inertia, bias, rotation, mass, own, cx, cy, cz, v):
     """Compute the spatial inertia I of a body, and the bias force v x* I v that its spatial velocity v causes.
 
-    inertia : (6, 6), written
-    bias : (6,), written
+    inertia, bias : (6, 6) and (6,), written
     rotation : (3, 3), rotation of the body
-    mass : mass of the body [kg]
-    own : moments of inertia about the body's own axes [kg m^2]
+    mass, own : mass [kg], and moments of inertia about the body's own axes [kg m^2]
     cx, cy, cz : position of its centre of mass [m]
     v : (6,), spatial velocity of the body
     """
@@ -142,8 +139,7 @@ def touch(state, factors, leg, x, y, z, vx, vy, vz, forces):
     Upwards, the force is that of a spring and a damper. Sideways, a spring and a damper pull the foot to the place
     where it came to rest, until this force exceeds friction.
 
-    x, y, z : position of the foot [m]
-    vx, vy, vz : velocity of the foot [m/s]
+    x, y, z, vx, vy, vz : position of the foot [m] and its velocity [m/s]
     """
     height = factors[4] * math.sin(WAVES[0] * x + factors[5]) * math.sin(WAVES[1] * y + factors[6])
     depth = height + FOOT - z
@@ -168,8 +164,7 @@ def touch(state, factors, leg, x, y, z, vx, vy, vz, forces):
 def solve(a, b):
     """Solve the linear equations a x = b for a symmetric positive definite matrix.
 
-    a : (6, 6), overwritten
-    b : (6,), replaced by the solution x
+    a, b : (6, 6), overwritten, and (6,), replaced by the solution x
     """
     for j in range(6):
         for k in range(j):

@@ -169,8 +169,7 @@ class Controller(SteppedController):
             weights[:] = old
 
     def state(self) -> np.ndarray:
-        """Return a copy of the whole state for `restore`, (bytes,) uint8. It includes the inputs' ages and the
-        Program's digest."""
+        """Return a copy of the whole state for `restore`, (bytes,) uint8, with the Program's digest."""
         return self._state(...)
 
     def restore(self, state: np.ndarray) -> None:
@@ -182,7 +181,7 @@ class Controller(SteppedController):
         return _again, (type(self), self.program, self.repeat, self.bound.tuning, self.state())
 
     def save_state(self, path: str | os.PathLike, block: np.ndarray | None = None) -> None:
-        """Write the state, which includes all learned weights, to an .npz file, atomically.
+        """Write the state, with all learned weights, to an .npz file, atomically.
 
         block : (bytes,) uint8, a copy of ``bound.state`` that a running loop made; None: write the present state
         """
@@ -192,8 +191,7 @@ class Controller(SteppedController):
     def load_state(self, path: str | os.PathLike) -> None:
         """Continue from a file that `save_state` wrote.
 
-        Raises ProgramError, and changes nothing, if the file is damaged or belongs to another Program (another
-        controller file, dt or kernel).
+        Raises ProgramError, and changes nothing, if the file is damaged or belongs to another Program.
         """
         try:
             with Arrays(path) as file:
@@ -208,8 +206,7 @@ class Controller(SteppedController):
             raise ProgramError(f"{path}: {error}") from None
 
     def load_learned(self, path: str | os.PathLike) -> None:
-        """Load only the learned weights from a file that `save_state` wrote. Raises ProgramError as `load_state`
-        does."""
+        """Load only the learned weights of a file of `save_state`. Raises ProgramError as `load_state` does."""
         other = type(self)(self.program, self.repeat, self.bound.tuning)
         other.load_state(path)
         learned = [w[-1] if isinstance(w, tuple) else w for w in map(other.rule_weights, self._rules)]
@@ -254,8 +251,8 @@ class Controller(SteppedController):
 
         name : name of the rules to switch; None switches all rules
 
-        A rule that is off changes nothing and costs almost nothing. When it is switched on again, it starts with new
-        traces. Raises InputError if no rule has this name.
+        A rule that is off changes nothing. Switched on again, it starts with new traces. Raises InputError for a name
+        that no rule has.
         """
         found = [k for k, rule in enumerate(self._rules) if name in (None, rule.name)]
         if not found:
@@ -281,12 +278,8 @@ class Controller(SteppedController):
 
     @serialised
     def rule_weights(self, rule: RuleFacts) -> Any:
-        """Return the weights that a learning rule changes, in the form of `weights`.
-
-        rule : description of the rule in the Program
-        """
-        title = rule.title
-        weights = self.bound.array(f"{title}.weights")
+        """Return the weights that a learning rule of the Program changes, in the form of `weights`."""
+        title, weights = rule.title, self.bound.array(f"{rule.title}.weights")
         if not rule.sparse:
             return weights.copy()
         pointers = self.bound.array(f"{title}.pointers").astype(np.int64)
@@ -296,8 +289,7 @@ class Controller(SteppedController):
     # looking -------------------------------------------------------------------------------------------------
     @property
     def safe(self) -> bool:
-        """Whether the last command was the safe one, because of a fault, or because too few valid ticks followed a
-        fault."""
+        """Whether the last command was the safe one: in a fault, or before enough valid ticks have followed it."""
         return bool(self._guard[FAULTED])
 
     def stop(self) -> None:
@@ -322,19 +314,16 @@ class Controller(SteppedController):
     def spikes(self, population: str) -> np.ndarray:
         """Return the indices of the neurons that fired in the last network step as an ascending (k,) uint32 array.
 
-        Each neuron is listed once. `raster` also returns the earlier steps of the tick, and lists a neuron as often as
-        it fired.
+        Each neuron is listed once; `raster` has all spikes of the tick.
 
-        population : name of a population, or of an input whose encoder has spiking neurons. Raises InputError for all
-            other names.
+        population : name of a population, or of an input with spiking neurons; InputError for all other names
         """
         end = int(self.bound.array("clock")[1])
         return self._ring(population).read(end - 1, end)[1].astype(np.uint32)
 
     @serialised
     def raster(self, population: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return all k spikes of the last tick in order, as two (k,) int64 arrays: their network steps and their
-        neurons.
+        """Return the spikes of the last tick in order, as two (k,) int64 arrays: their network steps and neurons.
 
         Network steps count from the reset (the time of a spike is step * dt). A neuron that fired several times in a
         step occurs several times. If ``repeat`` is above 1, only the spikes of the last tick of a `step` are returned.
@@ -348,8 +337,8 @@ class Controller(SteppedController):
     def values(self, population: str) -> np.ndarray:
         """Return a copy of the present membrane potentials of a population, (n,) float32.
 
-        population : name of a population, or of an input whose encoder has neurons. The membrane potentials of a graded
-            population are its output. Raises InputError for all other names, and if the neurons have no membrane.
+        population : name of a population, or of an input whose encoder has neurons; those of a graded population are
+            its output. Raises InputError for all other names, and if the neurons have no membrane.
         """
         name = self._facts_of(population).name
         if f"{name}.v" not in self.program.names:
@@ -392,8 +381,7 @@ class Controller(SteppedController):
         return {"name": rule.name, "on": bool(self._control[LEARNING + k]), "updates": updates}
 
     def _counted(self, one: InputFacts) -> dict[str, Any]:
-        """Return the counters of an input. The counter ``filtered`` has the number of events that each filter
-        removed."""
+        """Return the counters of an input; ``filtered`` has the number of events that each filter removed."""
         name, a = one.name, self.bound.array
         found: dict[str, Any] = {key: int(a(f"{name}.counters")[word]) for key, word in OF_INPUT.items()}
         if f"{name}.replaced" in self.program.names:

@@ -131,8 +131,7 @@ def _terms(output: Output) -> tuple[Any, ...]:
 
 
 def _float32(value: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return ``value`` as a new float32 array of this shape. If it is a Distribution, the numbers are drawn with
-    ``rng``."""
+    """Return ``value`` as a new float32 array of this shape; a Distribution is drawn with ``rng``."""
     if isinstance(value, Distribution):
         again: Any = replace(value, seed=int(rng.integers(1 << 62)))  # type: ignore[type-var]
         value = again.sample(shape)
@@ -184,10 +183,7 @@ class Parameters:
         return {p.name: p.values.copy() for p in self.parameters} | ranges
 
     def take(self, values: Mapping[str, np.ndarray]) -> None:
-        """Set all values that training changes.
-
-        values : what `values` returned earlier
-        """
+        """Set all values that training changes, to those that `values` returned earlier."""
         for p in self.parameters:
             p.values[...] = values[p.name]
         self.ranges.take({name: values[f"{name}.range"] for name in self.ranges.values})
@@ -195,10 +191,7 @@ class Parameters:
 
     @property
     def flat(self) -> np.ndarray:
-        """The values of all parameters, one after the other, as one (numbers,) array.
-
-        After you set it, call `write`, which clips the values to their limits.
-        """
+        """The values of all parameters as one (numbers,) array. After you set it, call `write`, which clips them."""
         return np.concatenate([p.values.ravel() for p in self.parameters])
 
     @flat.setter
@@ -209,8 +202,7 @@ class Parameters:
 
     @property
     def places(self) -> list[Place]:
-        """The places in the Program by which gradients are computed. If several parameters share a place, it occurs
-        once."""
+        """The places in the Program by which gradients are computed, each of them once."""
         return list({signal(p.place): p.place for p in self.parameters}.values())
 
     def write(self) -> None:
