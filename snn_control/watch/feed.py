@@ -11,6 +11,7 @@ import numpy as np
 
 from ..analysis.energy import estimate
 from ..controller import Controller
+from ..controller.batch import encoded_of
 from ..controller_file import ControllerSpec
 from ..engine.kernels.guard import FAULTED
 from ..realtime.causes import causes_now
@@ -25,6 +26,7 @@ __all__ = ["Feed", "picture_of"]
 
 MAX_TICKS, MAX_SPIKES, MAX_EVENTS = 2_000, 20_000, 20_000  # of a frame; older ones are left out and counted
 KEPT_TICKS, KEPT_SPIKES, KEPT_BYTES = 8_192, 262_144, 32 << 20  # of the rings
+MAX_ENCODED = 512  # numbers of an encoder that are shown
 MAX_PICTURE = 160  # columns or rows of a picture of events
 SLOW_S = 0.5  # between two readings of what changes slowly: learned weights, times, power
 ABSENT_S = 1.0  # without a call of `take`, nobody looks
@@ -80,6 +82,11 @@ class Feed:
         self._ticks = self._spikes = 0  # that were taken, of what the recorders counted
         self._tick = 0  # the controller's own number of the newest one
         self._sizes = {one.name: one.size for one in facts.inputs if one.kind == "events"}
+        encoded = {one.name: encoded_of(controller.program, one.name) for one in facts.inputs if one.kind == "value"}
+        self._encoded = {
+            name: controller.bound.array(place) for name, place in encoded.items()
+            if place is not None and math.prod(place.shape) <= MAX_ENCODED
+        }  # fmt: skip
         self._marks, self._weights = Marks(facts.tunable), Weights(controller, spec)
         self._slow: dict[str, Any] = {}
         self._weights_of: tuple[str, ...] = ()
@@ -167,6 +174,8 @@ class Feed:
                 arrays[f"events.{name}"] = picture_of(one, self._sizes[name])
             elif len(one["values"]):
                 arrays[f"value.{name}"] = one["values"][-1].astype("<f4")
+            if name in self._encoded:
+                arrays[f"encoded.{name}"] = self._encoded[name].astype("<f4")
             if len(one["age"]):
                 arrays[f"age.{name}"] = one["age"][-1:].astype("<i8")
         return arrays

@@ -23,9 +23,14 @@ export class InputPanel {
     caption.append(" ", this.state);
     this.canvas = document.createElement("canvas");
     this.canvas.className = this.look;
-    this.figure.append(caption, this.canvas);
+    this.bars = document.createElement("canvas"); // what the encoder gives to the network
+    this.bars.className = "encoded";
+    this.bars.title = "the encoder's output now, one bar per number";
+    this.bars.hidden = true;
+    this.figure.append(caption, this.canvas, this.bars);
     element.append(this.figure);
     this.picture = new Float32Array(0);
+    /** @type {Numbers|undefined} */ this.encoded = undefined;
   }
 
   /** Forget the picture of events, before another moment is shown. */
@@ -39,6 +44,7 @@ export class InputPanel {
       this.shape = events.shape;
       events.data.forEach((value, k) => { this.picture[k] = Math.max(-4, Math.min(4, this.picture[k] * DECAY + Number(value))); });
     }
+    this.encoded = arrays.get(`encoded.${this.input.name}`) ?? this.encoded;
     const age = arrays.get(`age.${this.input.name}`);
     if (age) {
       const seconds = Number(age.data[0]) * 1e-9;
@@ -57,6 +63,20 @@ export class InputPanel {
       else if (this.look === "image") this.drawImage(newest);
       else this.drawCurves(kept, newest, from, to);
     }
+    if (this.encoded && this.encoded.data.length > 1) this.drawEncoded(/** @type {Float32Array} */ (this.encoded.data));
+  }
+
+  /** The output of the encoder. @param {Float32Array} values */
+  drawEncoded(values) {
+    this.bars.hidden = false;
+    const { g, width, height } = prepare(this.bars);
+    const most = Math.max(1e-9, ...values.map(Math.abs)), step = width / values.length;
+    const signed = values.some((value) => value < 0), zero = signed ? height / 2 : height;
+    g.fillStyle = onTheme(this.input.colour);
+    values.forEach((value, k) => {
+      const tall = (value / most) * (signed ? height / 2 : height);
+      g.fillRect(k * step, Math.min(zero, zero - tall), Math.max(1, step - 0.5), Math.abs(tall));
+    });
   }
 
   drawPicture() {
