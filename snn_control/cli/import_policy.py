@@ -83,18 +83,12 @@ def convert(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace) -> Any:
-    from dataclasses import fields
-
-    from ..controller_file import nearest
     from ..training.conversion.imitator import ConversionSettings
+    from ..training.trainer import settings_of
 
     given = common.keywords(options.set, "--set") | {"skip": options.skip}
     given |= {"spikes": float(options.spikes)} if options.spikes else {}
-    known = [one.name for one in fields(ConversionSettings)]
-    for key, value in given.items():
-        if key not in known:
-            raise DescriptionError(f"--set {key}", value, "is not a setting of the conversion", nearest(key, known))
-    return ConversionSettings(**given)
+    return settings_of("import", ConversionSettings, {}, given)
 
 
 def _policy(options: argparse.Namespace, env: Any) -> Any:

@@ -153,6 +153,7 @@ def _page(options: argparse.Namespace, folder: Path) -> Iterator[None]:
         yield
         return
     common.need_extra("websockets", "watch")
+    folder.mkdir(parents=True, exist_ok=True)  # the page waits in it for the first controller
     browser = [] if sys.stderr.isatty() else ["--no-browser"]
     page = subprocess.Popen(
         [sys.executable, "-m", "snn_control", "watch", str(folder), *browser], stdout=sys.stderr.fileno(),

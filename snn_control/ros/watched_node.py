@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,12 @@ class WatchedNode:
             return
 
     def _take_scene(self, message: String) -> None:
+        try:
+            scene = json.loads(message.data)
+        except ValueError:  # a message of something else
+            return
         with self._lock:
-            self._scene = json.loads(message.data)
+            self._scene = scene
             self._frames.clear()
             self.changes += 1
         self._there.set()
@@ -106,7 +111,10 @@ class WatchedNode:
         with self._lock:
             waiting = [self._frames.popleft() for _ in range(len(self._frames))]
             lost, self._asked_at = self._lost, time.monotonic()
-        found = [protocol.decode(frame) for frame in waiting]
+        found = []
+        for frame in waiting:
+            with suppress(InputError):  # a message of something else
+                found.append(protocol.decode(frame))
         for header, _ in found:
             header["lost"] = lost
         return found

@@ -37,7 +37,7 @@ from .progress import Folder, locked_folder
 from .result import Phase, Trained
 from .training_run import TrainingRun
 
-__all__ = ["LEARNERS", "train"]
+__all__ = ["LEARNERS", "settings_of", "train"]
 
 #: name -> (learner, settings)
 LEARNERS: dict[str, tuple[type[Learner], type[Settings]]] = {
@@ -62,12 +62,10 @@ def train(
     settings: Mapping[str, Any] | None = None,
     progress: Callable[[Phase], object] = lambda phase: None,
 ) -> Trained:
-    """Train a controller and return it with its evaluation; see ``docs/explanation/training.md``.
+    """Train a controller: a file, a shipped one's name, or a description. See ``docs/explanation/training.md``.
 
-    controller : controller file, name of a shipped one, or its description
-    env : id of a Gymnasium environment; ``module:ID`` imports the module first. If nothing limits the length of the
-        episodes, they are cut after 1,000 steps
-    arguments : keyword arguments of the environment
+    env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first), and its keyword arguments.
+        If nothing limits the length of the episodes, they are cut after 1,000 steps
     how : "ppo", "sac", "rl" (whichever of these two suits the actions), "imitate", "evolve" or "adapt". None selects
         "imitate" if a teacher is given, otherwise the learner that the file names, otherwise "rl"
     teacher : a source of actions, see `snn_control.training.teachers.teacher.teacher_of`
@@ -95,7 +93,7 @@ def train(
         how = _way(how, teacher, spec.training.how, probe.action_space)
         learner: Learner | None = None
         if how == "adapt":
-            chosen = _settings(how, AdaptationSettings, spec.training.settings, settings or {})
+            chosen = settings_of(how, AdaptationSettings, spec.training.settings, settings or {})
         else:
             learner, chosen = _learner(spec, how, probe, seed, trainable, settings or {}, teacher)
     probe.close()
@@ -137,7 +135,7 @@ def _learner(
     cls, kind = LEARNERS[how]
     defaults = kind.defaults_for(spec, episode_limit(env) or LIMIT)
     own = spec.training.settings if spec.training.how in ("", "rl", how) else {}  # not those of another learner
-    chosen = _settings(how, kind, {**defaults, **own}, given)
+    chosen = settings_of(how, kind, {**defaults, **own}, given)
     gains = getattr(chosen, "gains", False)
     usual = near_the_output(spec) if isinstance(chosen, EvolutionSettings) and not chosen.factors else DEFAULT
     limits = _limits(trainable) if trainable else spec.training.trainable or usual
@@ -148,9 +146,11 @@ def _learner(
     return made, chosen
 
 
-def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+def settings_of(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
     """Return a learner's settings.
 
+    how : name of what is set, for errors
+    kind : class of the settings
     before : settings of the controller file, and the defaults
     given : settings that take precedence over ``before``
     """

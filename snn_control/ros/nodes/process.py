@@ -69,14 +69,12 @@ class Stop(Watchdog):
         return self.halted
 
     def begins(self) -> None:
-        """Announce that commands begin. From now on, a signal leads to an orderly end, with time for the safe
-        command."""
+        """Announce that commands begin. From now on, a signal leaves time for the safe command."""
         self.allow(GRACE_S)
 
 
 class _Dds:
-    """The SCHED_FIFO priority of this process's DDS threads: the requested priority, and the one that was last
-    granted."""
+    """The SCHED_FIFO priority of this process's DDS threads: the requested one, and the one last granted."""
 
     wanted, granted = DDS_PRIORITY, DDS_PRIORITY
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from ...controller import Batch, build_program
 from ...controller_file import ControllerSpec
-from ...errors import DescriptionError
+from ...errors import DescriptionError, RuntimeFault, SnnControlError, describe_exception
 from ...gym_adapter.spaces import as_command
+from ..environments.episodes import play
 from ..environments.evaluation import Evaluation, evaluate, played
-from ..environments.gymnasium_calls import reset, step
+from ..environments.gymnasium_calls import name_of
 from ..environments.vector import Interface
 from ..progress import Folder, arrays_of, history_in, restore
 from ..result import FINAL, VALIDATION, Phase
@@ -29,12 +30,8 @@ __all__ = ["Comparison", "Conversion", "Converted"]
 CALIBRATION, NOISY, NOISE = 5, 3, 0.1  # episodes of the policy before the conversion; with noise; its share of actions
 FIRST_SPIKES = 100.0  # of each layer in a step, of the first conversion
 FIRST_SEED, NOISY_SEED, ROUND_SEED = 0, 500, 20_000
-VALIDATED, FINALISTS, MORE, EVALUATED = (
-    20,
-    3,
-    60,
-    100,
-)  # episodes of a candidate; best of them; their episodes; at the end
+VALIDATED, FINALISTS, MORE = 20, 3, 60  # episodes of a candidate; number of the best; further episodes of these
+EVALUATED = 100  # episodes of the comparison
 TOGETHER = 20  # environments
 RESAMPLED = 2_000  # bootstrap samples
 
@@ -96,7 +93,7 @@ class Conversion:
         self.head = Head(policy)
         self.begun = time.monotonic()
         self.history: list[dict[str, Any]] = []
-        self.candidates: list[dict[str, np.ndarray]] = []
+        self.candidates: list[list[np.ndarray]] = []  # values of the controllers after some rounds
 
     # episodes of the policy ----------------------------------------------------------------------------------
     def _play(self, episodes: int, seed: int, noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -105,17 +102,23 @@ class Conversion:
         noise : strength of disturbances of the actions: the share of the actions that are random or, for numbers, noise
             in units of half their range
         """
-        env, rng = self.envs[0], np.random.default_rng([self.seed, seed])
-        seen, returns = [], np.zeros(episodes)
-        for k in range(episodes):
-            observation, over = reset(env, seed + k)[0], False
-            while not over:
-                seen.append(np.asarray(observation, np.float32).reshape(-1))
-                action = self._noisy(self.policy(observation), noise, rng) if noise else self.policy(observation)
-                observation, reward, terminated, truncated, _ = step(env, action)
-                returns[k] += reward
-                over = terminated or truncated
-        return np.array(seen), returns
+        rng, seen = np.random.default_rng([self.seed, seed]), []
+
+        def choose(observation: Any, info: Any) -> Any:
+            seen.append(np.asarray(observation, np.float32).reshape(-1))
+            action = self.policy(observation)
+            return self._noisy(action, noise, rng) if noise else action
+
+        returns = [self._return_of(choose, seed + k) for k in range(episodes)]
+        return np.array(seen), np.array(returns)
+
+    def _return_of(self, choose: Callable[[Any, Any], Any], seed: int) -> float:
+        try:
+            return float(play(self.envs[0], choose, seed)[0].sum())
+        except SnnControlError:
+            raise
+        except (Exception, SystemExit) as error:  # environments raise any exception
+            raise RuntimeFault(f"{name_of(self.envs[0])}: raised {describe_exception(error)}") from error
 
     def _noisy(self, action: Any, noise: float, rng: np.random.Generator) -> Any:
         if self.head.kind == "argmax":
@@ -197,7 +200,7 @@ class Conversion:
                "worst": float(returns.min()), "spikes_a_step": spikes, "loss": self.imitator.loss}  # fmt: skip
         self.history.append(row)
         if self._counts(number):
-            self.candidates.append({f"{k}": mean.copy() for k, mean in enumerate(self.imitator.means)})
+            self.candidates.append([mean.copy() for mean in self.imitator.means])
         self._save()
         best, seconds = max(one["score"] for one in self.history), time.monotonic() - self.begun
         told = {"loss": self.imitator.loss}
@@ -214,19 +217,19 @@ class Conversion:
     # the result ----------------------------------------------------------------------------------------------
     def _chosen(self) -> ControllerSpec:
         """Return the candidate with the highest return in validation episodes, without the neurons that never fire."""
-        candidates = self.candidates or [{f"{k}": mean for k, mean in enumerate(self.imitator.means)}]
+        candidates = self.candidates or [self.imitator.means]
         scores = []
         for one in candidates:
-            self.imitator.means = list(one.values())
+            self.imitator.means = one
             scores.append(self._episodes(range(VALIDATION, VALIDATION + VALIDATED))[0])
         finalists = sorted(range(len(candidates)), key=lambda k: -scores[k].mean())[:FINALISTS]
         if len(finalists) > 1:
             for k in finalists:
-                self.imitator.means = list(candidates[k].values())
+                self.imitator.means = candidates[k]
                 more = self._episodes(range(VALIDATION + VALIDATED, VALIDATION + VALIDATED + MORE))[0]
                 scores[k] = np.concatenate([scores[k], more])
         best = max(finalists, key=lambda k: scores[k].mean())
-        self.imitator.means = list(candidates[best].values())
+        self.imitator.means = candidates[best]
         self.imitator.use(self.imitator.means)
         silent = self.imitator.silent(self.data["observations"])
         return without(self.imitator.parameters.spec, silent)
@@ -235,7 +238,10 @@ class Conversion:
         seeds = range(FINAL, FINAL + EVALUATED)
         evaluation = evaluate(build_program(spec), self.interface, self.envs, seeds)
         policy = np.concatenate([self._play(1, seed)[1] for seed in seeds])
-        chance = self._chance(range(VALIDATION, VALIDATION + VALIDATED))
+        space = self.envs[0].action_space
+        space.seed(self.seed)
+        drawn = range(VALIDATION, VALIDATION + VALIDATED)
+        chance = float(np.mean([self._return_of(lambda *_: space.sample(), seed) for seed in drawn]))
         rng = np.random.default_rng(self.seed)
         picks = rng.integers(0, EVALUATED, (RESAMPLED, EVALUATED))
         way = policy[picks].mean(1) - chance
@@ -245,18 +251,6 @@ class Conversion:
         comparison = Comparison(policy, evaluation.returns, chance, share, low)
         skip_share, difference = self._through(spec)
         return Converted(spec, evaluation, comparison, skip_share, difference, self.history, ended)
-
-    def _chance(self, seeds: Sequence[int]) -> float:
-        env, returns = self.envs[0], []
-        env.action_space.seed(self.seed)
-        for seed in seeds:
-            reset(env, seed)
-            total, over = 0.0, False
-            while not over:
-                _, reward, terminated, truncated, _ = step(env, env.action_space.sample())
-                total, over = total + reward, terminated or truncated
-            returns.append(total)
-        return float(np.mean(returns))
 
     def _through(self, spec: ControllerSpec) -> tuple[float, float]:
         """Return two values for the newest observations: `Converted.skip_share` and `Converted.difference`."""
@@ -284,7 +278,7 @@ class Conversion:
         for name in Imitator.checkpointed:
             arrays |= {f"learner/{name}{rest}": a for rest, a in arrays_of(getattr(self.imitator, name)).items()}
         for k, one in enumerate(self.candidates):
-            arrays |= {f"candidate/{k}/{name}": a for name, a in one.items()}
+            arrays |= {f"candidate/{k}/{j}": array for j, array in enumerate(one)}
         arrays["history"] = np.array(json.dumps(self.history))
         self.folder.save(arrays, self.history)
         self.imitator.use(self.imitator.means)
@@ -302,4 +296,4 @@ class Conversion:
             self.history = history_in(arrays)
             count = len({k.split("/")[1] for k in arrays if k.startswith("candidate/")})
             n = len(self.imitator.means)
-            self.candidates = [{f"{j}": arrays[f"candidate/{k}/{j}"] for j in range(n)} for k in range(count)]
+            self.candidates = [[arrays[f"candidate/{k}/{j}"] for j in range(n)] for k in range(count)]

@@ -84,11 +84,6 @@ class Imitator:
         """Running mean of the loss."""
         return float(self.numbers[3])
 
-    @property
-    def spikes(self) -> float:
-        """Running mean of the number of spikes of all neurons in a step."""
-        return float(self.numbers[2])
-
     def use(self, values: list[np.ndarray]) -> None:
         """Write these trained values into the controller."""
         for p, v, s in zip(self.parameters.parameters, values, self._scales, strict=True):

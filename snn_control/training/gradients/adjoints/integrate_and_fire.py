@@ -111,18 +111,11 @@ def fire_forward(
 ):  # fmt: skip
     """Compute the membranes in the steps ``first`` to ``stop - 1`` from the recorded spikes.
 
-    current : (steps, rows, n), input current
-    isyn : (steps, rows, n), input of the synaptic current; (0, rows, n) if the neurons have none
-    spikes : (steps, rows, n), recorded spikes
-    age : (steps, rows), number of steps since the last reset
-    p : (10, n), parameters of the neurons
-    scale : (n,), scale of the surrogate derivative
-    mode : bits for the kind of reset, as in the kernel
-    refractory : refractory period [steps], as in the kernel
-    kind, slope : kind and slope of the `Surrogate`
-    state : (4, rows, n), membrane, synaptic current, adaptation, and whether the neuron fired in the last step
-    waits : (rows, n), remaining refractory steps
-    start : (3, n), membrane, synaptic current and adaptation after a reset
+    current, isyn : (steps, rows, n), input current, and input of the synaptic current; (0, rows, n) if there is none
+    spikes, age : (steps, rows, n), recorded spikes; (steps, rows), number of steps since the last reset
+    p, scale, mode : (10, n), parameters; (n,), scale of the surrogate derivative; bits for the kind of reset
+    kind, slope, refractory, waits : of the `Surrogate`; refractory period and what remains of it, (rows, n) [steps]
+    state, start : (4, rows, n), membrane, synaptic current, adaptation, last spikes; (3, n), the first three after a reset
     kept : (3 to 5, steps, rows, n), written: values for the backward pass; the constants from `BEFORE` on name them
     """
     rows, n = current.shape[1], current.shape[2]
@@ -246,12 +239,10 @@ def fire_backward(
 
     gs : (steps, rows, n), derivative of the loss by each spike
     fired_before : (rows, n), spikes in the step before the run
-    carry : (3, rows, n), derivatives by membrane, synaptic current and adaptation, from the step that was processed
-        before
+    carry : (3, rows, n), derivatives by membrane, synaptic current and adaptation, from the step processed before
     gp : (10, n) float64, gradients of the parameters
     want : whether the gradients of the parameters are computed
-    gi : (steps, rows, n), gradient of the input current
-    gq : (steps, rows, n), gradient of the input of the synaptic current; (0, rows, n) if the neurons have none
+    gi, gq : (steps, rows, n), gradients of ``current`` and ``isyn``
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic, adaptive = gq.shape[0] > 0, kept.shape[0] > ADAPTATION
