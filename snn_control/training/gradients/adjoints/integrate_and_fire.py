@@ -115,7 +115,7 @@ def fire_forward(
     spikes, age : (steps, rows, n), recorded spikes; (steps, rows), number of steps since the last reset
     p, scale, mode : (10, n), parameters; (n,), scale of the surrogate derivative; bits for the kind of reset
     kind, slope, refractory, waits : of the `Surrogate`; refractory period and what remains of it, (rows, n) [steps]
-    state, start : (4, rows, n), membrane, synaptic current, adaptation, last spikes; (3, n), the first three after a reset
+    state, start : (4, rows, n), membrane, synaptic current, adaptation, last spikes; (3, n), those after a reset
     kept : (3 to 5, steps, rows, n), written: values for the backward pass; the constants from `BEFORE` on name them
     """
     rows, n = current.shape[1], current.shape[2]
