@@ -175,7 +175,7 @@ def show(result: dict[str, Any]) -> None:
     keys = ["p50", "p99", "p99.9", "max"]
     rows = [[labels[k], *(t[key] for key in keys)] for k, t in result["time_us"].items()]
     table("time of a tick, us", ["tick", *keys], rows)
-    shown = [o for o in result["operations"][:MOST_OPERATIONS] if o["share"] >= 0.005]
+    shown = result["operations"][:MOST_OPERATIONS]
     rows = [[o["label"], o["kernel"], o["us"], f"{o['share']:.0%}"] for o in shown]
     title = f"time of each operation: {len(shown)} of {len(result['operations'])}"
     table(title, ["operation", "kernel", "us a tick", "share"], rows)
