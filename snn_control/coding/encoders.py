@@ -27,6 +27,7 @@ ONCE = Threshold(0.5)  # fires once for a pulse of 1
 Fields = Annotated[int, Whole(2, MAX_SIZE)]  # along a dimension
 Cells = tuple[Size, Size]
 Polarity = Annotated[str, OneOf("signed", "merge", "split")]
+Cutoff = Annotated[float, Numbers(least=0, most=1)]
 
 
 class Encoder(Checked):
@@ -121,6 +122,8 @@ class PopulationEncoder(Encoder):
     high : centre of the last field, a number or (dimensions,); None uses the high end of the input's range
     sigma : width of a field in units of the input; None uses the distance between two centres
     drive : current at a field's centre
+    cutoff : share of ``drive`` below which a field's current is 0, from 0 to 1. 0.01 ends a field at 3 sigma, so that
+        later operations skip it
     neuron : spiking model driven by the fields; None leaves the graded current
     """
 
@@ -129,6 +132,7 @@ class PopulationEncoder(Encoder):
     high: Any = None
     sigma: Any = None
     drive: Real = 4.0
+    cutoff: Cutoff = 0.0
     neuron: NeuronModel | None = None
 
     selective: ClassVar[bool] = True
@@ -148,6 +152,7 @@ class FieldsEncoder(Encoder):
     high : centre of the grid's last field, a number or (dimensions,); None uses the high end of the input's range
     sigma : width of a field, a number or (dimensions,); None uses the distance between two centres of the grid
     drive : current at a field's centre
+    cutoff : share of ``drive`` below which a field's current is 0, as in `PopulationEncoder`
     """
 
     grid: tuple[Fields, ...] | None = None
@@ -156,6 +161,7 @@ class FieldsEncoder(Encoder):
     high: Any = None
     sigma: EachPositive = None
     drive: Real = 4.0
+    cutoff: Cutoff = 0.0
     neuron: NeuronModel | None = None
 
     selective: ClassVar[bool] = True

@@ -156,8 +156,10 @@ def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list
     """Return an input's header and data as views of an io block. Raise ProgramError if there is no such input."""
     if {one.name: one.kind for one in program.facts.inputs}.get(name) != kind:
         raise ProgramError(f"'{name}' is not {'a value' if kind == 'value' else 'an events'} input")
-    keys = ("slot", "data") if kind == "value" else ("slot", *EVENT_COLUMNS)
-    return [program.names[f"{name}.{key}"].view(io) for key in keys]
+    keys = [f"{name}.{key}" for key in (("slot", "data") if kind == "value" else ("slot", *EVENT_COLUMNS))]
+    if missing := [key for key in keys if key not in program.names]:
+        raise ProgramError(f"input '{name}' of kind '{kind}': the Program has no array '{missing[0]}'")
+    return [program.names[key].view(io) for key in keys]
 
 
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:

@@ -1,18 +1,23 @@
 """A whole compiled controller gives the bits of `tests.reference.SlowController`, which reads the descriptions."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snn_control.coding import (
     Guard,
+    MembraneDecoder,
     Output,
+    PopulationEncoder,
     SpikeDecoder,
     ValueInput,
 )
 from snn_control.controller import Controller
 from snn_control.engine.build import build
 from snn_control.network import (
+    LI,
     LIF,
     CubaLIF,
     Network,
@@ -94,3 +99,36 @@ def test_a_recurrent_network_stays_with_its_reference_for_long():
     outputs = [Output("u", (SpikeDecoder("b", rng.normal(size=(n, 2)) / 30, 0.02),), 2, limits=(-1, 1))]
     spikes = compare((network, inputs, outputs, DT, 2 * DT, Guard()), seed=5, ticks=100)
     assert spikes > 500
+
+
+@given(seed=st.integers(0, 2**32 - 1), cutoff=st.sampled_from([0.0, 0.01, 0.5]))
+@settings(max_examples=10, deadline=None)
+def test_products_that_are_computed_once_per_tick_give_the_bits_of_those_of_each_step(seed, cutoff):
+    rng = np.random.default_rng(seed)
+    network = Network(
+        (
+            Population("a", 12, LIF(tau_mem=0.01, reset="subtract"), bias=rng.normal(size=12)),
+            Population("b", 6, LI(tau_mem=0.01), bias=0.1),
+        ),
+        (
+            Projection("fields", "a", rng.normal(0, 2, (16, 12))),
+            Projection("numbers", "a", rng.normal(0, 1, 20), "sparse", *rng.integers(0, (3, 12), (20, 2)).T, bias=0.2),
+            Projection("a", "a", rng.normal(0, 1, (12, 12)), delay=2 * DT),
+            Projection("fields", "b", rng.normal(0, 1, (16, 6))),
+            Projection("numbers", "b", 0.5, "sparse", np.arange(6) % 3, np.arange(6)),
+            Projection("a", "b", rng.normal(0, 1, (12, 6))),
+        ),
+    )
+    inputs = [
+        ValueInput("fields", size=2, range=(-2.0, 2.0), encoder=PopulationEncoder(8, cutoff=cutoff)),
+        ValueInput("numbers", size=3, range=(-2.0, 2.0)),
+    ]
+    program = build(
+        network, inputs, outputs := [Output("u", (MembraneDecoder("b", np.eye(6)),), 6)], dt=DT, period=4 * DT
+    )
+    per_tick = {c.label for c in program.facts.counted if c.each == "tick"}
+    assert per_tick >= {"projections[fields -> b]", "projections[numbers -> b]"}
+    assert "projections[fields -> a]" not in per_tick  # a delayed projection adds to the same current before it
+    compare((network, inputs, outputs, DT, 4 * DT, Guard()), seed, ticks=20)
+    without = replace(network, projections=tuple(p for p in network.projections if not p.delay))
+    compare((without, inputs, outputs, DT, 4 * DT, Guard()), seed, ticks=20)

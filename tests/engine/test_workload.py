@@ -15,6 +15,7 @@ from snn_control.coding import (
     LinearEncoder,
     MembraneDecoder,
     Output,
+    PopulationEncoder,
     PopulationVectorDecoder,
     SpikeCountDecoder,
     SpikeDecoder,
@@ -39,7 +40,7 @@ from snn_control.network import (
 from snn_control.network.convolution import Convolution
 from snn_control.resources import shipped
 from tests.engine import zoo
-from tests.engine.random_controllers import descriptions, observation
+from tests.engine.random_controllers import descriptions, is_pulse, observation
 from tests.reference import SlowController
 
 DT = 1e-3
@@ -62,16 +63,32 @@ def count_of(signal, used):
     return sum(int(used[i]) for i in active)
 
 
+def once_per_tick(network, inputs, delays, steps):
+    """Projections that run once per tick: from numbers that do not spike, before all others into the same current."""
+    steady = {i.name for i in inputs if isinstance(i, ValueInput) and getattr(i.encoder, "neuron", None) is None}
+    steady -= {i.name for i in inputs if is_pulse(i.encoder)}
+    synaptic = {p.name for p in network.populations if hasattr(p.neuron, "tau_syn")}
+    found, others = [], set()
+    for p, delay in sorted(zip(network.projections, delays, strict=True), key=lambda pair: pair[1] == 0):
+        if p.tau_syn is None and p.receptor != "synaptic" and not (p.post in synaptic and not p.receptor):
+            if steps > 1 and delay == 0 and p.pre in steady and p.post not in others:
+                found.append(p)
+            else:
+                others.add(p.post)
+    return found
+
+
 class ByHand:
     """Dense and effective operations of a controller that `SlowController` steps, by label and kind."""
 
     def __init__(self, description):
-        self.network, self.inputs, self.outputs = description[:3]
+        self.network, self.inputs, self.outputs, _, period, _ = description
         self.plain = SlowController(*description)
         self.dense, self.effective = Counter(), Counter()
         models = {name: p.model for name, p in self.plain.populations.items()}
         models |= {i.name: getattr(i.encoder, "neuron", None) for i in self.inputs}
         self.several = {name for name, m in models.items() if getattr(m, "several", isinstance(m, Poisson))}
+        self.per_tick = once_per_tick(self.network, self.inputs, self.plain.delays, round(period / DT))
 
     def add(self, label, graded, dense, effective):
         key = label, "multiply_accumulate" if graded else "accumulate"
@@ -90,7 +107,8 @@ class ByHand:
                 self.add(spec.name, True, np.size(spec.encoder.weights), count_of(plain.held[spec.name], used))
         for step in range(first, plain.step_count):
             for p, delay in zip(self.network.projections, plain.delays, strict=True):
-                self.deliver(p, step - delay)
+                if step == first or not any(p is one for one in self.per_tick):
+                    self.deliver(p, step - delay)
             self.decode(step, SpikeDecoder, PopulationVectorDecoder)
         self.decode(plain.step_count - 1, MembraneDecoder, SpikeCountDecoder)
 
@@ -319,3 +337,22 @@ def test_the_stages_of_a_controller_are_all_of_it():
     assert found["encoder"]["dense"] == 2 * 1024  # the pooled events, to the image and to its mean
     assert found["decoder"]["multiply_accumulates"] == 0 < found["decoder"]["accumulates"]
     assert next(iter(found["decoder"]["most"])).startswith("outputs.")
+
+
+def test_a_product_of_numbers_that_change_once_per_tick_is_computed_once_per_tick():
+    fields = PopulationEncoder(8, low=-1.0, high=1.0, cutoff=0.01)
+    network = Network(
+        (Population("a", 5, LIF(tau_mem=0.01)), Population("b", 5, LIF(tau_mem=0.01))),
+        (
+            Projection("x", "a", Normal(0, 1, seed=1)),
+            Projection("x", "b", Normal(0, 1, seed=2), delay=DT),  # in each step
+            Projection("a", "b", 1.0, "one_to_one"),
+        ),
+    )
+    inputs, outputs = [ValueInput("x", size=1, encoder=fields)], [Output("u", (SpikeDecoder("b", 0.01, 0.02),))]
+    one = Controller(build(network, inputs, outputs, dt=DT, period=4 * DT))
+    for _ in range(10):
+        one.step({"x": [0.0]})
+    later, once, _ = [row for row in counted(one.bound) if row.label.startswith("projections")]
+    assert (once.dense, once.effective) == (10 * 8 * 5, 10 * 6 * 5)  # at 0, two of the 8 fields are below the cutoff
+    assert later.dense == 4 * once.dense

@@ -25,20 +25,22 @@ from tests.reference.delivery import dense_spikes, fan_out_case
 from tests.reference.scalars import HALF, ONE, ZERO, cut, f32, poisson_count, uniforms
 
 
-def population(dimensions, m, x, out, centres, params):
+def population(dimensions, m, x, out, centres, params, cutoff):
     for d in range(dimensions):
         for k in range(m):
             z = (x[d] - centres[d, k]) * params[d, 0]
-            out[d * m + k] = params[d, 1] * exponential(-HALF * (z * z))
+            response = exponential(-HALF * (z * z))
+            out[d * m + k] = ZERO if response < cutoff[0] or np.isnan(response) else params[d, 1] * response
 
 
-def fields(dimensions, m, x, out, centres, inverse, drive):
+def fields(dimensions, m, x, out, centres, inverse, numbers):
     for k in range(m):
         square = ZERO
         for d in range(dimensions):
             z = (x[d] - centres[k, d]) * inverse[d]
             square = square + z * z
-        out[k] = drive[0] * exponential(-HALF * square)
+        response = exponential(-HALF * square)
+        out[k] = ZERO if response < numbers[1] or np.isnan(response) else numbers[0] * response
 
 
 def signed(n, x, out, gain):
@@ -243,16 +245,22 @@ def next_step(distance, step, slew, most, brakes):
     return min(max(wanted, step - most), step + most)
 
 
+def cutoff_case(rng):
+    return np.array([rng.choice([0.0, 0.01, 0.5])], np.float32)
+
+
 def population_case(rng, n):
     d = int(rng.integers(1, 4))
     params = np.stack([rng.uniform(0.1, 30, d), rng.standard_normal(d)], 1).astype(np.float32)
-    return [d, n, floats(rng, d, special=False, scale=3), floats(rng, d * n), floats(rng, d, n, special=False), params]
+    values, centres = floats(rng, d, special=False, scale=3), floats(rng, d, n, special=False)
+    return [d, n, values, floats(rng, d * n), centres, params, cutoff_case(rng)]
 
 
 def fields_case(rng, n):
     d = int(rng.integers(1, 4))
     inverse, drive = rng.uniform(0.1, 30, d).astype(np.float32), floats(rng, 1, special=False)
-    return [d, n, floats(rng, d, special=False), floats(rng, n), floats(rng, n, d, special=False), inverse, drive]
+    numbers = np.concatenate([drive, cutoff_case(rng)])
+    return [d, n, floats(rng, d, special=False), floats(rng, n), floats(rng, n, d, special=False), inverse, numbers]
 
 
 def signed_case(rng, n):

@@ -68,7 +68,8 @@ def encoded(spec: ValueInput, held: np.ndarray, sent: np.ndarray) -> np.ndarray:
         inverse = f32(1 / (sigma if sigma is not None else (high - low) / (e.neurons - 1)))
         for centre in np.linspace(low, high, e.neurons).astype(np.float32):
             z = (held[d] - centre) * inverse
-            drive.append(f32(e.drive) * exponential(-HALF * (z * z)))
+            response = exponential(-HALF * (z * z))
+            drive.append(ZERO if response < f32(e.cutoff) else f32(e.drive) * response)
     return np.array(drive, np.float32)
 
 
@@ -84,5 +85,5 @@ def joint_fields(spec: ValueInput, e: FieldsEncoder, held: np.ndarray) -> np.nda
         sigma = sigma if sigma is not None else [(high[d] - low[d]) / (e.grid[d] - 1) for d in range(n)]
     inverse = (1 / np.broadcast_to(np.asarray(sigma, np.float64), n)).astype(np.float32)
     out = np.zeros(len(centres), np.float32)
-    fields(n, out.size, held, out, np.array(centres, np.float32), inverse, np.array([e.drive], np.float32))
+    fields(n, out.size, held, out, np.array(centres, np.float32), inverse, np.array([e.drive, e.cutoff], np.float32))
     return out

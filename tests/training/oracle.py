@@ -67,6 +67,9 @@ class Oracle:
                     self.begin_anew(w)
             for at, drive in self.drives.items():
                 self.state[at] = drive[tick].astype(complex)
+            for o, w in self.operations:
+                if o.section == PRE and o.label.startswith("projections["):
+                    getattr(self, o.kernel)(w)
             for step in range(self.program.steps):
                 self.step = tick * self.program.steps + step
                 self.fired_now = {}

@@ -68,6 +68,7 @@ def _population(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     drive = _currents(b, spec, n * m)
     fields = b.layout.constant(f"{spec.name}.centres", centres.astype(np.float32))
     words = {"values": held, "out": drive, "centres": fields, "params": b.layout.constant("", params)}
+    words["cutoff"] = b.layout.floats(encoder.cutoff)
     b.emit(PRE, "population", dimensions=n, m=m, **words, label=spec.name)
     return drive
 
@@ -91,7 +92,7 @@ def _fields(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     b.emit(
         PRE, "fields", dimensions=n, m=m, values=held, out=drive,
         centres=lay.constant(f"{spec.name}.centres", centres.astype(np.float32)), inverse=lay.constant("", inverse),
-        drive=lay.floats(encoder.drive), label=spec.name,
+        numbers=lay.floats(encoder.drive, encoder.cutoff), label=spec.name,
     )  # fmt: skip
     return drive
 

@@ -12,7 +12,7 @@ from ...network import AllToAll, Connector, LearningRule, OneToOne, Projection
 from ...network.convolution import Convolution
 from .builder import Builder, Node, matrix
 from .connectivity import Rows, rows_of, weight_words, without_zeros
-from ..program import STEP, Place
+from ..program import PRE, STEP, Operation, Place
 from .rules import add_rules, keep_weights
 
 __all__ = ["connect", "product"]
@@ -31,6 +31,7 @@ def connect(b: Builder) -> None:
                 raise BuildError(f"{p.label}.{key}", getattr(p, key), f"must be an input or a population: {known}")
         if all(p.post != pop.name for pop in b.network.populations):  # an encoder's neurons run first
             raise BuildError(f"{p.label}.post", p.post, "must be a population")
+    held = _held(b)
     for index, delay in enumerate(b.delays):
         if delay >= 1:
             deliver(b, index)
@@ -44,8 +45,11 @@ def connect(b: Builder) -> None:
             continue
         if node.drive is not None:  # neurons of an encoder
             b.emit(STEP, "add", n=node.size, y=node.target["current"], x=node.drive, label=name)
-        for index, (p, delay) in enumerate(zip(projections, b.delays, strict=True)):
-            if p.post == name and delay == 0:
+        own = [k for k, (p, delay) in enumerate(zip(projections, b.delays, strict=True)) if p.post == name and delay == 0]
+        if held.intersection(own):
+            _hold(b, node, [k for k in own if k in held])
+        for index in own:
+            if index not in held:
                 deliver(b, index)
         for tau, isyn in node.synapses.items():
             decay = b.layout.floats(np.exp(-b.dt / tau))
@@ -90,6 +94,7 @@ class Delivery:
 
     index : number of the projection in the network
     source : kernel operands that select the arriving spikes or graded vector
+    section : STEP, or PRE if the delivery is computed once per tick
     """
 
     b: Builder
@@ -97,6 +102,7 @@ class Delivery:
     pre: Node
     y: Place
     source: dict[str, Any]
+    section: int = STEP
 
     @property
     def p(self) -> Projection:
@@ -112,18 +118,66 @@ class Delivery:
 
     def counter(self, synapses: int, zeros: int, weights: int = 0) -> Place:
         once = not self.pre.graded and self.pre.multiplicity == 0
-        return self.b.counter(self.p.label, synapses, once, True, zeros, weights, self.p.precision)
+        return self.b.counter(self.p.label, synapses, once, self.section == STEP, zeros, weights, self.p.precision)
 
     def emit(self, kernel: str, **words: int | Place) -> None:
         row: dict[str, int | Place] = {"n_post": self.y.shape[0], "y": self.y, **self.source, **words}
-        self.b.emit(STEP, kernel, **row, label=self.p.label)
+        self.b.emit(self.section, kernel, **row, label=self.p.label)
 
 
-def deliver(b: Builder, index: int) -> None:
-    """Emit the operations with which projection ``index`` adds the arriving signals to its target population."""
+def _held(b: Builder) -> set[int]:
+    """Return the projections whose sums are computed once per tick, because their source changes only with the tick.
+
+    They add to the current of their target, without a delay and before all other projections; so the sums are the same,
+    to the bit, as those of a computation in each step.
+    """
+    found: set[int] = set()
+    if b.steps == 1:
+        return found
+    into: dict[str, list[int]] = {}
+    for k in sorted(range(len(b.delays)), key=lambda k: b.delays[k] == 0):  # in the order of their deliveries
+        p = b.network.projections[k]
+        if p.tau_syn is None and b.receptor(p) == "current":
+            into.setdefault(p.post, []).append(k)
+    for projections in into.values():
+        for k in projections:
+            p, pre = b.network.projections[k], b.nodes[b.network.projections[k].pre]
+            # not events: replays of recorded sequences set their encoders' outputs after section PRE
+            per_tick = pre.graded and pre.operation is None and pre.pulse is None and pre.name not in b.filters
+            if b.delays[k] != 0 or not per_tick or p.learning is not None:
+                break
+            found.add(k)
+    return found
+
+
+def _hold(b: Builder, node: Node, projections: list[int]) -> None:
+    """Emit the operations of projections that are computed once per tick, into a vector that each step starts from."""
+    label = b.network.projections[projections[0]].label
+    held = b.layout.state(f"{node.name}.drive", "float32", node.size)
+    assert node.bias is not None and node.operation is not None
+    b.emit(PRE, "copy", n=node.size, y=held, x=node.bias, label=label)
+    for index in projections:
+        deliver(b, index, held)
+    current = node.target["current"]
+    b.emit(STEP, "copy", n=node.size, y=current, x=held, label=label)
+    node.operation = _without_reset(node, current)
+
+
+def _without_reset(node: Node, current: Place) -> Operation:
+    """Return the operation of neurons whose current is overwritten in each step: it does not reset the current."""
+    assert node.operation is not None
+    operands = tuple(current if operand is node.bias else operand for operand in node.operation.operands)
+    return replace(node.operation, operands=operands)
+
+
+def deliver(b: Builder, index: int, held: Place | None = None) -> None:
+    """Emit the operations with which projection ``index`` adds the arriving signals to its target population.
+
+    held : vector to which they are added, once per tick; None: the operations run in each step
+    """
     p, delay = b.network.projections[index], b.delays[index]
     pre, post = b.nodes[p.pre], b.nodes[p.post]
-    y = _target(b, p, post)
+    y, section = (_target(b, p, post), STEP) if held is None else (held, PRE)
     if isinstance(p.connector, OneToOne) and pre.size != post.size:
         raise BuildError(f"{p.label}.connection", "one_to_one", f"sizes must agree: {pre.size} and {post.size}")
     if np.ndim(p.delay) and (pre.graded or isinstance(p.connection, Convolution) or p.precision != "float32"):
@@ -132,7 +186,7 @@ def deliver(b: Builder, index: int) -> None:
     if p.precision != "float32" and (pre.graded or pre.multiplicity or isinstance(p.connection, Convolution)):
         rule = "is for spikes, one per step, through dense, sparse and one_to_one connections"
         raise BuildError(f"{p.label}.precision", p.precision, rule)
-    d = Delivery(b, index, pre, y, b.signal(pre, delay) if pre.graded else b.spikes(pre, delay))
+    d = Delivery(b, index, pre, y, b.signal(pre, delay) if pre.graded else b.spikes(pre, delay), section)
     if isinstance(p.connector, Convolution):
         _convolution(d)
     elif isinstance(p.connector, AllToAll) and not np.ndim(p.delay) or isinstance(p.connector, OneToOne) and pre.graded:
@@ -143,7 +197,7 @@ def deliver(b: Builder, index: int) -> None:
     if p.learning is None and not isinstance(p.connector, Convolution):
         b.used_counts[index] = b.counted[-1].synapses - b.counted[-1].zeros
     if p.bias is not None:  # last, as in frameworks: sums of imported networks agree to the bit more often
-        b.emit(STEP, "add", n=post.size, y=y, x=b.layout.constant("", _bias(p, post.size)), label=p.label)
+        b.emit(section, "add", n=post.size, y=y, x=b.layout.constant("", _bias(p, post.size)), label=p.label)
 
 
 def _target(b: Builder, p: Projection, post: Node) -> Place:
@@ -266,8 +320,7 @@ def _start(d: Delivery) -> Place:
     into = [k for k, q in others if q.post == p.post and q.tau_syn is None and b.receptor(q) == "current"]
     if d.index != next((k for k in into if b.delays[k] >= 1), into[0]):
         return d.y
-    operands = tuple(d.y if operand is node.bias else operand for operand in node.operation.operands)
-    node.operation = replace(node.operation, operands=operands)
+    node.operation = _without_reset(node, d.y)
     return node.bias  # type: ignore[return-value]
 
 

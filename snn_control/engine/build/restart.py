@@ -29,8 +29,8 @@ def add_restart(b: Builder, first: int) -> None:
             what = "a delay: spikes under way would be lost" if p.learning is None else "weights that learn"
             raise BuildError(LABEL, True, f"cannot be used with {what} ({p.label})", "leave it out")
     for name, place, initial in b.layout.states[first:]:
-        # past steps, for decoders and observers; currents are reset to the bias in each step
-        if name.endswith((".spikes", ".line", ".current")):
+        # past steps, for decoders and observers; currents are set in each step, and drives in each tick
+        if name.endswith((".spikes", ".line", ".current", ".drive")):
             continue
         if np.any(initial):
             values = np.array(np.broadcast_to(initial, place.shape), np.float32)

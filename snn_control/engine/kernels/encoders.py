@@ -19,14 +19,14 @@ WHOLE = 1 << 24  # a float32 counts exactly up to here
 U64_1, U64_2, U64_39, U64_40, U64_63 = (np.uint64(n) for n in (1, 2, 39, 40, 63))
 
 
-@kernel()
+@kernel(version=2)
 def population(
     dimensions: count, m: count, values: read("f32", "dimensions"), out: written("f32", "dimensions * m"),
-    centres: read("f32", "dimensions * m"), params: read("f32", "2 * dimensions"),
+    centres: read("f32", "dimensions * m"), params: read("f32", "2 * dimensions"), cutoff: scalar("f32"),
 ):  # fmt: skip
     """Encode each value by Gaussian receptive fields: out = drive exp(-((x - centre) / sigma)^2 / 2).
 
-    This is the encoder of PopSAN (Tang et al. 2020).
+    This is the encoder of PopSAN (Tang et al. 2020). Where the exponential is below ``cutoff``, out is 0.
 
     m : number of neurons for each value
     params : a pair (1 / sigma, drive) for each value
@@ -34,15 +34,19 @@ def population(
     for d in range(dimensions):
         for k in range(d * m, d * m + m):
             z = (values[d] - centres[k]) * params[2 * d]
-            out[k] = params[2 * d + 1] * exponential(-HALF * (z * z))
+            response = exponential(-HALF * (z * z))
+            out[k] = params[2 * d + 1] * response if response >= cutoff else ZERO
 
 
-@kernel()
+@kernel(version=2)
 def fields(
     dimensions: count, m: count, values: read("f32", "dimensions"), out: written("f32", "m"),
-    centres: read("f32", "dimensions * m"), inverse: read("f32", "dimensions"), drive: scalar("f32"),
+    centres: read("f32", "dimensions * m"), inverse: read("f32", "dimensions"),
+    numbers: Scalars("f32", "drive", "cutoff"),
 ):  # fmt: skip
     """Encode all values together by Gaussian receptive fields: out = drive exp(-sum of ((x - centre) / sigma)^2 / 2).
+
+    Where the exponential is below ``cutoff``, out is 0.
 
     inverse : 1 / sigma of each dimension
     """
@@ -51,7 +55,8 @@ def fields(
         for d in range(dimensions):
             z = (values[d] - centres[k * dimensions + d]) * inverse[d]
             square += z * z
-        out[k] = drive * exponential(-HALF * square)
+        response = exponential(-HALF * square)
+        out[k] = numbers.drive * response if response >= numbers.cutoff else ZERO
 
 
 @kernel()

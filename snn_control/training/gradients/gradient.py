@@ -49,7 +49,7 @@ class Gradient:
         self._trained = {signal(place) for place in trained}
         self._heads = {signal(place): place for place in heads}
         self._names = {signal(place): name for name, place in program.names.items()}
-        behind = [o for o in program.operations if o.section != PRE and o.kernel not in AFTER]
+        behind = [o for o in program.operations if _behind_encoders(o) and o.kernel not in AFTER]
         first = (o.operands for o in program.operations if o.section == PRE and o.label == EACH_TICK)
         anew = {signal(w) for words in first for w in words if isinstance(w, Place) and w.kind == STATE}
         self._operations = [_Step(self, o, anew) for o in behind]
@@ -118,7 +118,7 @@ class Gradient:
         graded = [s for s in self.used if s.section == STEP]
         self._forward = _groups(graded, lambda signal: signal not in self.spikes)
         self._backward = _groups([s for s in self.back if s.section == STEP], lambda signal: True)[::-1]
-        self._post = [s for s in self.used if s.section == POST]
+        self._pre, self._post = ([s for s in self.used if s.section == section] for section in (PRE, POST))
 
     # a run ---------------------------------------------------------------------------------------------------
     def constant(self, place: Place) -> Constant:
@@ -144,6 +144,8 @@ class Gradient:
             tape.values[pulse] = value.reshape(tape.length, *value.shape[2:])
         for s in self.used:
             s.adjoint.begin(tape, state, lambda place: place.view(self.program.initial_state))
+        for s in self._pre:
+            s.adjoint.forward(tape, 0, tape.ticks)
         for steps, part in self._forward:
             for first in range(0, tape.length, part or tape.length):
                 for s in steps:
@@ -175,7 +177,15 @@ class Gradient:
             for first in range((tape.length - 1) // part * part, -1, -part):
                 for s in reversed(steps):
                     s.adjoint.backward(tape, first, min(first + part, tape.length))
+        for s in reversed(self._pre):
+            if s in self.back:
+                s.adjoint.backward(tape, 0, tape.ticks)
         return {key: c.gradient for key, c in self.constants.items() if c.trained}
+
+
+def _behind_encoders(operation: Operation) -> bool:
+    """Return whether an operation is behind the encoders: a projection, or any operation in a step or later."""
+    return operation.section != PRE or operation.label.startswith("projections[")
 
 
 class _Step:
@@ -194,7 +204,7 @@ class _Step:
         kinds = companions("adjoint")
         if operation.kernel in kinds:
             try:
-                made = self._adjoint = kinds[operation.kernel](self.w, self.section == POST, of.constant)
+                made = self._adjoint = kinds[operation.kernel](self.w, self.section != STEP, of.constant)
                 made.each_tick = not anew.isdisjoint(signal(w) for w in operation.operands if isinstance(w, Place))
             except TypeError as error:
                 self.why = f" {error}"

@@ -54,14 +54,14 @@ class Constant:
 class Adjoint:
     """The adjoint of one operation of a Program: it propagates gradients back through the operation.
 
-    It processes a part of a `Tape` at a time: some steps or, for an operation in section POST, some ticks.
+    It processes a part of a `Tape` at a time: some steps or, for an operation that runs once per tick, some ticks.
 
     A subclass sets ``reads`` and ``writes`` and implements `forward` and `backward`. Both are called for consecutive
     parts of a run: `forward` from the first to the last step, `backward` from the last to the first. The adjoint keeps
     what it needs for the next part in arrays that `begin` creates.
 
     w : operands of the operation, by name
-    post : whether the operation is in section POST
+    per_tick : whether the operation runs once per tick (section PRE or POST) instead of in each step
     constant : place of the Program -> `Constant`; raises TypeError, with the reason, if the place is no constant
     reads : (signal, delay [steps]) pairs from which the operation computes
     writes : signals that the operation sets or adds to
@@ -77,8 +77,8 @@ class Adjoint:
     surrogate = Surrogate()
     each_tick = False
 
-    def __init__(self, w: Any, post: bool, constant: Callable[[Place], Constant]) -> None:
-        self.w, self.post = w, post
+    def __init__(self, w: Any, per_tick: bool, constant: Callable[[Place], Constant]) -> None:
+        self.w, self.per_tick = w, per_tick
         self.reads: list[tuple[Signal, int]] = []
         self.writes: list[Signal] = []
         self.wanted: frozenset[Signal] = frozenset()
@@ -116,8 +116,8 @@ class Adjoint:
 class Neurons(Adjoint):
     """Base of adjoints of neurons, with their parameters and the currents that they read."""
 
-    def __init__(self, w: Any, post: bool, constant: Callable[[Place], Constant]) -> None:
-        super().__init__(w, post, constant)
+    def __init__(self, w: Any, per_tick: bool, constant: Callable[[Place], Constant]) -> None:
+        super().__init__(w, per_tick, constant)
         self.params = constant(w.params)
         self.bias = constant(w.bias) if w.bias.kind == PROGRAM else None  # otherwise a projection adds it
         self.current, self.isyn = signal(w.current), signal(w.isyn) if w.isyn else None

@@ -25,8 +25,8 @@ class Delivery(Adjoint):
     """Base of adjoints of y += x W: x are the spikes or graded values of a source, W are weights, and y is the
     target."""
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        super().__init__(w, post, constant)
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
+        super().__init__(w, per_tick, constant)
         self.source, self.delay = signal(w.spikes if hasattr(w, "spikes") else w.x), getattr(w, "delay", 0)
         self.y = signal(w.y)
         self.reads, self.writes = [(self.source, self.delay)], [self.y]
@@ -38,14 +38,14 @@ class Delivery(Adjoint):
     def once(self, tape: Tape) -> bool:
         """Return whether the source is constant during a tick, so that the product is computed only once in each
         tick."""
-        return not self.post and not tape.in_steps(self.source)
+        return not self.per_tick and not tape.in_steps(self.source)
 
     def arrived(self, tape: Tape, first: int, stop: int) -> np.ndarray:
         """Return the values of the source after the projection's delay, (steps, rows, n_pre).
 
         If the source is constant during a tick, the shape is (ticks, rows, n_pre).
         """
-        if self.post:
+        if self.per_tick:
             return tape.last(self.source)
         if self.once(tape):
             return tape.values[self.source]
@@ -53,7 +53,7 @@ class Delivery(Adjoint):
 
     def send_back(self, tape: Tape, first: int, stop: int, g: np.ndarray) -> None:
         """Add ``g``, the derivative of the loss by the result of `arrived`, to the gradient of the source's signal."""
-        if self.post:
+        if self.per_tick:
             tape.last(self.source, gradient=True)[:] += g
         elif self.once(tape):
             tape.gradient(self.source)[:] += g
@@ -68,7 +68,7 @@ class Delivery(Adjoint):
         y = tape.gradient(self.y) if gradient else tape.values[self.y]
         if self.once(tape):
             return y.reshape(tape.ticks, tape.steps, *y.shape[1:])
-        return y if self.post else y[first:stop]
+        return y if self.per_tick else y[first:stop]
 
 
 class Product(Delivery):
@@ -111,8 +111,8 @@ class Product(Delivery):
 class Dense(Product):
     """Adjoint of the kernels dense_spikes and dense_graded."""
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        super().__init__(w, post, constant)
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
+        super().__init__(w, per_tick, constant)
         self.weights = self.matrix(constant)
 
     def kernel(self) -> np.ndarray:
@@ -181,8 +181,8 @@ class Filter:
 class Synapse(Adjoint):
     """Adjoint of the kernel synapse: a synaptic current with its own time constant."""
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        super().__init__(w, post, constant)
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
+        super().__init__(w, per_tick, constant)
         self.isyn, self.y = signal(w.isyn), signal(w.y)
         self.reads, self.writes = [(self.isyn, 0)], [self.y]
         self.filter = Filter(constant(w.decay))
@@ -204,8 +204,8 @@ class Synapse(Adjoint):
 class Trace(Dense):
     """Adjoint of the kernel trace: decoded and filtered spikes."""
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        super().__init__(w, post, constant)
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
+        super().__init__(w, per_tick, constant)
         self.filter = Filter(constant(w.decay))
 
     def begin(self, tape: Tape, state: Any, initial: Any) -> None:
@@ -226,8 +226,8 @@ class Trace(Dense):
 class Add(Adjoint):
     """Adjoint of the kernel add: y += x, where x is a constant or a signal."""
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        super().__init__(w, post, constant)
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
+        super().__init__(w, per_tick, constant)
         self.y, self.x = signal(w.y), signal(w.x)
         self.bias = constant(w.x) if w.x.kind == PROGRAM else None
         self.reads, self.writes = [(self.x, 0)] * (self.bias is None), [self.y]
@@ -236,7 +236,7 @@ class Add(Adjoint):
         """Return y and x of y += x or, if ``gradient`` is true, their gradients. Their shapes can be broadcast
         together."""
         y = tape.gradient(self.y) if gradient else tape.values[self.y]
-        if self.post:
+        if self.per_tick:
             return y, tape.last(self.x, gradient)
         x = tape.gradient(self.x) if gradient else tape.values[self.x]
         if tape.in_steps(self.x):
@@ -259,29 +259,18 @@ class Add(Adjoint):
             self.bias.add(tape.gradient(self.y)[first:stop].sum((0, 1), dtype=np.float64))
 
 
-class Copy(Adjoint):
-    """Adjoint of the kernel copy in section POST, which sets an output to its bias."""
-
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        super().__init__(w, post, constant)
-        self.y, self.bias = signal(w.y), constant(w.x)
-        self.writes = [self.y]
+class Copy(Add):
+    """Adjoint of the kernel copy: y = x. In each step, y is 0 on the tape before it is set, so x is added to it."""
 
     def begin(self, tape: Tape, state: Any, initial: Any) -> None:
-        tape.new(self.y, self.w.n, once=True, start=self.bias.values)
-
-    def forward(self, tape: Tape, first: int, stop: int) -> None:
-        pass
-
-    def backward(self, tape: Tape, first: int, stop: int) -> None:
-        if self.bias.trained:
-            self.bias.add(tape.gradient(self.y).sum((0, 1), dtype=np.float64))
+        if self.per_tick:
+            tape.new(self.y, self.w.n, once=True)
 
 
 class Window(Adjoint):
     """Adjoint of the kernels window_mean and window_counts: the mean or sum of a signal over the last steps."""
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
         super().__init__(w, True, constant)
         self.source, self.x = signal(w.spikes if hasattr(w, "spikes") else w.line), signal(w.x)
         self.factor = np.float32(1 if hasattr(w, "spikes") else 1 / w.steps)
@@ -308,8 +297,8 @@ class PopulationVector(Adjoint):
     While the rates are too small, the output stays at the last mean, or at 0 if there was none.
     """
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        super().__init__(w, post, constant)
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
+        super().__init__(w, per_tick, constant)
         self.y, self.out, self.least = signal(w.y), signal(w.out), constant(w.least)
         self.reads, self.writes = [(self.y, 0)], [self.out]
 

@@ -309,8 +309,8 @@ class IntegrateAndFire(Neurons):
 
     spiking = True
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        super().__init__(w, post, constant)
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
+        super().__init__(w, per_tick, constant)
         self.mode = w.mode | (SEVERAL if w.multiplicity else 0)
         self.spikes = signal(w.spikes)
         self.writes = [self.spikes]

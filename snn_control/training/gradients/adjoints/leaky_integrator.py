@@ -94,8 +94,8 @@ LEAK_BACKWARD = (
 class LeakyIntegrator(Neurons):
     """Adjoint of the kernel leaky_integrator."""
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        super().__init__(w, post, constant)
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
+        super().__init__(w, per_tick, constant)
         self.v = signal(w.v)
         self.writes = [self.v]
 

@@ -80,8 +80,8 @@ LIST_FORWARD, LIST_BACKWARD = f"void({LIST})", f"void({LIST},b1,f4[:,:,::1],b1,f
 class Listed(Delivery):
     """Base of adjoints of projections with a list of synapses, which a subclass returns from `synapses`."""
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        super().__init__(w, post, constant)
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
+        super().__init__(w, per_tick, constant)
         self.weights = self.matrix(constant)
         pre, target, place, extra = (np.asarray(a, np.int64) for a in self.synapses(constant))
         order, n_pre = np.argsort(pre, kind="stable"), self.n_pre(w)
@@ -131,9 +131,9 @@ class Delayed(Sparse):
     """Adjoint of the kernel csr_delayed, which writes into a delay line. `Release` later delivers the delay line's
     values."""
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
         w.y = w.line  # the target of the list's synapses
-        super().__init__(w, post, constant)
+        super().__init__(w, per_tick, constant)
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
         pre, target, place, _ = super().synapses(constant)
@@ -153,9 +153,9 @@ class Delayed(Sparse):
 class Release(Delivery):
     """Adjoint of the kernel release, which delivers the values of a delay line whose delay has passed."""
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
         w.x = w.line
-        super().__init__(w, post, constant)
+        super().__init__(w, per_tick, constant)
 
     def forward(self, tape: Tape, first: int, stop: int) -> None:
         tape.values[self.y][first:stop] += tape.values[self.source][first:stop]
@@ -175,8 +175,8 @@ class OneToOne(Listed):
 class Gather(Listed):
     """Adjoint of the kernel gather_graded, whose sum may start at the bias of the target."""
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        super().__init__(w, post, constant)
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
+        super().__init__(w, per_tick, constant)
         self.start = constant(w.start) if w.start.kind == PROGRAM else None
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
@@ -212,8 +212,8 @@ class Convolution(Listed, Product):
     because all pixels share the weights.
     """
 
-    def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        super().__init__(w, post, constant)
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
+        super().__init__(w, per_tick, constant)
         lines, places = (constant(one).bits.reshape(-1) for one in (w.lines, w.places))
         place = (lines.astype(np.int64)[:, None] + places[: w.width]).reshape(-1) if w.columns == w.rows == 1 else []
         self.pointwise = w.group_in == w.weights.shape[0] and np.array_equal(place, np.arange(w.out_area))
