@@ -122,9 +122,9 @@ class PopulationEncoder(Encoder):
     high : centre of the last field, a number or (dimensions,); None uses the high end of the input's range
     sigma : width of a field in units of the input; None uses the distance between two centres
     drive : current at a field's centre
+    neuron : spiking model driven by the fields; None leaves the graded current
     cutoff : share of ``drive`` below which a field's current is 0, from 0 to 1. 0.01 ends a field at 3 sigma, so that
         later operations skip it
-    neuron : spiking model driven by the fields; None leaves the graded current
     """
 
     neurons: Fields
@@ -132,8 +132,8 @@ class PopulationEncoder(Encoder):
     high: Any = None
     sigma: Any = None
     drive: Real = 4.0
-    cutoff: Cutoff = 0.0
     neuron: NeuronModel | None = None
+    cutoff: Cutoff = 0.0
 
     selective: ClassVar[bool] = True
 
@@ -161,8 +161,8 @@ class FieldsEncoder(Encoder):
     high: Any = None
     sigma: EachPositive = None
     drive: Real = 4.0
-    cutoff: Cutoff = 0.0
     neuron: NeuronModel | None = None
+    cutoff: Cutoff = 0.0
 
     selective: ClassVar[bool] = True
 
