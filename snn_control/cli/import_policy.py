@@ -41,8 +41,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     policy.add_argument("--normalize", metavar="FILE.pkl", help="statistics of observations, saved by VecNormalize")
     text = "spikes of all neurons in a step (default: a third of those of the first conversion)"
     policy.add_argument("--spikes", type=common.number(0.1), metavar="N", help=text)
-    text = "graded projections from the observation past the spikes: none or linear (default)"
-    policy.add_argument("--skip", choices=("none", "linear"), default="linear", help=text)
+    text = (
+        "graded projections from the observation past the spikes: none, linear (default), or fields (also from "
+        "Gaussian fields of each number: fewer spikes, more operations)"
+    )
+    policy.add_argument("--skip", choices=("none", "linear", "fields"), default="linear", help=text)
     policy.add_argument("--seed", type=common.whole(0), default=1, help="seed of all random numbers (default 1)")
     text = "share of the policy's return that must be kept (default 0.98)"
     policy.add_argument("--least", type=common.number(-1e9), default=0.98, metavar="SHARE", help=text)

@@ -19,7 +19,7 @@ from ..network.neurons import NeuronModel, Threshold
 
 __all__ = [
     "DeltaEncoder", "DirectEncoder", "Encoder", "FieldsEncoder", "LinearEncoder", "PoolEncoder", "PopulationEncoder",
-    "SignedEncoder", "StepForwardEncoder", "SurfaceEncoder",
+    "SignedEncoder", "StackEncoder", "StepForwardEncoder", "SurfaceEncoder",
 ]  # fmt: skip
 
 ONCE = Threshold(0.5)  # fires once for a pulse of 1
@@ -192,6 +192,33 @@ class SignedEncoder(Encoder):
 
     gain: Each = 1.0
     neuron: NeuronModel | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class StackEncoder(Encoder):
+    """The currents of several encoders of the same numbers, one after the other.
+
+    encoders : encoders whose currents depend only on the present numbers; they have no ``neuron`` of their own
+    """
+
+    encoders: tuple[Encoder, ...]
+    neuron: NeuronModel | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.encoders:
+            raise self.wrong("encoders", "must be at least one encoder")
+        for k, one in enumerate(self.encoders):
+            if isinstance(one, _OnChange | _GridEncoder | StackEncoder):
+                rule = "must have currents that depend only on the present numbers"
+                raise self.wrong(f"encoders[{k}]", rule, value=type(one).__name__)
+            if one.neuron is not None:
+                rule = "must have no neuron: its currents are stacked"
+                raise self.wrong(f"encoders[{k}].neuron", rule, "give a neuron to the stack", type(one.neuron).__name__)
+
+    def check(self, path: str, size: Any) -> None:
+        for k, one in enumerate(self.encoders):
+            one.check(f"{path}.encoders[{k}]", size)
 
 
 @dataclass(frozen=True, eq=False)

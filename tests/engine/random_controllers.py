@@ -28,6 +28,7 @@ from snn_control.coding import (
     SignedEncoder,
     SpikeCountDecoder,
     SpikeDecoder,
+    StackEncoder,
     StepForwardEncoder,
     SurfaceEncoder,
     ValueInput,
@@ -112,10 +113,13 @@ def an_encoder(draw, size, rng):
     def each(low, high):
         return draw(st.sampled_from([1.0, rng.uniform(low, high, size)]))
 
-    kinds = [PopulationEncoder, LinearEncoder, DirectEncoder, FieldsEncoder, SignedEncoder, "changes"]
-    kind, neuron = draw(st.sampled_from([None, *kinds])), draw(maybe_spiking)
+    kinds = [PopulationEncoder, LinearEncoder, DirectEncoder, FieldsEncoder, SignedEncoder]
+    kind, neuron = draw(st.sampled_from([None, *kinds, "changes", "stack"])), draw(maybe_spiking)
     if kind is None:
         return None
+    if kind == "stack":
+        parts = DirectEncoder(each(-2, 2)), PopulationEncoder(3, low=-1.0, high=1.0), SignedEncoder(each(0.1, 2))
+        return StackEncoder(parts[: draw(st.integers(1, 3))], neuron)
     if kind is PopulationEncoder:
         sigma, cutoff = draw(st.sampled_from([None, 0.3])), draw(st.sampled_from([0.0, 0.01]))
         return PopulationEncoder(draw(st.integers(2, 5)), sigma=sigma, cutoff=cutoff, neuron=neuron)
@@ -145,6 +149,8 @@ def out_size(spec):
         n = spec.size * encoder.neurons
     elif isinstance(encoder, LinearEncoder):
         n = np.shape(encoder.weights)[1]
+    elif isinstance(encoder, StackEncoder):
+        n = spec.size * (1, 4, 6)[len(encoder.encoders) - 1]
     elif isinstance(encoder, FieldsEncoder):
         n = len(encoder.centres) if encoder.grid is None else int(np.prod(encoder.grid))
     else:

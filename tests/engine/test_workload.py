@@ -19,6 +19,7 @@ from snn_control.coding import (
     PopulationVectorDecoder,
     SpikeCountDecoder,
     SpikeDecoder,
+    StackEncoder,
     ValueInput,
 )
 from snn_control.controller import Batch
@@ -99,9 +100,11 @@ class ByHand:
         plain, first = self.plain, self.plain.step_count
         plain.step(given)
         for spec in self.inputs:
-            if isinstance(spec.encoder, DirectEncoder):
-                used = np.broadcast_to(np.asarray(spec.encoder.gain, np.float32) != 0, spec.size)
-                self.add(spec.name, True, spec.size, count_of(plain.held[spec.name], used))
+            stacked = isinstance(spec.encoder, StackEncoder)
+            direct = spec.encoder.encoders[0] if stacked else spec.encoder
+            if isinstance(direct, DirectEncoder):
+                used, label = np.broadcast_to(np.asarray(direct.gain, np.float32) != 0, spec.size), spec.name
+                self.add(label + "_1" * stacked, True, spec.size, count_of(plain.held[label], used))
             if isinstance(spec.encoder, LinearEncoder):
                 used = np.count_nonzero(np.asarray(spec.encoder.weights, np.float32), axis=1)
                 self.add(spec.name, True, np.size(spec.encoder.weights), count_of(plain.held[spec.name], used))

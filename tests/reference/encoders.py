@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from snn_control.coding import (
     PoolEncoder,
     PopulationEncoder,
     SignedEncoder,
+    StackEncoder,
     StepForwardEncoder,
     ValueInput,
 )
@@ -33,6 +35,8 @@ def is_pulse(encoder: Any) -> bool:
 def encoded(spec: ValueInput, held: np.ndarray, sent: np.ndarray) -> np.ndarray:
     """The drive, float32, of the values held (n,). `sent` (n,): what encoders of changes sent; changed in place."""
     e, n = spec.encoder, spec.size
+    if isinstance(e, StackEncoder):
+        return np.concatenate([encoded(replace(spec, encoder=one), held, sent) for one in e.encoders])
     if isinstance(e, DirectEncoder):
         gain, bias = (np.broadcast_to(np.asarray(v), n).astype(np.float32) for v in (e.gain, e.bias))
         return bias + gain * held

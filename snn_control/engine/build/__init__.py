@@ -87,7 +87,8 @@ def build(
         if len(set(names)) < len(names):
             raise BuildError(kind, names, "every name must be unique")
     terms = sum(len(terms_of(o)) for o in outputs)
-    b = Builder(network, dt, steps, len(inputs), len(network.projections) + len(inputs) + terms, int(seed), tuned)
+    encoders = sum(len(getattr(getattr(i, "encoder", None), "encoders", (i,))) for i in inputs)
+    b = Builder(network, dt, steps, len(inputs), len(network.projections) + encoders + terms, int(seed), tuned)
     b.seen = look_back(outputs, dt)
     validity = b.layout.state("validity", "int64", (max(1, len(inputs)), 2))
     for k, spec in enumerate(inputs):

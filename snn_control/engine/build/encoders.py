@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ... import coding
 from ...errors import BuildError
+from .. import registry
 from .filters import event_columns
 from .projections import product
 from .builder import Builder, matrix, vector
 from ..lowering import EncoderLowering
 from ..kernels.encoders import RESPONSES
-from ..program import PRE, Place
+from ..program import PRE, Place, element
 
 __all__ = ["ENCODERS"]
 
@@ -111,6 +113,22 @@ def _changes(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     return drive
 
 
+def _stack(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
+    """Build each encoder as that of an input INPUT_1, INPUT_2, ..., and copy their currents into one vector."""
+    encoder: Any = spec.encoder
+    parts = []
+    for k, one in enumerate(encoder.encoders):
+        lowering, path = registry.lowering("encoders", type(one)), f"inputs.{spec.name}.encoder.encoders[{k}]"
+        if lowering is None or lowering.events or lowering.pulse:
+            raise BuildError(path, type(one).__name__, "cannot be stacked", "use an encoder of numbers")
+        parts.append(lowering.build(b, replace(spec, name=f"{spec.name}_{k + 1}", encoder=one), held))
+    drive, first = _currents(b, spec, sum(part.shape[0] for part in parts)), 0
+    for part in parts:
+        b.emit(PRE, "copy", n=part.shape[0], y=element(drive, first, part.shape[0]), x=part, label=spec.name)
+        first += part.shape[0]
+    return drive
+
+
 def _size(encoder: coding.PoolEncoder | coding.SurfaceEncoder) -> int:
     return encoder.grid[0] * encoder.grid[1] * (2 if encoder.polarity == "split" else 1)
 
@@ -160,6 +178,7 @@ ENCODERS = {
     "direct": (coding.DirectEncoder, EncoderLowering(_direct)),
     "fields": (coding.FieldsEncoder, EncoderLowering(_fields)),
     "signed": (coding.SignedEncoder, EncoderLowering(_signed)),
+    "stack": (coding.StackEncoder, EncoderLowering(_stack)),
     "delta": (coding.DeltaEncoder, EncoderLowering(_changes, pulse=True)),
     "step_forward": (coding.StepForwardEncoder, EncoderLowering(_changes, pulse=True)),
     "pool": (coding.PoolEncoder, POOL),

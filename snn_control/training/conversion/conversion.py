@@ -162,7 +162,7 @@ class Conversion:
         x = self.source.prepared(observations[rows].astype(np.float64))
         theta = thresholds(self.source, self.head, x, FIRST_SPIKES)
         scale = 1 / self.head.temperature if self.source.learned else 1.0
-        written = spiking_controller(self.source, self.head, theta, self.period, self.settings.skip == "linear", scale)
+        written = spiking_controller(self.source, self.head, theta, self.period, self.settings.skip, scale)
         self.imitator = Imitator(written, self.head, self.settings)
         self.interface = Interface(
             written.spec, self.envs[0].observation_space, self.envs[0].action_space, self.envs[0].spec.id
@@ -262,12 +262,12 @@ class Conversion:
             difference = float((commands[:, 0] != labels.argmax(1)).mean())
         else:
             difference = float(np.abs((commands - self.head.middle) / self.head.half - labels).mean())
-        x = self.source.prepared(observations.astype(np.float64))
         parts = {p.pre: np.asarray(p.weights) for p in spec.network.projections if p.post == "readout"}
         if INPUT not in parts:
             return 0.0, difference
-        past = np.abs(x @ parts[INPUT]).mean()
-        through = np.abs(batch.array("readout.v") - x @ parts[INPUT]).mean()
+        past = batch.array(f"{INPUT}.drive") @ parts[INPUT]
+        through = batch.array("readout.v") - past
+        past, through = np.abs(past).mean(), np.abs(through).mean()
         return float(past / (past + through + 1e-12)), difference
 
     # checkpoints ---------------------------------------------------------------------------------------------

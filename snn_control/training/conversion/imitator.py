@@ -18,7 +18,7 @@ from ..algorithms.networks import Adam
 from ..gradients.parameters import Parameters
 from ..gradients.student import Student
 from .heads import Head
-from .spiking import INPUT, OUTPUT, Written
+from .spiking import INPUT, OUTPUT, SKIPS, Written
 
 __all__ = ["ConversionSettings", "Imitator"]
 
@@ -37,7 +37,8 @@ class ConversionSettings(Settings):
 
     spikes : target for the number of spikes of all neurons in a step; 0: a third of the number after the first
         conversion
-    skip : graded projections from the observation to later layers: "none" or "linear"
+    skip : graded projections from the observation past the spikes: "none"; "linear": to later layers; "fields": from
+        its numbers and Gaussian fields of them, to all layers
     n_envs : number of episodes in a round
     n_rounds : number of rounds, each with episodes and updates
     gradient_steps : number of updates in a round; 0: 300 for choices, 700 for numbers
@@ -46,7 +47,7 @@ class ConversionSettings(Settings):
     """
 
     spikes: float = 0.0
-    skip: Annotated[str, OneOf("none", "linear")] = "linear"
+    skip: Annotated[str, OneOf(*SKIPS)] = "linear"
     n_envs: int = 8
     n_rounds: int = 12
     gradient_steps: int = 0

@@ -18,10 +18,12 @@ from ...controller_file import ControllerSpec, parse_spec
 from .heads import Head
 from .rectified import Rectified
 
-__all__ = ["INPUT", "OUTPUT", "READOUT", "Written", "hidden", "spiking_controller", "thresholds", "without"]
+__all__ = ["INPUT", "OUTPUT", "READOUT", "SKIPS", "Written", "hidden", "spiking_controller", "thresholds", "without"]
 
 INPUT, READOUT, OUTPUT = "observation", "readout", "action"
 SAMPLES = 4_000  # observations for the thresholds
+FIELDS, FAR, CUTOFF = 8, 2.5, 0.01  # fields of each number; outermost centres [standard deviations]; end of a field
+SKIPS = ("none", "linear", "fields")
 
 
 class Written(NamedTuple):
@@ -68,19 +70,21 @@ def _theta(a: np.ndarray, g: np.ndarray, spikes: float) -> np.ndarray:
 
 
 def spiking_controller(
-    source: Rectified, head: Head, theta: list[np.ndarray], period: float, skip: bool, scale: float = 1.0
+    source: Rectified, head: Head, theta: list[np.ndarray], period: float, skip: str, scale: float = 1.0
 ) -> Written:
     """Return a controller that consists of the spiking layers.
 
     theta : for each hidden layer, the activations for which spikes stand, see `thresholds`
     period : length of a tick and of its one network step [s]
-    skip : whether there are graded projections from the observation to all later layers, whose weights are 0 at first
+    skip : "linear": graded projections from the observation to all later layers; "fields": the observation is beside
+        Gaussian fields of its numbers, and both have projections to all layers; "none". New weights are 0 at first
     scale : factor of the last layer's values
     """
     n = source.layers[0].weights.shape[1]
+    width = n * (1 + FIELDS) if skip == "fields" else n
     populations: dict[str, Any] = {}
     projections: list[dict[str, Any]] = []
-    scales = {INPUT: np.ones(n)}
+    scales = {INPUT: np.ones(width)}
     before = INPUT
     for k, (weights, biases) in enumerate(source.layers):
         last = k == len(source.layers) - 1
@@ -91,22 +95,27 @@ def spiking_controller(
         if not last:
             neuron = {"type": "if", "r": 1 / period, "reset": "subtract", "several": True}
             populations[name] |= {"v_init": 0.5, "neuron": neuron}
-        scaled = factor * weights.T * scales[before][:, None] / one
+        scaled = factor * weights.T / one
+        scaled = np.pad(scaled, ((0, width - n), (0, 0))) if k == 0 else scaled * scales[before][:, None]
         projections.append({"pre": before, "post": name, "weights": scaled.astype(np.float32)})
-        if skip and k:
-            nothing = np.zeros((n, len(biases)), np.float32)
+        if skip != "none" and k:
+            nothing = np.zeros((width, len(biases)), np.float32)
             projections.append({"pre": INPUT, "post": name, "weights": nothing})
         scales[name], before = one, name
     document = {
-        "version": 1, "period": period, "dt": period, "reset_each_tick": True, "inputs": {INPUT: _input(source)},
+        "version": 1, "period": period, "dt": period, "reset_each_tick": True, "inputs": {INPUT: _input(source, skip)},
         "network": {"populations": populations, "projections": projections}, "outputs": {OUTPUT: _output(source, head)},
     }  # fmt: skip
     return Written(parse_spec(document), scales)
 
 
-def _input(source: Rectified) -> dict[str, Any]:
+def _input(source: Rectified, skip: str) -> dict[str, Any]:
     mean, std, clip = source.mean, source.std, source.clip
-    encoder = {"type": "direct", "gain": (1 / std).tolist(), "bias": (-mean / std).tolist()}
+    encoder: dict[str, Any] = {"type": "direct", "gain": (1 / std).tolist(), "bias": (-mean / std).tolist()}
+    if skip == "fields":
+        ends = {"low": (mean - FAR * std).tolist(), "high": (mean + FAR * std).tolist()}
+        fields = {"type": "population", "neurons": FIELDS, "drive": 1, "cutoff": CUTOFF, **ends}
+        encoder = {"type": "stack", "encoders": [encoder, fields]}
     found: dict[str, Any] = {"kind": "value", "size": len(mean), "encoder": encoder}
     if np.isfinite(clip):
         found["range"] = [(mean - clip * std).tolist(), (mean + clip * std).tolist()]

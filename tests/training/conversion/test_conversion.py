@@ -46,7 +46,7 @@ def observations_of(policy, k=500, seed=1):
     return np.random.default_rng(seed).normal(0.3, 1.5, (k, policy.inputs)).astype(np.float32)
 
 
-def converted(policy, spikes=100.0, skip=False):
+def converted(policy, spikes=100.0, skip="none"):
     head, observations = Head(policy), observations_of(policy)
     source = rectified(policy, observations, np.random.default_rng(0))
     x = source.prepared(observations.astype(np.float64))
@@ -89,7 +89,7 @@ def test_layers_fire_about_as_often_as_they_should_and_more_spikes_are_closer():
     assert errors[0] > 2.5 * errors[1] > 6 * errors[2]
 
 
-@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("skip", ["none", "linear", "fields"])
 def test_each_spike_is_a_rounded_activation(skip):
     policy = policy_of("tanh")
     source, _, theta, written, observations = converted(policy, skip=skip)
