@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..engine.bound import Bound
 from ..engine.workload import counted
 
-__all__ = ["LABEL", "PICOJOULE", "Energy", "estimate", "price"]
+__all__ = ["LABEL", "PICOJOULE", "Energy", "access", "estimate", "memory", "price"]
 
 #: (operation, type) -> pJ
 PICOJOULE = {
@@ -23,6 +23,11 @@ PICOJOULE = {
 }  # fmt: skip
 #: type of a weight -> type of the sum to which it is added
 SUMS = {"float32": "float32", "int8": "int32"}
+#: (largest number of bytes, pJ per byte) of memories: caches of 8 KiB, 32 KiB and 1 MiB, then DRAM. Horowitz gives the
+#: energy of 64 bits: 10, 20, 100 and at least 1,300 pJ
+MEMORIES = ((8 << 10, 10 / 8), (32 << 10, 20 / 8), (1 << 20, 100 / 8), (1 << 62, 1300 / 8))
+BYTES = {"float32": 4, "int8": 1}  # of a weight
+SUM = 4  # bytes of a sum or a state variable
 LABEL = "estimate, not measured: arithmetic alone in 45 nm CMOS (Horowitz 2014); no memory traffic, control or leakage"
 
 
@@ -66,3 +71,20 @@ def estimate(bound: Bound) -> Energy:
     synapses = sum(row.effective * price(row.kind, row.precision) for row in counted(bound))
     neurons = facts.updates * bound.program.steps * price("multiply_accumulate")
     return Energy(synapses / ticks, neurons, facts.period)
+
+
+def access(footprint: int) -> float:
+    """Return the energy [pJ] of reading or writing one byte of the smallest memory that holds ``footprint`` bytes."""
+    return next(cost for size, cost in MEMORIES if footprint <= size)
+
+
+def memory(bound: Bound) -> float:
+    """Return the estimated energy of a tick's memory accesses [pJ], averaged over all ticks since the last reset.
+
+    A synaptic operation reads its weight, and reads and writes a sum. The update of a state variable reads and writes
+    it, and reads one parameter. All of them are in the smallest memory that holds constants and state.
+    """
+    ticks, program = max(1, int(bound.array("clock")[0])), bound.program
+    moved = sum(row.effective * (BYTES[row.precision] + 2 * SUM) for row in counted(bound)) / ticks
+    moved += program.facts.updates * program.steps * 3 * SUM
+    return float(moved * access(program.constants.size + program.initial_state.size))

@@ -120,9 +120,10 @@ class PopulationEncoder(Encoder):
     neurons : number of fields per dimension
     low : centre of the first field, a number or (dimensions,); None uses the low end of the input's range
     high : centre of the last field, a number or (dimensions,); None uses the high end of the input's range
-    sigma : width of a field in units of the input; None uses the distance between two centres
+    sigma : width of a field in units of the input; None: ``width`` times the distance between two centres
     drive : current at a field's centre
     neuron : spiking model driven by the fields; None leaves the graded current
+    width : width of a field without ``sigma``, in distances between two centres
     cutoff : share of ``drive`` below which a field's current is 0, from 0 to 1. 0.01 ends a field at 3 sigma, so that
         later operations skip it
     """
@@ -133,6 +134,7 @@ class PopulationEncoder(Encoder):
     sigma: Any = None
     drive: Real = 4.0
     neuron: NeuronModel | None = None
+    width: Positive = 1.0
     cutoff: Cutoff = 0.0
 
     selective: ClassVar[bool] = True

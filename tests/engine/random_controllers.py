@@ -122,7 +122,7 @@ def an_encoder(draw, size, rng):
         return StackEncoder(parts[: draw(st.integers(1, 3))], neuron)
     if kind is PopulationEncoder:
         sigma, cutoff = draw(st.sampled_from([None, 0.3])), draw(st.sampled_from([0.0, 0.01]))
-        return PopulationEncoder(draw(st.integers(2, 5)), sigma=sigma, cutoff=cutoff, neuron=neuron)
+        return PopulationEncoder(draw(st.integers(2, 5)), sigma=sigma, cutoff=cutoff, width=0.7, neuron=neuron)
     if kind is LinearEncoder:
         m = draw(st.integers(1, 6))
         return LinearEncoder(some_zeros(rng, (size, m)), rng.normal(size=m), neuron=neuron)

@@ -69,7 +69,7 @@ def encoded(spec: ValueInput, held: np.ndarray, sent: np.ndarray) -> np.ndarray:
                 e.sigma,
             )
         )
-        inverse = f32(1 / (sigma if sigma is not None else (high - low) / (e.neurons - 1)))
+        inverse = f32(1 / (sigma if sigma is not None else e.width * (high - low) / (e.neurons - 1)))
         for centre in np.linspace(low, high, e.neurons).astype(np.float32):
             z = (held[d] - centre) * inverse
             response = exponential(-HALF * (z * z))

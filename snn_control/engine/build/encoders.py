@@ -63,7 +63,8 @@ def _population(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     encoder: Any = spec.encoder
     n, m, where, (low, high) = spec.size, encoder.neurons, f"inputs.{spec.name}.encoder", _span(spec, encoder)
     centres = np.linspace(low, high, m, axis=1)
-    sigma = vector(f"{where}.sigma", (high - low) / (m - 1) if encoder.sigma is None else encoder.sigma, n)
+    sigma = encoder.width * (high - low) / (m - 1) if encoder.sigma is None else encoder.sigma
+    sigma = vector(f"{where}.sigma", sigma, n)
     if not (sigma > 0).all():
         raise BuildError(f"{where}.sigma", encoder.sigma, "must be > 0")
     params = np.stack([1 / sigma, np.full(n, encoder.drive)], axis=1).astype(np.float32)

@@ -1,0 +1,118 @@
+"""Rows of the scoreboard, and the JSON files that hold them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import DescriptionError
+from ..files import read_text, replace_text, writing
+from .protocol import VERSION, task_of
+
+__all__ = ["Row", "read_board", "read_rows", "write_row"]
+
+KINDS = ("controller", "policy", "chance")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: who acted, where, and what was measured.
+
+    name : name in the table, unique for an environment
+    environment : id of an environment of the protocol
+    actor : what is run: a controller file or a policy's file, relative to the folder of the rows; the name of a shipped
+        controller or of a baseline of the environment; ``module:function``; or "chance"
+    kind : "controller" (spiking), "policy" (any other), or "chance"
+    by : who made it
+    source : how it was made: a command, or a reference
+    protocol : version of the protocol
+    results : what `snn_control.scoreboard.measure.measure` returned
+    """
+
+    name: str
+    environment: str
+    actor: str
+    kind: str
+    by: str
+    source: str
+    protocol: int = VERSION
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.environment, self.name
+
+
+TEXTS = ("name", "environment", "actor", "kind", "by", "source")
+#: keys of the results that each row has -> keys of the numbers in the object there; None if it is a number
+NEEDED = {"episodes": None, "return": ("mean", "iqm", "low", "high", "worst", "best"), "steps": None, "versions": ()}
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read a file of rows. Raises DescriptionError, which names the place, if it is not one."""
+    try:
+        found = json.loads(read_text(path))
+    except ValueError as error:
+        raise DescriptionError(str(path), None, f"is not JSON: {error}") from None
+    if not isinstance(found, list):
+        raise DescriptionError(str(path), None, "must be a list of rows")
+    rows = [_row(f"{path}[{k}]", one) for k, one in enumerate(found)]
+    keys = [row.key for row in rows]
+    if double := next((key for key in keys if keys.count(key) > 1), None):
+        raise DescriptionError(str(path), double[1], f"has two rows with this name for {double[0]}")
+    return rows
+
+
+def _row(where: str, data: Any) -> Row:
+    known = {f.name for f in fields(Row)}
+    if not isinstance(data, dict) or set(data) != known:
+        raise DescriptionError(where, None, f"must have the keys {', '.join(sorted(known))}")
+    for key in TEXTS:
+        if not isinstance(data[key], str) or not data[key]:
+            raise DescriptionError(f"{where}.{key}", data[key], "must be a text")
+    if data["kind"] not in KINDS:
+        raise DescriptionError(f"{where}.kind", data["kind"], f"must be one of {', '.join(KINDS)}")
+    if data["protocol"] != VERSION:
+        fix = "run it again: snn_control score FILE --add"
+        raise DescriptionError(f"{where}.protocol", data["protocol"], f"must be {VERSION}", fix)
+    task = task_of(data["environment"])
+    results = data["results"]
+    if not isinstance(results, dict):
+        raise DescriptionError(f"{where}.results", results, "must be an object")
+    for key, inner in NEEDED.items():
+        there = results.get(key)
+        numbers = [there] if inner is None else [there.get(one) for one in inner] if isinstance(there, dict) else [None]
+        if not all(map(_finite, numbers)):
+            raise DescriptionError(f"{where}.results.{key}", there, "must be as `score` writes it")
+    if results["episodes"] != task.episodes:
+        raise DescriptionError(f"{where}.results.episodes", results["episodes"], f"must be {task.episodes}")
+    digest = results.get("digest")
+    if not isinstance(digest, str) or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise DescriptionError(f"{where}.results.digest", digest, "must be a SHA-256 in hexadecimal digits")
+    return Row(**data)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def read_board(folder: Path) -> list[Row]:
+    """Read all rows of a folder, sorted by environment in the order of the protocol, then by mean return."""
+    from .protocol import SUITES
+
+    order = [task.environment for suite in SUITES.values() for task in suite]
+    rows = [row for path in sorted(folder.glob("*.json")) for row in read_rows(path)]
+    return sorted(rows, key=lambda row: (order.index(row.environment), -row.results["return"]["mean"], row.name))
+
+
+def write_row(path: Path, row: Row) -> None:
+    """Add a row to a file, which is created if it does not exist. A row with the same name is replaced."""
+    rows = {one.key: one for one in read_rows(path)} if path.exists() else {}
+    rows[row.key] = row
+    text = json.dumps([asdict(one) for _, one in sorted(rows.items())], indent=1) + "\n"
+    with writing("--add", path):
+        replace_text(path, text)
