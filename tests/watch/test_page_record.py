@@ -118,6 +118,7 @@ def test_a_record_is_there_again_after_its_server_was_started_again(recorded, br
 def test_a_training_shows_its_curve(training, browser):
     with opened(browser, training.url) as page:
         until(page, "!$('[data-panel=\"training\"]').hidden && s.frames > 0")
+        until(page, "$('[data-panel=\"training\"] canvas').width !== 300")  # the page has its context
         until(page, "new Set($('[data-panel=\"training\"] canvas').getContext('2d').getImageData(0, 0, 400, 200).data)"
                     ".size > 8")  # fmt: skip
 

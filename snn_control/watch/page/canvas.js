@@ -87,12 +87,14 @@ export function timeAxis(g, box, from, to, marks, named = false) {
   g.textAlign = "center";
   g.fillStyle = themed("--muted");
   g.strokeStyle = themed("--grid");
-  for (const t of ticks(from, to, Math.max(2, (box.right - box.left) / 90))) {
+  const labelled = ticks(from, to, Math.max(2, (box.right - box.left) / 90));
+  const digits = labelled.length > 1 ? Math.max(0, Math.ceil(-Math.log10(labelled[1] - labelled[0]) - 1e-6)) : 2;
+  for (const t of labelled) {
     g.beginPath();
     g.moveTo(x(t), box.top);
     g.lineTo(x(t), box.bottom);
     g.stroke();
-    g.fillText(`${short(t)} s`, x(t), box.bottom + 9);
+    g.fillText(`${t.toFixed(digits)} s`, x(t), box.bottom + 9);
   }
   g.strokeStyle = themed("--mark");
   g.fillStyle = themed("--mark");
@@ -105,6 +107,7 @@ export function timeAxis(g, box, from, to, marks, named = false) {
     g.lineTo(x(mark.t), box.bottom);
     g.stroke();
     const last = groups[groups.length - 1], text = mark.text ? `${mark.kind}: ${mark.text}` : mark.kind;
+    if (!text) continue; // the cursor
     if (last && x(mark.t) < last.x + 8 + g.measureText(last.texts.join(", ")).width) last.texts.push(text);
     else groups.push({ x: x(mark.t), texts: [text] });
   }
