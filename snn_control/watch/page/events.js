@@ -1,6 +1,6 @@
 // The events of a recorded camera: a picture at the cursor, and the rate over time.
 
-import { OFF, ON, prepare, ratio, rgb, short, themed, ticks, timeAxis } from "./canvas.js";
+import { bitmap, OFF, ON, pixel, prepare, ratio, rgb, short, themed, ticks, timeAxis } from "./canvas.js";
 import { make } from "./controls.js";
 
 /** @typedef {import("./history.js").History} History */
@@ -61,13 +61,11 @@ export class EventsPanel {
     canvas.style.width = `min(100%, ${((60 * width) / height).toFixed(1)}vh)`;
     const cell = this.cell = Math.max(1, Math.ceil(width / Math.max(1, canvas.clientWidth * ratio())));
     const columns = Math.ceil(width / cell), rows = Math.ceil(height / cell);
-    if (canvas.width !== columns || canvas.height !== rows) { canvas.width = columns; canvas.height = rows; }
-    const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true })), image = g.createImageData(columns, rows);
-    const pixels = new Uint32Array(image.data.buffer), colours = [shades(OFF), shades(ON)];
+    const { g, image, pixels } = bitmap(canvas, columns, rows), colours = [shades(OFF), shades(ON)];
     pixels.fill(colours[0][SHADES]);
     let on = 0, all = 0;
-    history.eachSpike(this.end - this.span, this.end, (t, polarity, pixel) => {
-      const x = pixel % width, y = (pixel - x) / width;
+    history.eachSpike(this.end - this.span, this.end, (t, polarity, place) => {
+      const x = place % width, y = (place - x) / width;
       const shade = Math.min(SHADES - 1, Math.floor(((this.end - t) / this.span) * SHADES));
       pixels[Math.floor(y / cell) * columns + Math.floor(x / cell)] = colours[polarity][shade];
       on += polarity;
@@ -110,8 +108,8 @@ export class EventsPanel {
     const y = Math.max(0, Math.min(height - 1, Math.floor((event.offsetY / canvas.clientHeight) * height)));
     const counts = [0, 0];
     let last = "";
-    this.history?.eachSpike(this.end - this.span, this.end, (t, polarity, pixel) => {
-      if (Math.floor((pixel % width) / cell) !== Math.floor(x / cell) || Math.floor(Math.floor(pixel / width) / cell) !== Math.floor(y / cell)) return;
+    this.history?.eachSpike(this.end - this.span, this.end, (t, polarity, place) => {
+      if (Math.floor((place % width) / cell) !== Math.floor(x / cell) || Math.floor(Math.floor(place / width) / cell) !== Math.floor(y / cell)) return;
       counts[polarity]++;
       last = `; the last one ${polarity ? "ON" : "OFF"} at ${t.toFixed(6)} s`;
     });
@@ -138,6 +136,6 @@ function shades(hex) {
   return Uint32Array.from({ length: SHADES + 1 }, (_, k) => {
     const strength = k === SHADES ? 0 : Math.exp((-FADE * k) / SHADES);
     const [r, gr, b] = colour.map((c) => Math.round(ground + (c - ground) * strength));
-    return ((255 << 24) | (b << 16) | (gr << 8) | r) >>> 0;
+    return pixel(r, gr, b);
   });
 }

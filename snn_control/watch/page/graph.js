@@ -40,7 +40,7 @@ export function drawGraph(canvas, history) {
   const most = Math.max(...[...byColumn.values()].map((names) => names.length));
   const count = Math.max(...byColumn.keys()) + 1;
   canvas.style.height = `${most * (BOX.height + 26) + 16}px`;
-  canvas.style.minWidth = `${count * (BOX.width + 46)}px`; // on a narrow screen the panel scrolls
+  canvas.style.minWidth = `${count * (BOX.width + 20)}px`; // on a narrow screen the panel scrolls
   const { g, width, height } = prepare(canvas);
   const pitch = count > 1 ? (width - BOX.width - 8) / (count - 1) : 0;
   /** @type {Map<string, {x: number, y: number}>} */ const at = new Map();

@@ -78,5 +78,6 @@ function ofOutputs(history, from, to) {
 /** @param {HTMLElement} element @param {string[]} texts */
 export function showFindings(element, texts) {
   element.hidden = !texts.length;
+  if (element.children.length === texts.length && texts.every((text, k) => element.children[k].textContent === text)) return;
   element.replaceChildren(...texts.map((text) => make("li", {}, text)));
 }

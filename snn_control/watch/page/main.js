@@ -295,6 +295,7 @@ panel("training").querySelector("canvas").addEventListener("mousemove", (/** @ty
 });
 for (const name of ["training", "events", "rate"]) panel(name).querySelector("canvas").addEventListener("mouseleave", () => { $("#tip").hidden = true; });
 window.addEventListener("resize", () => { changed = true; });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { looked.repaint(); changed = true; });
 for (const event of ["beforeprint", "afterprint"]) {
   window.addEventListener(event, () => { // paper is light, and finer than a screen
     document.documentElement.classList.toggle("printing", event === "beforeprint");
