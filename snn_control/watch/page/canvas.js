@@ -78,7 +78,8 @@ const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 export function short(x) {
   if (!Number.isFinite(x)) return "–";
   const size = Math.abs(x);
-  if (size >= 1e6 || (size > 0 && size < 1e-3)) return x.toExponential(1);
+  if (size >= 1e6 && size < 1e9) return `${Number((x / 1e6).toPrecision(3))} M`;
+  if (size >= 1e9 || (size > 0 && size < 1e-3)) return x.toExponential(1);
   return size >= 100 ? WHOLE.format(x) : String(Number(x.toPrecision(3)));
 }
 

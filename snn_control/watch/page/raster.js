@@ -81,7 +81,7 @@ export class Raster {
       g.fillStyle = band.colour;
       g.fillRect(18, band.top, 4, band.height);
       const silent = history.silent[band.index];
-      const texts = { size: `${band.size.toLocaleString("en")} neurons`, rate: `${short(history.rates[band.index])} Hz`, silent: silent > 0 ? `${Math.floor(100 * silent)} % silent` : "" };
+      const texts = { size: band.size === 1 ? "1 neuron" : `${band.size.toLocaleString("en")} neurons`, rate: `${short(history.rates[band.index])} Hz`, silent: silent > 0 ? `${Math.floor(100 * silent)} % silent` : "" };
       (narrow ? writeAbove : writeBeside)(g, band, texts, middle, width);
     }
   }
