@@ -54,16 +54,21 @@ def events_page(
     note = "" if share == 1.0 else f"the pictures show {kept:,} of {total:,} events, the rates count all of them"
     peak = float(survey.rate.sum(axis=1).max()) / (survey.bin_ns * 1e-9)
     tiles = [
-        ("events", number(total), f"{survey.on / total:.0%} ON"), ("duration", f"{number(survey.seconds)} s", ""),
-        ("mean rate", _rate(total / max(survey.seconds, DT)), ""),
-        ("highest rate", _rate(peak), f"in {number(survey.bin_ns * 1e-6)} ms"),
+        ("events", number(total), f"{survey.on / total:.0%} ON"), ("duration", _time(survey.seconds), ""),
+        ("mean rate", _rate(total / survey.seconds) if survey.seconds else "–", ""),
+        ("highest rate", _rate(peak), f"in {_time(survey.bin_ns * 1e-9)}"),
     ]  # fmt: skip
     live = stored(_scene(survey, size, title, kept, len(frames), speed) | {"note": note}, packed(frames))
     return Page(title, [f"{size[0]} × {size[1]} pixels", *facts], tiles, [], [], live=live), note or "all events"
 
 
+def _time(seconds: float) -> str:
+    scale, unit = next((one for one in ((1.0, "s"), (1e3, "ms")) if seconds * one[0] >= 1.0), (1e6, "µs"))
+    return f"{number(seconds * scale)} {unit}"
+
+
 def _rate(events_a_second: float) -> str:
-    scale, prefix = rate_prefix(events_a_second)
+    scale, prefix = rate_prefix(round(events_a_second))
     return f"{number(events_a_second / scale)} {prefix}/s"
 
 

@@ -100,6 +100,14 @@ def test_long_recordings_clocks_that_step_back_and_events_outside_the_frame():
     assert list(kept(frames)[0]) == [0, 9_000_000_000]
 
 
+def test_the_shortest_recordings():
+    one = Events(np.array([5]), np.array([3], np.uint16), np.array([4], np.uint16), np.array([1], np.uint8))
+    page, _, scene, frames = page_of([one])
+    assert [tile[1] for tile in page.tiles] == ["1", "0 µs", "–", "1 M/s"]
+    assert kept(frames) == (0, 4 * SIZE[0] + 3, 1)
+    assert (scene["length"], scene["camera"]["shown"]) == (0.0, 0.0)
+
+
 def test_the_page_in_a_browser(tmp_path, browser):
     n = 4000  # a bar of ON events that moves right, one column each 20 ms; OFF at row 0 in the first half second
     k = np.arange(n)

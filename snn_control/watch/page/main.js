@@ -36,7 +36,7 @@ const embedded = $("#record"); // in a page that is one file: its record, in bas
 /** @type {any} */ let curve = null; // of a training
 /** @type {Map<string, Numbers>} */ let arrays = new Map();
 let rates = new Rates();
-let window_s = 3, longest = 60;
+let window_s = 3, shortest = 0.05, longest = 60; // s
 let offset = 0; // s, how far the view is behind; not 0 while it is panned
 /** @type {number|null} */ let frozen = null; // s, the end of a view that was stopped
 let judged_at = 0; // ms
@@ -106,8 +106,9 @@ function play(file) {
   shown = -1;
   Object.assign(status, { frames: frames.length, spikes: history.spikes });
   if (!embedded) return;
+  shortest = Math.min(0.05, 20 * history.scene.period);
   longest = Math.max(60, player.to - player.from); // a file shows the whole run first, like a picture
-  if (!location.hash.includes("window=")) window_s = Math.max(0.05, player.to - player.from);
+  if (!location.hash.includes("window=")) window_s = Math.max(shortest, player.to - player.from);
   const acting = frames.filter((one) => !one.header.safe);
   player.go(history.scene.camera?.shown ?? (acting[acting.length - 1] ?? frames[frames.length - 1]).header.t);
 }
@@ -216,7 +217,7 @@ function draw(history) {
 
 /** @param {number} factor */
 function zoom(factor) {
-  window_s = Math.min(longest, Math.max(0.05, window_s * factor));
+  window_s = Math.min(longest, Math.max(shortest, window_s * factor));
   viewChanged();
 }
 
