@@ -6,7 +6,7 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from importlib import resources
@@ -17,7 +17,7 @@ from ..record.run_folder import plain
 from . import protocol
 from .record_run import RecordRun
 
-__all__ = ["Embedded", "PageParts", "embedded", "page_parts"]
+__all__ = ["Embedded", "PageParts", "embedded", "packed", "page_parts", "stored"]
 
 MOST = 8 << 20  # characters of an embedded record; of a longer one the newest part is kept
 MEMBRANES = 3 << 20  # bytes of all membranes in it
@@ -87,13 +87,18 @@ def embedded(run: RecordedRun, title: str, **more: Any) -> Embedded:
     """
     source = RecordRun(run, title, membranes=MEMBRANES)
     frames, scene = _frames(source.data), source.scene() | more
-    while len(record := _packed(frames)) > MOST and len(frames) > 1:
+    while len(record := packed(frames)) > MOST and len(frames) > 1:
         frames = _without(frames, min(len(frames) - 1, 1 + int(len(frames) * (1 - 0.95 * MOST / len(record)))))
     header, _ = protocol.decode(frames[0])
     begin, end = header["t"] - header["ticks"] * scene["period"], scene["from"] + scene["length"]
     if begin > scene["from"] + scene["period"]:
         part = f"this page holds the last {end - begin:.1f} s of {scene['length']:.1f} s"
         scene |= {"from": begin, "note": "; ".join(filter(None, (scene["note"], part)))}
+    return stored(scene, record)
+
+
+def stored(scene: Mapping[str, Any], record: str) -> Embedded:
+    """Return a scene, and frames that are `packed`, for storage in a page."""
     text = json.dumps(plain(scene, "scene"), separators=(",", ":"))
     return Embedded(text.replace("<", "\\u003c"), record)
 
@@ -107,7 +112,8 @@ def _frames(data: bytes) -> list[bytes]:
     return frames
 
 
-def _packed(frames: Sequence[bytes]) -> str:
+def packed(frames: Sequence[bytes]) -> str:
+    """Return frames as a page stores them: each after its length, compressed, in base64."""
     data = b"".join(len(frame).to_bytes(4, "little") + frame for frame in frames)
     return base64.b64encode(gzip.compress(data, mtime=0)).decode("ascii")
 

@@ -78,10 +78,20 @@ def test_a_figure_and_a_gif(recording, style, capsys):
         assert image.n_frames == 30
 
 
+def test_a_page_of_a_part(recording, capsys):
+    assert main(["events", "view", "bar.raw", "--out", "look.html", "--from", "0.1", "--speed", "0.02"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("look.html: 0.1 MB, all events, 0.0999 s, sensor 32 x 24")
+    text = (recording.parent / "look.html").read_text(encoding="utf-8")
+    assert '"speed":0.02' in text
+    assert '"from":0.1,' in text
+    assert "evt3 · a part of the recording" in text
+
+
 def test_mistakes_are_said_in_one_line(recording, capsys):
     for arguments, said in (
         (["none.raw"], "does not exist"),
-        (["bar.raw", "--out", "x.avi"], "must end in .mp4, .gif, .png"),
+        (["bar.raw", "--out", "x.avi"], "must end in .mp4, .gif, .png, .html"),
         (["bar.raw", "--from", "0.2", "--to", "0.1"], "must be after --from = 0.2"),
         (["bar.raw", "--from", "9"], "holds no events in this part"),
         (["bar.raw", "--style", "film"], "invalid choice"),

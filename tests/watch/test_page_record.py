@@ -118,6 +118,7 @@ def test_a_record_is_there_again_after_its_server_was_started_again(recorded, br
 def test_a_training_shows_its_curve(training, browser):
     with opened(browser, training.url) as page:
         until(page, "!$('[data-panel=\"training\"]').hidden && s.frames > 0")
+        until(page, "$('[data-panel=\"training\"] canvas').width !== 300")  # the page has its context
         until(page, "new Set($('[data-panel=\"training\"] canvas').getContext('2d').getImageData(0, 0, 400, 200).data)"
                     ".size > 8")  # fmt: skip
 
@@ -134,7 +135,7 @@ def test_nothing_is_wider_than_the_window_or_covers_another(kind, recorded, brow
         grounds = set()
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            for width in (390, 1280):
+            for width in (390, 820, 1280, 1920):
                 page.set_viewport_size({"width": width, "height": 900})
                 shown(page, '[data-panel="raster"] canvas')
                 raster = page.locator('[data-panel="raster"] canvas')
@@ -149,3 +150,28 @@ def test_nothing_is_wider_than_the_window_or_covers_another(kind, recorded, brow
     server.close()
     if kind == "world":
         run.close()
+
+
+def test_on_a_narrow_screen_the_texts_of_a_population_stand_above_its_spikes(recorded, browser):
+    with opened(browser, recorded[0].url, width=390) as page:
+        until(page, "s.frames > 0")
+        canvas, tip = page.locator('[data-panel="raster"] canvas'), page.locator("#tip")
+        x, y = band(page, "hidden")
+        assert tip.inner_text() == "hidden: click for membranes and weights"
+        canvas.hover(position={"x": x, "y": y + 20})
+        assert tip.inner_text().startswith("hidden: neuron ")
+
+
+def test_what_frames_show_is_drawn_in_place(browser):
+    run = runs.world()
+    server = Server(run)
+    with opened(browser, server.url) as page:
+        until(page, "s.frames > 5 && $('[data-panel=\"timing\"] td')")
+        page.evaluate("window.kept = [document.querySelector('[data-panel=timing] td'), window.snn_control.frames]")
+        before = page.evaluate("window.kept[0].textContent")
+        until(page, "s.frames > window.kept[1] + 10")
+        now = page.evaluate("[window.kept[0].isConnected, window.kept[0].textContent]")
+        assert now[0]
+        assert now[1] != before
+    server.close()
+    run.close()

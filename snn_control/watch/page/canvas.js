@@ -38,6 +38,28 @@ export function prepare(canvas) {
   return { g, width, height };
 }
 
+/** @typedef {{g: CanvasRenderingContext2D, image: ImageData, pixels: Uint32Array}} Bitmap */
+/** @type {WeakMap<HTMLCanvasElement, Bitmap>} */ const bitmaps = new WeakMap();
+
+/**
+ * The pixels of a canvas, which is made as large as the picture; `putImageData` shows them. They are kept from one
+ * drawing to the next: megabytes that are new in each frame would fill the memory until they are collected.
+ * @param {HTMLCanvasElement} canvas @param {number} columns @param {number} rows @returns {Bitmap}
+ */
+export function bitmap(canvas, columns, rows) {
+  const kept = bitmaps.get(canvas);
+  if (kept && kept.image.width === columns && kept.image.height === rows) return kept;
+  canvas.width = columns;
+  canvas.height = rows;
+  const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
+  const image = g.createImageData(columns, rows), made = { g, image, pixels: new Uint32Array(image.data.buffer) };
+  bitmaps.set(canvas, made);
+  return made;
+}
+
+/** A pixel of a bitmap, from numbers from 0 to 255. @param {number} r @param {number} g @param {number} b */
+export function pixel(r, g, b) { return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0; }
+
 /** A colour of the project as the theme shows it: lighter on a dark ground. @param {string} hex */
 export function onTheme(hex) {
   if (themed("--dark") !== "1") return hex;
@@ -50,12 +72,15 @@ export function rgb(hex) {
   return [n >> 16, (n >> 8) & 255, n & 255];
 }
 
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+
 /** A number for readers: three digits. @param {number} x */
 export function short(x) {
   if (!Number.isFinite(x)) return "–";
   const size = Math.abs(x);
-  if (size >= 1e6 || (size > 0 && size < 1e-3)) return x.toExponential(1);
-  return size >= 100 ? x.toFixed(0) : String(Number(x.toPrecision(3)));
+  if (size >= 1e6 && size < 1e9) return `${Number((x / 1e6).toPrecision(3))} M`;
+  if (size >= 1e9 || (size > 0 && size < 1e-3)) return x.toExponential(1);
+  return size >= 100 ? WHOLE.format(x) : String(Number(x.toPrecision(3)));
 }
 
 /** A text that is cut to a width. @param {CanvasRenderingContext2D} g @param {string} text @param {number} width */
@@ -87,12 +112,14 @@ export function timeAxis(g, box, from, to, marks, named = false) {
   g.textAlign = "center";
   g.fillStyle = themed("--muted");
   g.strokeStyle = themed("--grid");
-  for (const t of ticks(from, to, Math.max(2, (box.right - box.left) / 90))) {
+  const labelled = ticks(from, to, Math.max(2, (box.right - box.left) / 90));
+  const digits = labelled.length > 1 ? Math.max(0, Math.ceil(-Math.log10(labelled[1] - labelled[0]) - 1e-6)) : labelled[0] % 1 ? 2 : 0;
+  for (const t of labelled) {
     g.beginPath();
     g.moveTo(x(t), box.top);
     g.lineTo(x(t), box.bottom);
     g.stroke();
-    g.fillText(`${short(t)} s`, x(t), box.bottom + 9);
+    g.fillText(`${t.toFixed(digits)} s`, x(t), box.bottom + 9);
   }
   g.strokeStyle = themed("--mark");
   g.fillStyle = themed("--mark");
@@ -105,6 +132,7 @@ export function timeAxis(g, box, from, to, marks, named = false) {
     g.lineTo(x(mark.t), box.bottom);
     g.stroke();
     const last = groups[groups.length - 1], text = mark.text ? `${mark.kind}: ${mark.text}` : mark.kind;
+    if (!text) continue; // the cursor
     if (last && x(mark.t) < last.x + 8 + g.measureText(last.texts.join(", ")).width) last.texts.push(text);
     else groups.push({ x: x(mark.t), texts: [text] });
   }

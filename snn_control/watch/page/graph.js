@@ -40,7 +40,7 @@ export function drawGraph(canvas, history) {
   const most = Math.max(...[...byColumn.values()].map((names) => names.length));
   const count = Math.max(...byColumn.keys()) + 1;
   canvas.style.height = `${most * (BOX.height + 26) + 16}px`;
-  canvas.style.minWidth = `${count * (BOX.width + 46)}px`; // on a narrow screen the panel scrolls
+  canvas.style.minWidth = `${count * (BOX.width + 20)}px`; // on a narrow screen the panel scrolls
   const { g, width, height } = prepare(canvas);
   const pitch = count > 1 ? (width - BOX.width - 8) / (count - 1) : 0;
   /** @type {Map<string, {x: number, y: number}>} */ const at = new Map();
@@ -50,7 +50,8 @@ export function drawGraph(canvas, history) {
     });
   }
   places.set(canvas, at);
-  for (const edge of scene.edges) drawEdge(g, edge, at, activity(history, edge.pre));
+  const taken = [...at.values()].map(({ x, y }) => ({ x, y, ...BOX }));
+  for (const edge of scene.edges) drawEdge(g, edge, at, activity(history, edge.pre), taken);
   for (const name of column.keys()) drawNode(g, history, name, /** @type {{x: number, y: number}} */ (at.get(name)));
 }
 
@@ -69,8 +70,10 @@ function activity(history, name) {
   return index < 0 ? 0.3 : Math.min(1, history.rates[index] / 50);
 }
 
-/** @param {CanvasRenderingContext2D} g @param {any} edge @param {Map<string, {x: number, y: number}>} at @param {number} active */
-function drawEdge(g, edge, at, active) {
+/** @typedef {{x: number, y: number, width: number, height: number}} Box */
+/** @param {CanvasRenderingContext2D} g @param {any} edge @param {Map<string, {x: number, y: number}>} at @param {number} active
+ *  @param {Box[]} taken places of nodes and texts */
+function drawEdge(g, edge, at, active, taken) {
   const a = at.get(edge.pre), b = at.get(edge.post);
   if (!a || !b) return;
   g.strokeStyle = edge.sign > 0.3 ? onTheme(EXCITES) : edge.sign < -0.3 ? onTheme(INHIBITS) : themed("--muted");
@@ -87,11 +90,12 @@ function drawEdge(g, edge, at, active) {
   g.lineWidth = 1;
   g.setLineDash([]);
   const words = [edge.signal, edge.learns ? `learns: ${edge.learns}` : "", edge.delay > 0 ? `${short(edge.delay * 1e3)} ms` : ""].filter(Boolean).join(", ");
-  if (words && x2 - x1 > 60) {
-    g.fillStyle = themed("--muted");
-    g.textAlign = "center";
-    g.fillText(words, (x1 + x2) / 2, (y1 + y2) / 2 - 8);
-  }
+  const width = g.measureText(words).width, place = { x: (x1 + x2 - width) / 2, y: (y1 + y2) / 2 - 15, width, height: 14 };
+  if (!words || taken.some((one) => overlap(one, place))) return;
+  taken.push(place);
+  g.fillStyle = themed("--muted");
+  g.textAlign = "left";
+  g.fillText(words, place.x, place.y + 7);
 }
 
 /** @param {CanvasRenderingContext2D} g @param {History} history @param {string} name @param {{x: number, y: number}} at */
@@ -124,3 +128,6 @@ function drawNode(g, history, name, at) {
   const rate = index >= 0 ? `, ${short(history.rates[index])} Hz` : "";
   g.fillText(g.measureText(what + rate).width < BOX.width - 12 ? what + rate : what, at.x + 7, at.y + 24);
 }
+
+/** @param {Box} a @param {Box} b */
+function overlap(a, b) { return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height; }

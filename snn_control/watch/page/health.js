@@ -49,8 +49,8 @@ function ofInputs(history, from, to) {
 
 /** @param {History} history */
 function ofPopulations(history) {
-  return history.spiking.filter((/** @type {any} */ _, /** @type {number} */ k) => history.silent[k] === 1)
-    .map((/** @type {any} */ p) => `${p.name}: no neuron fires`);
+  const silent = history.spiking.filter((/** @type {any} */ _, /** @type {number} */ k) => history.silent[k] === 1);
+  return silent.length ? [`${silent.map((/** @type {any} */ p) => p.name).join(", ")}: no neuron fires`] : [];
 }
 
 /** @param {History} history @param {number} from @param {number} to */
@@ -78,5 +78,6 @@ function ofOutputs(history, from, to) {
 /** @param {HTMLElement} element @param {string[]} texts */
 export function showFindings(element, texts) {
   element.hidden = !texts.length;
+  if (element.children.length === texts.length && texts.every((text, k) => element.children[k].textContent === text)) return;
   element.replaceChildren(...texts.map((text) => make("li", {}, text)));
 }

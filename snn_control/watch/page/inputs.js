@@ -1,6 +1,6 @@
 // Inputs as what they are: a picture of events, a scan from above, an image, curves, a number.
 
-import { OFF, ON, onTheme, prepare, rgb, short, themed } from "./canvas.js";
+import { bitmap, OFF, ON, onTheme, pixel, prepare, rgb, short, themed } from "./canvas.js";
 import { search } from "./history.js";
 
 /** @typedef {import("./history.js").History} History */
@@ -160,14 +160,11 @@ function bound(value) { return Array.isArray(value) ? Math.max(...value) : value
  * @param {HTMLCanvasElement} canvas @param {number} columns @param {number} rows @param {(k: number) => number[]} colour
  */
 export function paint(canvas, columns, rows, colour) {
-  canvas.width = columns;
-  canvas.height = rows;
+  const { g, image, pixels } = bitmap(canvas, columns, rows);
   canvas.style.aspectRatio = `${columns} / ${rows}`;
-  const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const image = g.createImageData(columns, rows);
   for (let k = 0; k < columns * rows; k++) {
     const [r, gr, b] = colour(k);
-    image.data.set([r, gr, b, 255], 4 * k);
+    pixels[k] = pixel(r, gr, b);
   }
   g.putImageData(image, 0, 0);
 }

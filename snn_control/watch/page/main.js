@@ -2,6 +2,7 @@
 
 import { themed } from "./canvas.js";
 import { Controls } from "./controls.js";
+import { EventsPanel } from "./events.js";
 import { drawGraph, nodeAt } from "./graph.js";
 import { findings, showFindings } from "./health.js";
 import { History } from "./history.js";
@@ -28,13 +29,14 @@ const embedded = $("#record"); // in a page that is one file: its record, in bas
 
 /** @type {History|null} */ let history = null;
 /** @type {InputPanel[]} */ let inputs = [];
+/** @type {EventsPanel|null} */ let events = null; // of a recording without a controller
 /** @type {Controls|null} */ let controls = null;
 /** @type {Player|null} */ let player = null;
 /** @type {any} */ let header = {};
 /** @type {any} */ let curve = null; // of a training
 /** @type {Map<string, Numbers>} */ let arrays = new Map();
 let rates = new Rates();
-let window_s = 3, longest = 60;
+let window_s = 3, shortest = 0.05, longest = 60; // s
 let offset = 0; // s, how far the view is behind; not 0 while it is panned
 /** @type {number|null} */ let frozen = null; // s, the end of a view that was stopped
 let judged_at = 0; // ms
@@ -56,10 +58,13 @@ function begin(scene) {
   $("#title").textContent = scene.title;
   panel("inputs").querySelector(".inputs").replaceChildren();
   inputs = scene.inputs.filter((/** @type {any} */ i) => !i.stop_when || i.type).map((/** @type {any} */ i) => new InputPanel(panel("inputs").querySelector(".inputs"), i));
+  events = scene.camera ? new EventsPanel(panel("events"), panel("rate"), scene.camera, (text, event) => raster.say(text, event), () => { changed = true; }, (t) => player?.go(t)) : null;
+  for (const name of ["events", "rate"]) panel(name).hidden = !events;
+  for (const name of ["outputs", "graph", "timing"]) panel(name).hidden = Boolean(events);
   panel("controls").hidden = scene.kind === "record";
   curve = scene.training ?? null;
   panel("training").hidden = scene.kind !== "training" && !curve;
-  panel("raster").hidden = !history.spiking.length;
+  panel("raster").hidden = !history.spiking.length || Boolean(events);
   if (scene.kind !== "record" && connection) controls = new Controls(panel("controls").querySelector(".body"), scene, connection, freeze);
   restoreView();
   if (embedded) {
@@ -101,10 +106,11 @@ function play(file) {
   shown = -1;
   Object.assign(status, { frames: frames.length, spikes: history.spikes });
   if (!embedded) return;
+  shortest = Math.min(0.05, 20 * history.scene.period);
   longest = Math.max(60, player.to - player.from); // a file shows the whole run first, like a picture
-  if (!location.hash.includes("window=")) window_s = Math.max(0.05, player.to - player.from);
+  if (!location.hash.includes("window=")) window_s = Math.max(shortest, player.to - player.from);
   const acting = frames.filter((one) => !one.header.safe);
-  player.go((acting[acting.length - 1] ?? frames[frames.length - 1]).header.t);
+  player.go(history.scene.camera?.shown ?? (acting[acting.length - 1] ?? frames[frames.length - 1]).header.t);
 }
 
 async function embed() {
@@ -186,8 +192,9 @@ function draw(history) {
   if (player) showMoment(player);
   const end = player ? player.cursor : (frozen ?? history.now) - offset;
   const from = Math.max(history.scene.from ?? 0, end - window_s), to = Math.max(end, from + window_s);
-  history.countRates(end);
   history.cursor = end < to ? [{ t: end, kind: "", text: "" }] : [];
+  if (events) return events.draw(history, from, to, end);
+  history.countRates(end);
   raster.draw(history, from, to);
   drawOutputs(panel("outputs").querySelector("canvas"), history, from, to);
   for (const one of inputs) one.draw(history, from, to);
@@ -210,7 +217,7 @@ function draw(history) {
 
 /** @param {number} factor */
 function zoom(factor) {
-  window_s = Math.min(longest, Math.max(0.05, window_s * factor));
+  window_s = Math.min(longest, Math.max(shortest, window_s * factor));
   viewChanged();
 }
 
@@ -287,8 +294,9 @@ panel("raster").querySelector("canvas").addEventListener("wheel", (/** @type {Wh
 panel("training").querySelector("canvas").addEventListener("mousemove", (/** @type {MouseEvent} */ event) => {
   if (curve) raster.say(phaseAt(/** @type {HTMLCanvasElement} */ (event.target), curve, event), event);
 });
-panel("training").querySelector("canvas").addEventListener("mouseleave", () => { $("#tip").hidden = true; });
+for (const name of ["training", "events", "rate"]) panel(name).querySelector("canvas").addEventListener("mouseleave", () => { $("#tip").hidden = true; });
 window.addEventListener("resize", () => { changed = true; });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { looked.repaint(); changed = true; });
 for (const event of ["beforeprint", "afterprint"]) {
   window.addEventListener(event, () => { // paper is light, and finer than a screen
     document.documentElement.classList.toggle("printing", event === "beforeprint");
@@ -297,7 +305,7 @@ for (const event of ["beforeprint", "afterprint"]) {
   });
 }
 $("#snapshot").addEventListener("click", () => {
-  const parts = ["raster", "outputs"].map((name) => /** @type {HTMLCanvasElement} */ (panel(name).querySelector("canvas")));
+  const parts = (events ? ["events", "rate"] : ["raster", "outputs"]).map((name) => /** @type {HTMLCanvasElement} */ (panel(name).querySelector("canvas")));
   const whole = document.createElement("canvas");
   whole.width = Math.max(...parts.map((one) => one.width));
   whole.height = parts.reduce((sum, one) => sum + one.height, 0);

@@ -4,13 +4,13 @@ import { CAUSES, prepare, SAFE, short, themed, timeAxis } from "./canvas.js";
 
 /** @typedef {import("./history.js").History} History */
 
-const ROW = 100, NAME = 16; // pixels of an output, and of its name above it
+const ROW = 100, NAME = 16, CAUSE = 14; // pixels of an output, of its name above it, of the causes below all outputs
 
 /** @param {HTMLCanvasElement} canvas @param {History} history @param {number} from @param {number} to */
 export function drawOutputs(canvas, history, from, to) {
   const rows = history.scene.outputs.flatMap((/** @type {any} */ output) =>
     output.labels.map((/** @type {string} */ label, /** @type {number} */ k) => ({ output, label, k })));
-  canvas.style.height = `${Math.max(1, rows.length) * ROW + 22}px`;
+  canvas.style.height = `${Math.max(1, rows.length) * ROW + CAUSE + 20}px`;
   const { g, width, height } = prepare(canvas);
   const box = { left: 62, right: width - 64, top: 2, bottom: height - 20 };
   const x = timeAxis(g, box, from, to, [...history.marks, ...history.cursor]);
@@ -42,7 +42,7 @@ function shadeFaults(g, history, box, x, from, to) {
     const text = cause ? cause[1] : "waits for release";
     if (g.measureText(text).width < width - 4) {
       g.fillStyle = themed("--ink");
-      g.fillText(text, left + 3, box.bottom - 7);
+      g.fillText(text, left + 3, box.bottom - CAUSE / 2);
     }
   }
 }

@@ -5,6 +5,8 @@ import { search } from "./history.js";
 
 /** @typedef {import("./protocol.js").Frame} Frame */
 
+const SPEEDS = [0.0001, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 10];
+
 export class Player {
   /** @param {HTMLElement} element @param {any} scene @param {Frame[]} frames @param {() => void} moved */
   constructor(element, scene, frames, moved) {
@@ -15,7 +17,8 @@ export class Player {
     this.to = frames.length ? frames[frames.length - 1].header.t : scene.from;
     this.cursor = this.from;
     this.playing = true;
-    this.speed = 1;
+    this.speed = Math.max(SPEEDS[0], ...SPEEDS.filter((one) => one <= (scene.camera?.speed ?? 1)));
+    this.digits = Math.max(2, Math.floor(-Math.log10(scene.period)));
     this.last = 0;
     /** @type {Map<string, number[]>} */ this.weights = new Map(); // key -> numbers of the frames that have it
     frames.forEach(({ header }, k) => {
@@ -25,7 +28,7 @@ export class Player {
     this.bar = /** @type {HTMLInputElement} */ (make("input", { type: "range", min: String(this.from), max: String(this.to), step: "any", "data-control": "time", "aria-label": "time" }));
     this.shown = make("output", {});
     const speed = /** @type {HTMLSelectElement} */ (make("select", { "data-control": "speed", "aria-label": "speed" },
-      ...["0.01", "0.1", "0.5", "1", "2", "10"].map((one) => make("option", one === "1" ? { selected: "" } : {}, one))));
+      ...SPEEDS.map((one) => make("option", one === this.speed ? { selected: "" } : {}, String(one)))));
     speed.onchange = () => { this.speed = Number(speed.value); };
     this.button.onclick = () => this.toggle();
     this.bar.oninput = () => this.go(Number(this.bar.value));
@@ -67,7 +70,7 @@ export class Player {
     }
     this.button.textContent = this.playing ? "Pause" : "Play";
     this.bar.value = String(this.cursor);
-    this.shown.textContent = `${this.cursor.toFixed(2)} of ${this.to.toFixed(2)} s`;
+    this.shown.textContent = `${this.cursor.toFixed(this.digits)} of ${this.to.toFixed(this.digits)} s`;
   }
 
   /** The number of the frame at the cursor. */

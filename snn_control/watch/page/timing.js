@@ -16,6 +16,7 @@ export class Rates {
   add(header, now, least = 0.5) {
     const spikes = Object.values(header.spikes ?? {}).reduce((/** @type {number} */ a, b) => a + Number(b), 0);
     const newest = { at: now, spikes, operations: header.operations, ticks: header.tick };
+    if (this.before?.ticks > newest.ticks) this.before = null; // the run began anew
     const before = this.before, lasted = before ? now - before.at : 0;
     if (before && lasted > least) {
       for (const key of /** @type {const} */ (["spikes", "operations", "ticks"])) this[key] = Math.max(0, newest[key] - before[key]) / lasted;
@@ -42,5 +43,9 @@ export function showTiming(table, header, rates, scene) {
     ...(scene.kind === "record" ? (scene.note ? [["record", scene.note]] : []) : [["frames dropped", String(header.dropped ?? 0)]]),
     ...(header.left_out ? [["spikes not shown", String(header.left_out)]] : []),
   ];
-  table.replaceChildren(...rows.map(([key, value]) => make("tr", {}, make("th", {}, key), make("td", {}, value))));
+  while (table.children.length > rows.length) table.lastElementChild?.remove();
+  rows.forEach((cells, k) => { // in place: new elements thirty times a second would fill the memory until they are collected
+    const row = table.children[k] ?? table.appendChild(make("tr", {}, make("th"), make("td")));
+    cells.forEach((text, c) => { if (row.children[c].textContent !== text) row.children[c].textContent = text; });
+  });
 }

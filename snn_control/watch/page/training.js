@@ -6,7 +6,8 @@ import { onTheme, prepare, short, themed, ticks } from "./canvas.js";
 /** @typedef {Line & {seeds?: Line[], actors?: Record<string, number>, stages?: [string, number, number][]}} Curve */
 /** @typedef {{steps: number[], values: number[], colour: string, dash?: number[]}} Drawn */
 
-const BOX = { left: 52, right: 14, top: 10, bottom: 20, gap: 22 };
+const BOX = { left: 52, right: 40, top: 10, bottom: 20, gap: 28 };
+const HEAD = 22; // of a curve, for its title
 const DOTTED = [2, 3], DASHED = [6, 4];
 
 /** The largest number of steps. @param {Curve} curve */
@@ -15,17 +16,18 @@ function reach(curve) { return Math.max(1, ...[curve, ...curve.seeds ?? []].map(
 /** @param {HTMLCanvasElement} canvas @param {Curve} curve */
 export function drawCurve(canvas, curve) {
   const { g, width, height } = prepare(canvas);
-  const most = reach(curve), half = (height - BOX.gap - BOX.bottom) * 0.62;
+  const most = reach(curve), half = (height - BOX.gap - BOX.bottom) * 0.6;
   const x = (/** @type {number} */ step) => BOX.left + (step / most) * (width - BOX.left - BOX.right);
   g.textAlign = "center";
   for (const [name, from, to] of curve.stages ?? []) {
     g.fillStyle = themed("--fault");
     g.fillRect(x(from), BOX.top, Math.max(1, x(to) - x(from)), height - BOX.top - BOX.bottom);
     g.fillStyle = themed("--muted");
-    g.fillText(name, (x(from) + x(to)) / 2, half + BOX.gap + 4);
+    const room = g.measureText(name).width / 2;
+    g.fillText(name, Math.max(room, Math.min(width - room, (x(from) + x(to)) / 2)), half + 11);
   }
   g.fillStyle = themed("--muted");
-  for (const step of ticks(0, most, 5)) g.fillText(short(step), x(step), height - 8);
+  for (const step of ticks(0, most, Math.max(2, width / 110))) g.fillText(step ? `${step.toLocaleString("en")} steps` : "0", x(step), height - 8);
   const seeds = curve.seeds ?? [], pale = `${themed("--muted")}80`;
   const of = (/** @type {"score"|"spikes"} */ key) => seeds.map((one) => ({ steps: one.steps, values: one[key], colour: pale }));
   const actors = Object.entries(curve.actors ?? {});
@@ -41,10 +43,10 @@ function plot(g, lines, x, top, bottom, title, levels = []) {
   const all = lines.flatMap(({ values }) => values);
   let low = Math.min(...all), high = Math.max(...all);
   if (!(high > low)) { low -= 1; high += 1; }
-  const y = (/** @type {number} */ v) => bottom - ((v - low) / (high - low)) * (bottom - top - 12);
+  const y = (/** @type {number} */ v) => bottom - ((v - low) / (high - low)) * (bottom - top - HEAD);
   g.textAlign = "right";
   g.fillStyle = themed("--muted");
-  g.fillText(short(high), BOX.left - 6, top + 12);
+  g.fillText(short(high), BOX.left - 6, top + HEAD);
   g.fillText(short(low), BOX.left - 6, bottom - 4);
   for (const [name, mean] of levels) g.fillText(name, x(0) + g.canvas.clientWidth - BOX.left - BOX.right - 4, y(mean) - 7);
   g.textAlign = "left";
