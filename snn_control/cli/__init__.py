@@ -17,8 +17,8 @@ from ..errors import RuntimeFault, SnnControlError, close_match
 __all__ = ["main"]
 
 COMMANDS = (
-    "new", "check", "schema", "plot", "run", "watch", "train", "import", "score", "export", "worlds", "demo", "bench",
-    "replay", "doctor", "deploy", "events", "ros",
+    "new", "check", "schema", "plot", "run", "watch", "train", "quantize", "import", "score", "export", "worlds",
+    "demo", "bench", "replay", "doctor", "deploy", "events", "ros",
 )  # fmt: skip
 
 EPILOG = """\

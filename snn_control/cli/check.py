@@ -11,6 +11,7 @@ import numpy as np
 
 from ..analysis.diagnosis import diagnose
 from ..analysis.lint import lint
+from ..analysis.precision import variants
 from ..analysis.probe import probe
 from ..coding import MOTION_LIMITS, FieldsEncoder, Output, PopulationEncoder
 from ..controller import Controller
@@ -115,7 +116,8 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
     controller.step({})  # compiles what is missing, runs one tick
     program, facts = controller.program, controller.program.facts
     plain = asdict(facts)
-    health = diagnose(spec, probe(program, stimulus_of(options, spec)))
+    stimulus = stimulus_of(options, spec)
+    health = diagnose(spec, probe(program, stimulus))
     return {
         "file": str(path), "period": facts.period, "dt": facts.dt, "steps_a_tick": program.steps,
         "inputs": plain["inputs"],
@@ -132,6 +134,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
         },
         "neurons": sum(p.size for p in facts.populations), "synapses": sum(p.synapses for p in facts.projections),
         "operations": len(program.operations), "memory": workload(controller.bound)["footprint"],
+        "variants": [asdict(one) for one in variants(spec, program, stimulus)],
         "rough_us_a_tick": round(rough_cost(spec, program), 2), "ros": ros, "health": health.numbers(),
         "warnings": [asdict(one) for one in (*missing, *_once(lint(spec), health.warnings()))],
         "digest": program.digest,
@@ -203,6 +206,10 @@ def show(d: dict[str, Any], file: str) -> None:
     print(f"tick: {d['period'] * 1e3:g} ms = {d['steps_a_tick']} x {d['dt'] * 1e3:g} ms")
     sizes = f"{memory['constants']:,} B constants, {memory['state']:,} B state, {memory['io']:,} B inputs and outputs"
     print(f"memory: {sizes}")
+    table("weights", ["", "flash [B]", "RAM [B]", "operations a tick", "nJ a tick"], [
+        [v["name"], v["flash"], "-" if v["ram"] is None else v["ram"], v["operations"], v["nanojoule"]]
+        for v in d["variants"]
+    ])  # fmt: skip
     share = d["rough_us_a_tick"] / (d["period"] * 1e6)
     print(f"about {d['rough_us_a_tick']:g} us per tick ({share:.2%} of the period) at {ASSUMED_HZ:g} Hz per neuron; "
           f"measure it: snn_control bench {file}")  # fmt: skip

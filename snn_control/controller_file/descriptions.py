@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any, get_origin
+
+import numpy as np
 
 from ..coding import ArgmaxDecoder, Decoder, Output
 from ..engine import registry
@@ -109,10 +112,17 @@ def _read_projection(r: Reader) -> Projection:
         made = _read_place(r.child("connection"), "connection")
         given = dict(zip(("connection", "weights"), made if isinstance(made, tuple) else [made]))
     try:
-        return read_fields(r, Projection, **given)
+        return _with_numbers(read_fields(r, Projection, **given))
     except DescriptionError as error:
         path = re.sub(r"^projections\[[^]]*\]", lambda _: r.path, error.path)
         raise DescriptionError(path, error.value, error.rule, error.fix) from None
+
+
+def _with_numbers(one: Projection) -> Projection:
+    """Return the projection with int8 weights of a file multiplied by their scale."""
+    if one.precision == "int8" and one.scale is not None and getattr(one.weights, "dtype", None) == np.int8:
+        return replace(one, weights=one.weights * np.float32(one.scale))
+    return one
 
 
 def _read_nir(r: Reader, dt: float) -> Network:

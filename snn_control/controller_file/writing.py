@@ -20,8 +20,9 @@ import yaml
 from ..engine import registry
 from ..errors import NO_VALUE, DescriptionError
 from ..files import Arrays, read_text, replace_files
-from ..network import Projection
+from ..network import Distribution, Projection
 from ..network.graph import CONNECTIONS, free_name
+from ..network.quantization import codes
 from .keys import INPUTS, OWN, PLUGINS, keys, members, type_of, types_at
 from .reader import VERSION, Loader
 from .ros import ONLY_WITH, RosTopic, end_kind, usual_values
@@ -129,7 +130,8 @@ class _Writer:
             one.name: self.fields(one, ("populations", one.name), skip=("name",))
             for one in _named("network.populations", network.populations)
         }
-        projections = [self.fields(_in_words(one), ("projections", one.pre, one.post)) for one in network.projections]
+        written = (_in_words(_as_codes(one)) for one in network.projections)
+        projections = [self.fields(one, ("projections", one.pre, one.post)) for one in written]
         found = {"populations": populations, "projections": projections}
         return {key: values for key, values in found.items() if values}
 
@@ -167,6 +169,14 @@ def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
         if times > 1:
             raise DescriptionError(section, name, "every name must be unique")
     return values
+
+
+def _as_codes(one: Projection) -> Projection:
+    """Return the projection with int8 weights as int8, if they are an array that goes to the .npz."""
+    if one.precision != "int8" or isinstance(one.weights, Distribution) or np.size(one.weights) <= INLINE:
+        return one
+    whole, scale = codes(f"{one.label}.scale", np.asarray(one.weights, np.float32), one.scale)
+    return replace(one, weights=whole, scale=scale)
 
 
 def _in_words(one: Projection) -> Projection:

@@ -89,7 +89,8 @@ class Projection(Checked):
     post_index : for the connection "sparse", index of each synapse's target neuron, (k,)
     bias : current that is added in every step, as in NIR's Affine: a number, (n_post,), or for a convolution (channels
         out,)
-    precision : "float32", or "int8", for which weights are whole numbers in [-127, 127] times ``scale``
+    precision : "float32", or "int8", for which weights are whole numbers in [-127, 127] times ``scale``. A file with a
+        scale may have these whole numbers as an int8 array
     scale : factor of int8 weights; None uses the largest absolute weight / 127
     learning : rule by which the weights change while the controller runs; ``weights`` are then the initial ones
     """

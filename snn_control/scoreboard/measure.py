@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis import energy, speed
+from ..analysis.perceptron import perceptron_of
 from ..analysis.stimulus import Stimulus
 from ..controller import Controller
 from ..controller_file import ControllerSpec
@@ -18,7 +19,6 @@ from ..record.input_recorder import InputLogRecorder
 from ..record.provenance import software
 from ..training.environments.episodes import play
 from ..training.teachers.teacher import Teacher
-from .perceptron import perceptron_of
 from .protocol import Task
 from .statistics import interquartile_mean, interval
 

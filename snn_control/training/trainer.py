@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..controller import build_program
+from ..controller.int8 import with_int8
 from ..controller_file import ControllerSpec, Limits, Reader, Surrogate, load_spec, nearest
 from ..controller_file.descriptions import read_limits
 from ..errors import DescriptionError, in_file, optional
@@ -75,7 +76,8 @@ def train(
     surrogate : surrogate derivative of spikes; None: the one of the file
     run : folder of checkpoints, from which the same call resumes and gives the same bits
     settings : name -> setting of the learner. They take precedence over the settings of the file, which apply only if
-        the file names this learner or leaves the learner open
+        the file names this learner or leaves the learner open. ``weights`` is "float32" or "int8", see
+        `snn_control.controller_file.Training`
     progress : called after each phase
 
     Raises DescriptionError if an argument or the controller does not fit.
@@ -89,13 +91,16 @@ def train(
         given["max_episode_steps"] = LIMIT
         probe.close()
         probe = made()
+    settings = dict(settings or {})
     with in_file(spec.path, "--", "settings", "trainable"):
+        if _precision(settings.pop("weights", spec.training.weights)) == "int8":
+            spec = with_int8(spec)
         how = _way(how, teacher, spec.training.how, probe.action_space)
         learner: Learner | None = None
         if how == "adapt":
-            chosen = settings_of(how, AdaptationSettings, spec.training.settings, settings or {})
+            chosen = settings_of(how, AdaptationSettings, spec.training.settings, settings)
         else:
-            learner, chosen = _learner(spec, how, probe, seed, trainable, settings or {}, teacher)
+            learner, chosen = _learner(spec, how, probe, seed, trainable, settings, teacher)
     probe.close()
     asked = {"env": env, "arguments": given, "how": how, "seed": seed, "settings": asdict(chosen)}
     asked["controller"] = _digest(spec)
@@ -108,6 +113,12 @@ def train(
         if learner is None:
             return adapt(spec, made, chosen, seed, folder, training_run.EVALUATION_EPISODES, progress)
         return TrainingRun(learner, chosen, made, folder, seed, how, progress).to_the_end()
+
+
+def _precision(value: Any) -> str:
+    if value not in ("float32", "int8"):
+        raise DescriptionError("settings.weights", value, "must be float32 or int8")
+    return str(value)
 
 
 def _way(how: str | None, teacher: Any, of_file: str, space: Any) -> str:

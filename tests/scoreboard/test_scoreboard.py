@@ -7,11 +7,11 @@ import pytest
 
 from snn_control import Controller
 from snn_control.analysis import energy
+from snn_control.analysis.perceptron import perceptron_of
 from snn_control.cli import main
 from snn_control.engine.workload import counted
 from snn_control.errors import DescriptionError
 from snn_control.scoreboard import protocol
-from snn_control.scoreboard.perceptron import perceptron_of
 from snn_control.scoreboard.row import Row, read_rows, write_row
 from snn_control.scoreboard.statistics import interquartile_mean, interval
 

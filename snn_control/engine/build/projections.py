@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import BuildError, DescriptionError, within
 from ...network import AllToAll, Connector, LearningRule, OneToOne, Projection
 from ...network.convolution import Convolution
+from ...network.quantization import codes
 from .builder import Builder, Node, matrix
 from .connectivity import Rows, rows_of, weight_words, without_zeros
 from ..program import PRE, STEP, Operation, Place
@@ -227,7 +228,7 @@ def _dense(d: Delivery) -> None:
     weights = matrix(f"{p.label}.weights", p.weights, (n_post,) if one_to_one else (d.pre.size, n_post))
     b.synapse_counts[d.index] = weights.size
     if p.precision == "int8":
-        whole, scale = _quantised(p, weights)
+        whole, scale = codes(f"{p.label}.scale", weights, p.scale)
         d.emit(
             "dense_spikes_int8", scale=b.layout.floats(scale), sums=b.layout.state("", "int32", n_post),
             fan_out=fan_out(b, whole, index=d.index), weights=b.layout.constant(d.name, whole),
@@ -257,7 +258,7 @@ def _sparse(d: Delivery, connector: Connector) -> None:
     if p.precision == "int8":
         if n_post > MOST_TARGETS:
             raise BuildError(f"{p.label}.precision", "int8", f"is for at most {MOST_TARGETS:,} neurons")
-        weights, scale = _quantised(p, matrix(path, p.weights, shape).reshape(-1))
+        weights, scale = codes(f"{p.label}.scale", matrix(path, p.weights, shape).reshape(-1), p.scale)
         shape = weights.shape
     if p.learning is None and not b.tunes(d.index):  # a factor of 0 would leave no synapse
         rows, weights, shape = without_zeros(rows, weights, shape)
@@ -338,16 +339,6 @@ def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post:
     if steps * n_post >= 1 << 32:
         raise BuildError(f"{label}.delay", steps, f"steps of delays for {n_post} neurons: too many")
     return rows.delayed(extra, n_post), steps
-
-
-def _quantised(p: Projection, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    scale = p.scale if p.scale is not None else float(np.abs(weights).max(initial=0)) / 127 or 1.0
-    whole = np.rint(weights / scale)
-    if (np.abs(whole) > 127).any():
-        largest = float(np.abs(weights).max())
-        rule = f"must be at least {largest / 127:.6g}, for a weight of {largest:g}"
-        raise BuildError(f"{p.label}.scale", scale, rule)
-    return whole.astype(np.int8), scale
 
 
 def _convolution(d: Delivery) -> None:

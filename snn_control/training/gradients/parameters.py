@@ -29,6 +29,7 @@ from ...errors import DescriptionError
 from ...network import AllToAll, Distribution, NeuronModel, OneToOne, Projection
 from ...network.checks import Numbers
 from ...network.convolution import Convolution
+from ...network.quantization import codes
 from .adjoints.adjoint import numbers, signal
 from .adjoints.tape import Signal
 from .ranges import Ranges
@@ -55,6 +56,8 @@ class Parameter:
     low : lower limits of the numbers
     high : upper limits of the numbers
     population : the population to which a neuron parameter belongs; empty for other parameters
+    quantised : whether the Program and the file hold the nearest int8 weights, of which the largest is 127
+    scale : for int8 weights, the place of their scale
     """
 
     name: str
@@ -64,6 +67,8 @@ class Parameter:
     high: float | np.ndarray = np.inf
     unit: float = 1.0
     population: str = ""
+    quantised: bool = False
+    scale: Place = None  # type: ignore[assignment]
     place: Place = None  # type: ignore[assignment]
     at: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # indices in ``place``
     index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # index in ``values`` for each of ``at``
@@ -101,6 +106,16 @@ def _changed(items: Iterable[Any], k: int, **fields: Any) -> tuple[Any, ...]:
 def _with_projection(k: int, key: str) -> Put:
     def put(spec: ControllerSpec, values: np.ndarray) -> ControllerSpec:
         projections = _changed(spec.network.projections, k, **{key: values})
+        return replace(spec, network=replace(spec.network, projections=projections))
+
+    return put
+
+
+def _with_int8(k: int) -> Put:
+    def put(spec: ControllerSpec, values: np.ndarray) -> ControllerSpec:
+        whole, scale = codes("scale", values, None)
+        fields = {"weights": whole * np.float32(scale), "scale": scale}
+        projections = _changed(spec.network.projections, k, **fields)
         return replace(spec, network=replace(spec.network, projections=projections))
 
     return put
@@ -212,6 +227,10 @@ class Parameters:
         for p in self.parameters:
             if p.population:
                 p.place.view(self.program.constants)[:] = self._table(p.population)
+            elif p.quantised:
+                whole, scale = codes(p.name, p.numbers, None)
+                p.place.view(self.program.constants)[...] = whole.reshape(p.place.shape)
+                p.scale.view(self.program.constants)[:] = scale
             else:
                 values = p.numbers.reshape(-1)[p.index]
                 if p.factor != 1:
@@ -267,6 +286,9 @@ class Parameters:
             operation = next(o for o in self.program.operations if o.label == p.population and "params" in _words(o))
             p.place = _words(operation)["params"]
             return
+        if p.quantised:
+            self._find_quantised(p)
+            return
         marks = (np.arange(p.values.size) / 2 + 1).astype(np.float32).reshape(p.values.shape)
         one, other = (build_program(p.put(self._spec, marks + np.float32(k))) for k in (0, 1 << 20))
         alike = len(one.operations) == len(self.program.operations) and one.constants.size == other.constants.size
@@ -288,6 +310,18 @@ class Parameters:
                         return
         raise DescriptionError("training.trainable", p.name, "cannot be trained: its form depends on its values")
 
+    def _find_quantised(self, p: Parameter) -> None:
+        """Locate int8 weights and their scale: only the weights differ between two Programs with opposite weights."""
+        one, other = (build_program(p.put(self._spec, sign * np.ones_like(p.values))) for sign in (1, -1))
+        differs = int(np.flatnonzero(one.constants != other.constants)[0])
+        for marked, own in zip(one.operations, self.program.operations, strict=True):
+            if marked.kernel == "dense_spikes_int8":
+                weights = _words(marked)["weights"]
+                if weights.offset <= differs < weights.offset + weights.n_bytes:
+                    words = _words(own)
+                    p.place, p.scale = words["weights"], words["scale"]
+        p.at = p.index = np.arange(p.values.size)
+
 
 def _words(operation: Operation) -> dict[str, Any]:
     return dict(zip(kernel(operation.kernel).words, operation.operands, strict=True))
@@ -300,11 +334,13 @@ def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Genera
         title = f"{p.pre}->{p.post}"
         same = sum(f"{q.pre}->{q.post}" == title for q in spec.network.projections[:k])
         title += f"#{same + 1}" * (same > 0)
-        if p.precision == "float32" and p.learning is None:
-            values, put = _weights(p, sizes, rng), _with_projection(k, "weights")
+        quantised = p.precision == "int8" and isinstance(p.connector, AllToAll)
+        if (p.precision == "float32" or quantised) and p.learning is None:
+            values = _weights(p, sizes, rng)
+            put = _with_int8(k) if quantised else _with_projection(k, "weights")
             # a separate current sums what arrives within tau_syn; in this unit one learning rate suits all
             unit = 1.0 if p.tau_syn is None else -math.expm1(-spec.dt / p.tau_syn)
-            found.append(Parameter(f"{title}.weights", values / np.float32(unit), put, unit=unit))
+            found.append(Parameter(f"{title}.weights", values / np.float32(unit), put, unit=unit, quantised=quantised))
         if p.bias is not None:
             bias = _float32(p.bias, np.shape(p.bias) or (sizes[p.post],), rng)
             found.append(Parameter(f"{title}.bias", bias, _with_projection(k, "bias")))

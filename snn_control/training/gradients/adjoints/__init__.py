@@ -7,7 +7,7 @@ its own kernels with the entry "adjoint" of its companions (`snn_control.engine.
 """
 
 from .adjoint import Adjoint
-from .delivery import Add, Copy, Dense, PopulationVector, Synapse, Trace, Window
+from .delivery import Add, Copy, Dense, DenseInt8, PopulationVector, Synapse, Trace, Window
 from .integrate_and_fire import IntegrateAndFire
 from .leaky_integrator import LeakyIntegrator
 from .synapses import Convolution, Delayed, Gather, OneToOne, Release, Sparse, Tiles
@@ -24,6 +24,7 @@ ADJOINTS: dict[str, type[Adjoint]] = {
     "csr_spikes": Sparse,
     "dense_graded": Dense,
     "dense_spikes": Dense,
+    "dense_spikes_int8": DenseInt8,
     "gather_graded": Gather,
     "integrate_and_fire": IntegrateAndFire,
     "leaky_integrator": LeakyIntegrator,

@@ -23,11 +23,11 @@ def signal(place: Place) -> Signal:
 
 
 def numbers(array: np.ndarray) -> np.ndarray:
-    """Return a view of the float32 weights in an array of the Program.
+    """Return a view of the weights in an array of the Program, float32, or int8 for quantised weights.
 
     Sparse rows consist of pairs of an index and a weight; the view skips the indices.
     """
-    return array if array.dtype == np.float32 else array.reshape(-1, 2).view(np.float32)[:, 1]
+    return array if array.dtype in (np.float32, np.int8) else array.reshape(-1, 2).view(np.float32)[:, 1]
 
 
 class Constant:
@@ -43,7 +43,7 @@ class Constant:
 
     @property
     def values(self) -> np.ndarray:
-        """The current values as a float32 array."""
+        """The current values as a float32 array, or an int8 array."""
         return numbers(self.bits)
 
     def add(self, g: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from ....engine.program import PROGRAM
 from .adjoint import Adjoint, Constant, signal
 from .tape import Tape
 
-__all__ = ["Add", "Copy", "Delivery", "Dense", "PopulationVector", "Synapse", "Trace", "Window"]
+__all__ = ["Add", "Copy", "Delivery", "Dense", "DenseInt8", "PopulationVector", "Synapse", "Trace", "Window"]
 
 ZERO = np.float32(0)
 
@@ -117,6 +117,18 @@ class Dense(Product):
 
     def kernel(self) -> np.ndarray:
         return self.weights.values.reshape(-1, self.w.y.shape[0])
+
+
+class DenseInt8(Dense):
+    """Adjoint of the kernel dense_spikes_int8. The derivative by an int8 weight is that by the number for which it
+    stands (straight-through estimator, Bengio et al. 2013, arXiv:1308.3432)."""
+
+    def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
+        super().__init__(w, per_tick, constant)
+        self.scale = constant(w.scale)
+
+    def kernel(self) -> np.ndarray:
+        return self.scale.values[0] * super().kernel().astype(np.float32)
 
 
 # filters ---------------------------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..analysis.energy import access, price
 from ..controller_file import ControllerSpec
 from ..engine.program import Program
+from .energy import access, price
 
 __all__ = ["Perceptron", "perceptron_of"]
 

@@ -1,0 +1,33 @@
+"""int8 weights: whole numbers from -127 to 127, times one scale for a projection."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import DescriptionError
+
+__all__ = ["MOST", "codes", "fitted_scale"]
+
+MOST = 127
+
+
+def fitted_scale(weights: np.ndarray) -> float:
+    """Return the scale with which the largest absolute weight becomes 127; 1 if all weights are 0."""
+    return float(np.abs(weights).max(initial=0)) / MOST or 1.0
+
+
+def codes(path: str, weights: np.ndarray, scale: float | None) -> tuple[np.ndarray, float]:
+    """Return the nearest int8 weights, and their scale.
+
+    path : place of the scale, for the error
+    scale : None: `fitted_scale`
+
+    Raises DescriptionError if a weight is beyond 127 times the scale.
+    """
+    factor = fitted_scale(weights) if scale is None else scale
+    whole = np.rint(weights / factor)
+    if (np.abs(whole) > MOST).any():
+        largest = float(np.abs(weights).max())
+        rule = f"must be at least {largest / MOST:.6g}, for a weight of {largest:g}"
+        raise DescriptionError(path, factor, rule)
+    return whole.astype(np.int8), factor
