@@ -72,8 +72,9 @@ class Student:
         for o in program.operations:
             words: dict[str, Any] = dict(zip(kernel(o.kernel).words, o.operands, strict=True))
             for word in o.operands:
-                if isinstance(word, Place) and word.kind == STATE:
-                    self._places.setdefault(signal(word), word)
+                if isinstance(word, Place) and word.kind == STATE:  # the whole array: a part may begin where it begins
+                    known = self._places.setdefault(signal(word), word)
+                    self._places[signal(word)] = max(known, word, key=lambda place: place.n_bytes)
             if o.kernel == "remember":
                 self._lines[signal(words["x"])] = words
         self.events = self._events()

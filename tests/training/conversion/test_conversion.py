@@ -1,5 +1,6 @@
 """Conversion of a policy: its layers, its thresholds, its loss, and a whole conversion in a small environment."""
 
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -167,8 +168,9 @@ def conversion(folder=None, settings=SETTINGS, policy=None, env=pendulum, progre
     return Conversion(policy or Swing(), env, 0.05, settings, 1, kept, progress)
 
 
-def test_a_function_is_imitated_and_the_file_has_the_bits_of_what_was_trained(tmp_path):
-    run = conversion()
+@pytest.mark.parametrize("skip", ["linear", "fields"])
+def test_a_function_is_imitated_and_the_file_has_the_bits_of_what_was_trained(tmp_path, skip):
+    run = conversion(settings=replace(SETTINGS, skip=skip))
     found = run.run()
     assert len(found.history) == 3
     assert found.history[-1]["loss"] < found.history[0]["loss"]
