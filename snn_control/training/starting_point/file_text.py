@@ -40,7 +40,7 @@ STEPS = 2000  # steps with random actions to measure ranges, and again with held
 TICKS, LAYER, BIAS = 4, 64, 0.15  # network steps in a period; neurons of a layer, and their bias
 KEPT = 0.75  # share of the membrane that is left after a step
 PAST = 2  # delay of past observations in periods, if they are needed
-FIELDS = 8  # receptive fields of one number
+FIELDS, CUTOFF = 8, 0.01  # receptive fields of one number; share of its peak below which a field is 0
 PERIOD = 0.02  # s, step of an environment that does not state one
 SIGMA = 0.4  # width of fields at whole numbers: neighbouring fields hardly overlap
 GRID = 8  # columns and rows of a camera's cells
@@ -162,7 +162,8 @@ def _numbers_text(one: SpaceInput, low: np.ndarray, high: np.ndarray, measured: 
     lines += [*comment(f"range: {_whose(measured)}"), *wrapped("range", pair(low, high))]
     if not finite:
         lines.append("    not_finite: high # some numbers were not finite: they become the high end of the range")
-    return [*lines, f"    encoder: {{type: population, neurons: {FIELDS}, drive: 1}} # Gaussian fields over the range"]
+    encoder = f"{{type: population, neurons: {FIELDS}, drive: 1, cutoff: {CUTOFF}}} # Gaussian fields over the range"
+    return [*lines, f"    encoder: {encoder}"]
 
 
 def _whose(measured: np.ndarray) -> str:
@@ -192,7 +193,7 @@ def _choices_text(one: SpaceInput) -> list[str]:
         f"    size: {one.size}",
         *wrapped("range", pair(one.low, np.maximum(one.high, one.low + 1))),
         *comment(says),
-        *wrapped("encoder", f"{{type: population, neurons: {n}, {ends}drive: 1}}"),
+        *wrapped("encoder", f"{{type: population, neurons: {n}, {ends}drive: 1, cutoff: {CUTOFF}}}"),
     ]
 
 
