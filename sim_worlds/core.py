@@ -193,7 +193,8 @@ class World(gymnasium.Env):
     ``goal``; ``score_units``; ``compared_with``, the `baselines` that ``run`` plays; ``rows``, the settings of the
     world's table in the gallery: label -> arguments.
 
-    A derived class names in ``RANDOMIZED`` the properties that ``randomize`` changes, and changes them in `vary`. It
+    A derived class names in ``RANDOMIZED`` the properties that ``randomize`` changes, and changes them in `vary`. In
+    ``PERTURBED`` it says which of them ``--perturb mass``, ``friction`` and ``motor_strength`` change. It
     names its `baselines` in ``BASELINES``, and draws in `picture` the image that `render` returns. Its robot, task and
     sensors name in ``DISTURBANCES`` how people can disturb an episode.
 
@@ -204,6 +205,7 @@ class World(gymnasium.Env):
     randomize : strength of the domain randomisation, from 0 (none) to 1: share of the spreads in ``RANDOMIZED``
     physics_steps : number of physics steps in a step of the world
     render_mode : None or one of the class's ``metadata["render_modes"]``
+    perturbed : factors that `perturb` set
 
     Copying or unpickling a world makes a new world with the same arguments, in which no episode has begun.
     """
@@ -211,6 +213,8 @@ class World(gymnasium.Env):
     _made_of: tuple[tuple[Any, ...], dict[str, Any]]
     #: properties that an episode draws: name -> spread s, for a factor of 1 - s to 1 + s
     RANDOMIZED: ClassVar[Mapping[str, float]] = {}
+    #: factor that `perturb` takes -> properties, for `vary`, each with the power of the factor that multiplies it
+    PERTURBED: ClassVar[Mapping[str, Mapping[str, float]]] = {}
     BASELINES: ClassVar[Sequence[type[Baseline]]] = ()
 
     def __init__(
@@ -248,6 +252,8 @@ class World(gymnasium.Env):
             client.setTimeStep(dt / physics_steps)
             client.setGravity(0.0, 0.0, -9.81)
             self._start = client.saveState()
+        self.perturbed: dict[str, float] = {}
+        self._varied = False  # whether the last episode had factors
         self._k = self.steps  # no episode has started
 
     def __new__(cls, *args: Any, **kwargs: Any) -> World:
@@ -297,6 +303,26 @@ class World(gymnasium.Env):
         factors : factor for each property in ``RANDOMIZED``, by its name
         """
 
+    def perturb(self, factors: Mapping[str, float]) -> None:
+        """Multiply physical quantities in all following episodes, until the next call.
+
+        factors : factor for each quantity, by its name in ``PERTURBED``; those of ``randomize`` also apply
+        """
+        self.perturbed = dict(factors)
+
+    def _factors(self) -> dict[str, float]:
+        """Return the factors of an episode, for `vary`; they are empty if nothing is changed."""
+        factors = {}
+        if self.randomize and self.RANDOMIZED:
+            drawn = self.np_random.uniform(-self.randomize, self.randomize, len(self.RANDOMIZED))
+            factors = {name: 1.0 + spread * float(k) for (name, spread), k in zip(self.RANDOMIZED.items(), drawn)}
+        elif self.perturbed:
+            factors = dict.fromkeys(self.RANDOMIZED, 1.0)
+        for quantity, factor in self.perturbed.items():
+            for name, power in self.PERTURBED[quantity].items():
+                factors[name] = factors.get(name, 1.0) * factor**power
+        return factors
+
     def picture(self) -> np.ndarray:
         """Draw the present state for people. Return a (rows, columns, 3) uint8 array."""
         raise NotImplementedError
@@ -325,11 +351,10 @@ class World(gymnasium.Env):
         self._k = 0
         if self.client is not None:  # in the first episode too: a restored body may move unlike a new one
             self.client.restoreState(self._start)
-        factors = {}
-        if self.randomize and self.RANDOMIZED:
-            drawn = self.np_random.uniform(-self.randomize, self.randomize, len(self.RANDOMIZED))
-            factors = {name: 1.0 + spread * float(k) for (name, spread), k in zip(self.RANDOMIZED.items(), drawn)}
-            self.vary(factors)
+        factors = self._factors()
+        if factors or self._varied:
+            self.vary(factors or dict.fromkeys(self.RANDOMIZED, 1.0))
+        self._varied = bool(factors)
         self.task.reset(self.np_random, np.arange(self.steps + 1) * self.dt)
         for sensor in self.sensors:
             sensor.reset(self.np_random)

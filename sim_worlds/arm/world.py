@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class Arm(Robot):
     state : (4,) float64, angles and speeds [rad, rad/s]
     wanted : (4,) float64, wanted angles and speeds
     load : load in the hand [kg]
+    strength : factor of the motors' torques
     """
 
     DISTURBANCES = ("push",)
@@ -42,7 +44,7 @@ class Arm(Robot):
             for what in ("joint", "target")
             for end, limit in ends.items()
         }
-        self._move, self._torques = compiled_move(), TORQUES.tolist()
+        self._move, self._torques, self.strength = compiled_move(), TORQUES.tolist(), 1.0
 
     def begin(self, wanted: np.ndarray, load: float, rng: np.random.Generator) -> None:
         self.state, self.wanted = np.array([*wanted[:2], 0.0, 0.0]), wanted
@@ -58,7 +60,7 @@ class Arm(Robot):
         self.state[2:] = np.clip(self.state[2:] + rng.choice((-PUSH, PUSH), 2), -FASTEST, FASTEST)
 
     def act(self, action: Any) -> None:
-        self._command = [min(max(float(u), -most), most) for u, most in zip(action, self._torques)]
+        self._command = [self.strength * min(max(float(u), -most), most) for u, most in zip(action, self._torques)]
 
     def drive(self) -> None:
         self._move(self.state, *self._command, self.load, STEP)
@@ -128,6 +130,7 @@ class ArmUnknownLoadEnv(World):
         "rows": {f"{load} kg": {"load": load} for load in (0.5, 1.5, 2.5)},
     }
 
+    PERTURBED = {"motor_strength": {"motor": 1}}  # noqa: RUF012
     BASELINES = PD, PID
 
     robot: Arm
@@ -142,6 +145,9 @@ class ArmUnknownLoadEnv(World):
         robot = Arm()
         task = FollowSines(robot, load, scored_from, STEP)
         super().__init__(None, robot, task, dt=STEP, duration=duration, render_mode=render_mode)
+
+    def vary(self, factors: Mapping[str, float]) -> None:
+        self.robot.strength = factors.get("motor", 1.0)
 
     def picture(self) -> np.ndarray:
         return draw(self.robot.state[:2], self.robot.wanted[:2], self.robot.load)

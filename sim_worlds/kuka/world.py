@@ -56,6 +56,7 @@ class KukaPayloadEnv(World):
     """
 
     RANDOMIZED = {"mass": 0.1, "friction": 0.5, "motor": 0.1, "noise": 1.0, "delay": 0.5}  # noqa: RUF012
+    PERTURBED = {"mass": {"mass": 1}, "friction": {"friction": 1}, "motor_strength": {"motor": 1}}  # noqa: RUF012
     metadata = {  # noqa: RUF012 - as gymnasium declares it
         "render_modes": ["rgb_array"],
         "render_fps": 1000,

@@ -110,6 +110,7 @@ class EventLandingEnv(World):
     }
     #: the thrust is known within 5 % from hovering before
     RANDOMIZED = {"strength": 0.05, "lag": 0.3, "drag": 0.5, "contrast": 0.4, "threshold": 0.25, "gusts": 0.5}  # noqa: RUF012
+    PERTURBED = {"mass": {"strength": -1, "drag": -1}, "motor_strength": {"strength": 1}}  # noqa: RUF012
     BASELINES = FlowDivergence, TrueDivergence
 
     robot: Quadrotor

@@ -75,6 +75,9 @@ class LidarCourseEnv(World):
     RANDOMIZED = {  # noqa: RUF012
         "left_wheel": 0.1, "right_wheel": 0.1, "track": 0.1, "acceleration": 0.3, "delay": 1.0, "scan_noise": 1.0,
     }  # fmt: skip
+    PERTURBED = {  # noqa: RUF012 - the motors accelerate a heavier robot less
+        "mass": {"acceleration": -1}, "motor_strength": {"left_wheel": 1, "right_wheel": 1},
+    }  # fmt: skip
     metadata = {  # noqa: RUF012 - as gymnasium declares it
         "render_modes": ["rgb_array"],
         "render_fps": round(1.0 / STEP),

@@ -100,6 +100,7 @@ class LineFollowingEnv(World):
         "forward": 0.1, "turn": 0.2, "lag": 0.5, "delay": 1.0,
         "contrast": 0.4, "texture": 0.5, "height": 0.05, "threshold": 0.2, "noise": 1.0,
     }  # fmt: skip
+    PERTURBED: ClassVar[Mapping[str, Mapping[str, float]]] = {"motor_strength": {"forward": 1, "turn": 1}}
     BASELINES = EventLine, TrueLine
 
     robot: Drive

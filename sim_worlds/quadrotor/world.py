@@ -94,6 +94,7 @@ class QuadrotorAttitudeEnv(World):
     }  # fmt: skip
 
     RANDOMIZED = {"mass": 0.2, "inertia": 0.2, **dict.fromkeys(MOTORS, 0.2), "delay": 0.5, "noise": 0.5}  # noqa: RUF012
+    PERTURBED = {"mass": {"mass": 1, "inertia": 1}, "motor_strength": dict.fromkeys(MOTORS, 1)}  # noqa: RUF012
     BASELINES = (CascadedPID,)
 
     robot: Quadrotor

@@ -84,6 +84,9 @@ class QuadrupedWalkEnv(World):
         },
     }
     RANDOMIZED: ClassVar[Mapping[str, float]] = {"mass": 0.15, "friction": 0.4, "strength": 0.2}
+    PERTURBED: ClassVar[Mapping[str, Mapping[str, float]]] = {
+        "mass": {"mass": 1}, "friction": {"friction": 1}, "motor_strength": {"strength": 1},
+    }  # fmt: skip
     BASELINES = Trot, TrotWithImu, TrotWithTwist
 
     robot: Quadruped

@@ -82,6 +82,9 @@ class CartPoleSwingUpEnv(World):
         "rows": {"nominal": {}, "randomize 1": {"randomize": 1.0}},
     }
     RANDOMIZED: ClassVar[Mapping[str, float]] = {"cart_mass": 0.2, "pole_mass": 0.3, "friction": 0.5, "force": 0.2}
+    PERTURBED: ClassVar[Mapping[str, Mapping[str, float]]] = {
+        "mass": {"cart_mass": 1, "pole_mass": 1}, "friction": {"friction": 1}, "motor_strength": {"force": 1},
+    }  # fmt: skip
     BASELINES = EnergyLQR, Planner
 
     robot: CartPole

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import RuntimeFault, SnnControlError, close_match
+from .common import each_alone
 
 __all__ = ["main"]
 
@@ -40,7 +41,7 @@ class Parser(argparse.ArgumentParser):
     the --help of this subcommand."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        found, unknown = super().parse_known_args(args, namespace)
+        found, unknown = super().parse_known_args(None if args is None else each_alone(args), namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return found, unknown

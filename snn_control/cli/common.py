@@ -31,6 +31,12 @@ SHARED: dict[str, dict[str, Any]] = {
     "file": {"metavar": "FILE", "help": "controller file, or the name of a shipped one"},
     "--env": {"metavar": "ID", "help": "any registered environment, or module:ID"},
     "--arg": {"action": "append", "default": [], "metavar": "KEY=VALUE", "help": "argument of the environment"},
+    "--perturb": {
+        "action": "append",
+        "default": [],
+        "metavar": "NAME=VALUE ...",
+        "help": "perturb each episode: a number, or a range low:high; docs/howto/robustness.md has the names",
+    },
     "--force": {"action": "store_true", "help": "replace the file if it exists already"},
     "--json": {"action": "store_true", "help": "print one JSON object"},
 }
@@ -140,6 +146,31 @@ def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
             found[key] = float(read) if isinstance(read, str) and EXPONENT.fullmatch(read) else read
         except (yaml.YAMLError, ValueError, RecursionError):
             raise DescriptionError(option, pair, "has a value that is not YAML", "write e.g. key=[1, 2]") from None
+    return found
+
+
+def arguments_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments for `make_environment` that ``--arg`` and ``--perturb`` give."""
+    from ..controller_file.perturbations import Perturbations
+    from ..training.environments.gymnasium_calls import PERTURB
+
+    perturbations = Perturbations.read(options.perturb, PERTURB).plain
+    return keywords(options.arg) | ({PERTURB: perturbations} if perturbations else {})
+
+
+def each_alone(arguments: Sequence[str], option: str = "--perturb") -> list[str]:
+    """Repeat an option before each of the pairs that follow it, so that one option can have several.
+
+    ``--perturb a=1 b=2 FILE`` becomes ``--perturb a=1 --perturb b=2 FILE``, in which argparse finds FILE.
+    """
+    found: list[str] = []
+    repeats = False
+    for one in arguments:
+        repeats = repeats and "=" in one and not one.startswith("-")
+        if repeats and found[-1] != option:
+            found.append(option)
+        found.append(one)
+        repeats = repeats or one == option
     return found
 
 

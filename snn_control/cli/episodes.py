@@ -23,6 +23,7 @@ from ..errors import DescriptionError, RuntimeFault, SnnControlError, describe_e
 from ..gym_adapter.flat import unflattened
 from ..resources import controller_path
 from ..training.environments.episodes import play
+from ..training.environments.gymnasium_calls import PERTURB, drawn_in
 from .common import make_environment, table
 from .processes import end_with_parent
 
@@ -76,16 +77,18 @@ class Player:
         """Play an episode. Return its seed, its number of steps, its return, and the environment's scores if there are
         any.
 
-        For the controller, the result also has the cost: spikes, operations and time. Raises DescriptionError for any
-        exception of the environment.
+        For the controller, the result also has the cost: spikes, operations and time. In a perturbed environment, it
+        has the values that the episode drew. Raises DescriptionError for any exception of the environment.
 
         who : CONTROLLER, CHANCE or the name of a baseline
         before_step : function that is called before each step of the controller; its time is not counted
         """
         try:
             if who == CONTROLLER:
-                return self._controller(seed, before_step)
-            return _row(seed, *play(self.env, self._other(who, seed), seed, self.world.steps))
+                row = self._controller(seed, before_step)
+            else:
+                row = _row(seed, *play(self.env, self._other(who, seed), seed, self.world.steps))
+            return row | ({"perturbed": drawn_in(self.env)} if PERTURB in self.world.arguments else {})
         except SnnControlError:
             raise
         except (Exception, SystemExit) as error:  # environments raise any exception

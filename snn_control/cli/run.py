@@ -12,6 +12,7 @@ from ..errors import DescriptionError, counted
 from ..files import writing
 from ..record.input_recorder import InputLogRecorder
 from ..training.environments.episodes import Spread
+from ..training.environments.gymnasium_calls import PERTURB
 from . import common
 from .episodes import CHANCE, CONTROLLER, Player, Task, World, in_processes, print_statistics, statistics_of
 
@@ -25,6 +26,7 @@ examples:
   snn_control run --env sim_worlds:PanTiltTracking-v0 --arg frequency=0.3 --episodes 1 --video seen.mp4 pan_tilt
   snn_control run --env CartPole-v1 --episodes 1 --record recorded.npz cartpole
   snn_control plot --input recorded.npz cartpole
+  snn_control run --env CartPole-v1 --perturb observation_delay=2 dropout=0:0.2 cartpole
 """
 
 #: heading -> key of an episode's row in the JSON
@@ -41,6 +43,7 @@ def add_to(commands: Any) -> None:
     common.add_shared(parser, "file")
     common.add_shared(parser, "--env", type=common.environment, required=True)
     common.add_shared(parser, "--arg")
+    common.add_shared(parser, "--perturb")
     parser.add_argument("--episodes", type=common.whole(1), default=5, help="number of episodes (default 5)")
     parser.add_argument("--seed", type=common.whole(0), default=0, help="seed of the first episode (default 0)")
     parser.add_argument("--steps", type=common.whole(1), help="maximum number of steps in an episode")
@@ -59,7 +62,7 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     begin = time.perf_counter()
-    world = World(options.file, options.env, common.keywords(options.arg), options.steps, options.keep_learning)
+    world = World(options.file, options.env, common.arguments_of(options), options.steps, options.keep_learning)
     with common.our_output():
         player = Player(world)
         _check(options, player)
@@ -179,9 +182,11 @@ def _result(options: argparse.Namespace, player: Player, played: dict[str, list[
     of_chance = {row["seed"]: row["return"] for row in played.get(CHANCE, [])}
     gains = [row["return"] - of_chance[row["seed"]] for row in rows if row["seed"] in of_chance]
     steps = max(1, sum(row["steps"] for row in rows))
-    changed = options.arg or options.steps  # the threshold applies to whole episodes of the unchanged environment
+    # the threshold applies to whole episodes of the unchanged environment
+    changed = options.arg or options.perturb or options.steps
     return {
-        "environment": options.env, "arguments": options.arg, "controller": options.file,
+        "environment": options.env, "arguments": options.arg, "perturb": player.world.arguments.get(PERTURB, {}),
+        "controller": options.file,
         "learning": ("kept" if options.keep_learning else "reset") if program.facts.learning else "none",
         **_figures(rows), "compared": {who: _figures(one) for who, one in played.items() if who != CONTROLLER and one},
         "better_than_chance": _spread(gains, "worst", "best") if gains else None,
@@ -209,6 +214,8 @@ def _spread(values: list[float], least: str, most: str) -> dict[str, Any]:
 
 def _print(options: argparse.Namespace, result: dict[str, Any], notes: list[str]) -> None:
     rows, title = result["episodes"], f"{options.file} in {options.env}"
+    if options.perturb:
+        title += f", perturbed by {' '.join(options.perturb)}"
     if len(rows) <= MOST_ROWS:
         common.table(title, list(COLUMNS), [[row[key] for key in COLUMNS.values()] for row in rows])
     _print_scores(rows, result["score_units"])

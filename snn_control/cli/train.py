@@ -8,7 +8,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -48,7 +48,7 @@ examples:
   snn_control train event_tracker --seed 2
 """
 #: options that no recipe accepts; that only taught recipes accept; that only evolved recipes accept
-OF_FILES = ("how", "teacher", "trainable", "set", "seeds", "ray", "steps", "json", "watch")
+OF_FILES = ("how", "teacher", "trainable", "set", "seeds", "ray", "steps", "json", "watch", "perturb")
 OF_WORKERS, OF_EVOLUTION = ("workers",), ("arg", "generations", "population", "episodes")
 
 
@@ -62,6 +62,7 @@ def add_to(commands: Any) -> None:
         help="Gymnasium environment to train in, e.g. CartPole-v1 or module:ID",
     )
     common.add_shared(parser, "--arg", help="argument of the environment; a recipe adds it to its own")
+    common.add_shared(parser, "--perturb")
     parser.add_argument("--how", metavar="HOW", help="way to train, see below (default: one that suits the actions)")
     text = "teacher to imitate: FILE.yaml, FILE.zip of stable-baselines3, FILE.onnx, module:function, or a baseline"
     parser.add_argument("--teacher", metavar="WHO", help=text)
@@ -112,7 +113,8 @@ def _file(options: argparse.Namespace) -> int:
         raise DescriptionError("--out", str(out), "must end with .yaml")
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after minutes
     with common.our_output():
-        world = common.make_environment(options.env, common.keywords(options.arg))  # raises now, in one line
+        options.perturb = _perturbations(path, options.perturb)
+        world = common.make_environment(options.env, common.arguments_of(options))  # raises now, in one line
         limit = episode_limit(world)
         world.close()
     if limit is None:
@@ -122,7 +124,7 @@ def _file(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         options.arg = [*options.arg, f"max_episode_steps={LIMIT}"]
-    arguments = common.keywords(options.arg)
+    arguments = common.arguments_of(options)
     asked = {
         "controller": path, "env": options.env, "arguments": arguments, "how": options.how, "teacher": options.teacher,
         "trainable": {pattern: {} for pattern in options.trainable} or None,
@@ -144,6 +146,20 @@ def _file(options: argparse.Namespace) -> int:
     trained.spec.save(out, _head(options, trained))
     _tell(options, {first: trained}, first, folder, out, arguments)
     return _ended(trained.ended, bool(trained.history))
+
+
+def _perturbations(path: Path, given: Sequence[str]) -> list[str]:
+    """Return the perturbations of a controller file's section ``training``, replaced by those of the command."""
+    from ..controller_file import load_spec
+    from ..controller_file.perturbations import Perturbations
+
+    return load_spec(path).training.perturb.replaced_by(Perturbations.read(given)).texts
+
+
+def _given(options: argparse.Namespace) -> list[str]:
+    """Return the options that select the environment, quoted for a shell."""
+    perturb = ["--perturb", *options.perturb] if options.perturb else []
+    return [options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg), *perturb]
 
 
 @contextmanager
@@ -201,7 +217,7 @@ def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], fol
 
 def _head(options: argparse.Namespace, trained: Trained) -> str:
     """Return the first lines of the trained controller file: the command that made it, and its score."""
-    given = [options.file, "--env", options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)]
+    given = [options.file, "--env", *_given(options)]
     own = {key: getattr(options, key) for key in ("how", "teacher", "seed", "steps")}
     given += [f"--{key} {value}" for key, value in own.items() if value is not None]
     given += [f"--{key} {shlex.quote(one)}" for key in ("trainable", "set") for one in getattr(options, key)]
@@ -255,7 +271,7 @@ def _tell(
     title = f"{options.env}: returns of {counted(len(e.returns), 'new episode')}, {e.spikes.mean():.3g} spikes per step"
     common.table(title, ["", *means], [[who, *row.values()] for who, row in rows.items()])
     print_statistics(conduct)
-    where = " ".join([options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
+    where = " ".join(_given(options))
     which = f" (seed {best}, the best in validation)" if several else ""
     if page is not None:
         print(f"page: {page}")

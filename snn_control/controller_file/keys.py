@@ -24,6 +24,7 @@ from ..network.checks import Checked, Items, Numbers, OrWord
 from ..network.convolution import Convolution, Pair, pooling
 from ..network.distance import check_positions
 from ..network.graph import Drawn
+from .perturbations import Perturbations
 from .training import Limits, Surrogate
 
 __all__ = ["EVENTS_ENCODERS", "INPUTS", "OUTPUT_DECODERS", "OWN", "PLACES", "PLUGINS", "SINGLE", "Key", "keys"]
@@ -48,11 +49,11 @@ OWN: dict[str, dict[str, Any]] = {
     "argmax": {"argmax": ArgmaxDecoder},
 }  # fmt: skip
 #: place -> the only description that is allowed there, without a ``type``
-SINGLE: dict[str, type] = {"grid": Grid, "limits": Limits, "surrogate": Surrogate}
+SINGLE: dict[str, type] = {"grid": Grid, "limits": Limits, "surrogate": Surrogate, "perturb": Perturbations}
 #: annotation of a field -> place of the descriptions that it allows
 PLACES: dict[Any, str] = PLUGINS | {
     Connector: "connection", Convolution: "connection", Distribution: "distribution", Grid: "grid",
-    Surrogate: "surrogate", ArgmaxDecoder: "argmax",
+    Surrogate: "surrogate", Perturbations: "perturb", ArgmaxDecoder: "argmax",
 }  # fmt: skip
 #: keys with other names in the file than in the descriptions
 RENAMED = {"source": "from"}

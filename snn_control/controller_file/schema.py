@@ -22,6 +22,7 @@ from ..network.graph import CONNECTIONS, Drawn
 from . import VERSION, ControllerSpec
 from .joint_limits import JointLimits
 from .keys import EVENTS_ENCODERS, INPUTS, OWN, PLACES, PLUGINS, SINGLE, Key, keys, may_be_tuned, members, types_at
+from .perturbations import Span
 from .ros import ONLY_WITH, OUTPUTS, TYPE, RosTopic, check_type, usual_values
 from .training import Training
 from .writing import SECTIONS
@@ -217,16 +218,23 @@ def _ruled(rule: Any, base: Any, place: str) -> Schema:
         return {"anyOf": [number | bounds, *arrays]} if rule.ndim else said | bounds
     if isinstance(rule, Whole):
         return said | _bounds("minimum", rule.least, rule.most)
+    if isinstance(rule, Span):
+        one: Schema = {"type": "integer" if rule.whole else "number"} | _bounds("minimum", rule.least, rule.most)
+        return {"anyOf": [one, _pair(one)]}
     if isinstance(rule, OrWord):
         return {"anyOf": [*said["anyOf"], {"enum": list(rule.words)}]}
     if isinstance(rule, OneOf):
         return {"enum": list(rule.words)}
     if isinstance(rule, Pair):
         one = {"type": "integer", "minimum": rule.least, "maximum": MAX_SIZE}
-        cases = [one, {"type": "array", "items": one, "minItems": 2, "maxItems": 2}]
+        cases = [one, _pair(one)]
         return _any_of([*cases, {"const": rule.word}] if rule.word else cases)
     known: dict[Any, Schema] = {check_name: {"pattern": _whole(NAME)}, check_type: {"pattern": _whole(TYPE)}}
     return said | (known | {check_positions: {"anyOf": [*ARRAY["anyOf"], _ref("grid")]}}).get(rule, {})
+
+
+def _pair(one: Schema) -> Schema:
+    return {"type": "array", "items": one, "minItems": 2, "maxItems": 2}
 
 
 def _bounds(low: str, least: float, most: float | None) -> Schema:

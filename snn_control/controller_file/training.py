@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from ..network.checks import Bound, Checked, OneOf, Positive
+from .perturbations import UNPERTURBED, Perturbations
 
 __all__ = ["SURROGATES", "Limits", "Surrogate", "Training"]
 
@@ -75,6 +76,7 @@ class Training(Checked):
     weights : "float32"; or "int8": the weights of dense projections from neurons that spike once in a step are rounded
         to int8 in training, and in the trained file
     settings : settings of the learner, by name: numbers, texts, true or false, or lists of numbers
+    perturb : perturbations of the environment during training; ``--perturb`` of the command takes precedence
     """
 
     how: str = ""
@@ -82,6 +84,7 @@ class Training(Checked):
     surrogate: Surrogate = Surrogate()
     weights: Annotated[str, OneOf("float32", "int8")] = "float32"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    perturb: Perturbations = UNPERTURBED
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -21,6 +21,7 @@ from ..controller import build_program
 from ..controller.int8 import with_int8
 from ..controller_file import ControllerSpec, Limits, Reader, Surrogate, load_spec, nearest
 from ..controller_file.descriptions import read_limits
+from ..controller_file.perturbations import Perturbations
 from ..errors import DescriptionError, in_file, optional
 from ..resources import controller_path
 from . import training_run
@@ -32,7 +33,7 @@ from .algorithms.online import AdaptationSettings, adapt
 from .algorithms.ppo import PPO, PPOSettings
 from .algorithms.ridge_readout import ReadOut
 from .algorithms.sac import SAC, SACSettings
-from .environments.gymnasium_calls import LIMIT, episode_limit, make
+from .environments.gymnasium_calls import LIMIT, PERTURB, episode_limit, make
 from .gradients.parameters import DEFAULT, Parameters
 from .progress import Folder, locked_folder
 from .result import Phase, Trained
@@ -57,6 +58,7 @@ def train(
     how: str | None = None,
     teacher: Any = None,
     seed: int = 1,
+    perturb: Mapping[str, Any] | None = None,
     trainable: Mapping[str, Any] | None = None,
     surrogate: Surrogate | None = None,
     run: str | Path | None = None,
@@ -67,6 +69,8 @@ def train(
 
     env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first), and its keyword arguments.
         If nothing limits the length of the episodes, they are cut after 1,000 steps
+    perturb : perturbations of the environment: name -> number or (low, high), see
+        `snn_control.controller_file.perturbations.Perturbations`. They take precedence over those of the file
     how : "ppo", "sac", "rl" (whichever of these two suits the actions), "imitate", "evolve" or "adapt". None selects
         "imitate" if a teacher is given, otherwise the learner that the file names, otherwise "rl"
     teacher : a source of actions, see `snn_control.training.teachers.teacher.teacher_of`
@@ -85,6 +89,9 @@ def train(
     threads = optional("threadpoolctl", "training needs threadpoolctl", "training")
     spec = controller if isinstance(controller, ControllerSpec) else load_spec(controller_path(controller))
     given = dict(arguments or {})
+    asked_for = Perturbations.of({**given.get(PERTURB, {}), **(perturb or {})}, PERTURB)
+    if perturbations := spec.training.perturb.replaced_by(asked_for).plain:
+        given[PERTURB] = perturbations
     made = functools.partial(make, env, given, disable_env_checker=True)
     probe = made()
     if episode_limit(probe) is None:

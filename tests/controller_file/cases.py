@@ -60,6 +60,7 @@ GOOD = {
     "training": {
         "how": "ppo", "trainable": {"*.weights": {}, "motor.tau_mem": {"low": 0.005, "high": 0.1}},
         "surrogate": {"kind": "arctan", "slope": 2, "final_slope": 10}, "settings": {"total_timesteps": 100_000, "critic_layers": [64, 64]},
+        "perturb": {"action_delay": [0, 2], "mass": 1.2},
     },
     "ros": {
         "inputs": {"joints": {"topic": "joint_states", "type": "sensor_msgs/msg/JointState", "field": "position[:]"}},

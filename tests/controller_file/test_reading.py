@@ -19,6 +19,7 @@ from snn_control.coding import (
 )
 from snn_control.controller import build_program
 from snn_control.controller_file import load_spec, parse_spec
+from snn_control.controller_file.perturbations import Perturbations
 from snn_control.controller_file.training import Limits, Surrogate, Training
 from snn_control.engine import registry
 from snn_control.engine.build import build
@@ -59,6 +60,7 @@ def test_how_it_is_trained_is_read_and_is_no_part_of_the_program():
         {"*.weights": Limits(), "motor.tau_mem": Limits(0.005, 0.1)},
         Surrogate("arctan", 2, 10),
         {"total_timesteps": 100_000, "critic_layers": [64, 64]},
+        Perturbations(action_delay=(0, 2), mass=1.2),
     )
     assert other.training == Training()
     assert build_program(one).digest == build_program(other).digest

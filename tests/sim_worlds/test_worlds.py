@@ -181,3 +181,19 @@ def test_an_action_must_fit_its_space_and_a_copy_is_a_new_world(name):
         with pytest.raises(InputError, match=says):
             world.step(action)
     assert bits(world.reset(seed=1)[0]) == before == bits(make(name).reset(seed=1)[0])
+
+
+@pytest.mark.parametrize("name", [name for name in SIMULATED if world_class(name).PERTURBED])
+def test_physics_can_be_perturbed_and_restored(name):
+    world, episodes = make(name), {}
+    world.perturb({})
+    plain = observed(world, STEPS)
+    for quantity in world.PERTURBED:
+        world.perturb({quantity: 1.0})
+        assert observed(world, STEPS) == plain
+        world.perturb({quantity: 0.5})
+        episodes[quantity] = observed(world, STEPS)
+        assert episodes[quantity] != plain
+        assert observed(world, STEPS) == episodes[quantity]
+    world.perturb({})
+    assert observed(world, STEPS) == plain

@@ -15,9 +15,10 @@ import numpy as np
 from ...errors import DescriptionError, RuntimeFault, describe_exception, message_of
 from ...gym_adapter.flat import flat_environment
 
-__all__ = ["LIMIT", "episode_limit", "import_module", "make", "name_of", "reset", "step"]
+__all__ = ["LIMIT", "PERTURB", "drawn_in", "episode_limit", "import_module", "make", "name_of", "reset", "step"]
 
 MOST_REWARD = 1e12  # sums over episodes and squares of these stay finite in float32
+PERTURB = "--perturb"  # key of the perturbations among the arguments; no argument of an environment can have this name
 LIMIT = 1000  # steps after which an episode is cut, if the environment names no limit
 
 
@@ -36,7 +37,8 @@ def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
     """Make an environment, and name the parts of its observations (`snn_control.gym_adapter.flat`).
 
     identity : id of the environment for ``gymnasium.make``
-    arguments : keyword arguments for ``gymnasium.make`` that the user gave
+    arguments : keyword arguments for ``gymnasium.make`` that the user gave; the entry `PERTURB` has perturbations, see
+        `snn_control.training.environments.perturbed.apply.perturbed`
     more : keyword arguments for ``gymnasium.make`` from the calling function
 
     Raises DescriptionError with a one-line message for any exception.
@@ -46,11 +48,29 @@ def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
     try:
         if ":" in identity:
             import_module(identity.partition(":")[0])
-        return flat_environment(gymnasium.make(identity, **arguments, **more))
+        own = {name: value for name, value in arguments.items() if name != PERTURB}
+        return flat_environment(_perturbed(gymnasium.make(identity, **own, **more), arguments.get(PERTURB)))
     except DescriptionError as error:
-        raise error.within(f"--env {identity}") from None
+        raise (error if error.path.startswith(PERTURB) else error.within(f"--env {identity}")) from None
     except (Exception, SystemExit) as error:  # environments raise any exception for a wrong argument
         raise DescriptionError("--env", identity, f"cannot be made: {message_of(error)}") from None
+
+
+def _perturbed(env: Any, perturbations: Mapping[str, Any] | None) -> Any:
+    if not perturbations:
+        return env
+    from .perturbed.apply import perturbed
+
+    return perturbed(env, perturbations)
+
+
+def drawn_in(env: Any) -> dict[str, Any]:
+    """Return the values that the present episode of a perturbed environment drew: name -> number or list."""
+    found: dict[str, Any] = {}
+    while (inner := getattr(env, "env", None)) is not None:
+        found |= env.told if hasattr(env, "told") else {}
+        env = inner
+    return found
 
 
 def episode_limit(env: Any) -> int | None:

@@ -1,0 +1,122 @@
+"""Perturbations of what is observed: noise, offsets, lost and late observations."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from .numbers import Numbers, changed, copy_of
+from .wrapper import Perturbation
+
+__all__ = ["Bias", "Dropout", "Freeze", "ObservationDelay", "ObservationNoise"]
+
+FROZEN = 0.1  # share of the time in which the observation is frozen
+
+
+class _Seen(Perturbation):
+    """Base of the wrappers that change each observation in `see`."""
+
+    def see(self, observation: Any) -> Any:
+        raise NotImplementedError
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return self.see(observation), reward, terminated, truncated, info
+
+
+class ObservationNoise(_Seen):
+    """Adds white Gaussian noise to each number.
+
+    numbers : the numbers of the observations, see `numbers_in`
+    """
+
+    name = "observation_noise"
+
+    def __init__(self, env: Any, low: float, high: float, numbers: list[Numbers]) -> None:
+        super().__init__(env, low, high, numbers=numbers)
+        self._numbers = numbers
+
+    def see(self, observation: Any) -> Any:
+        def noisy(k: int, x: Any) -> Any:
+            return x + self.value * self._numbers[k].width * self.rng.standard_normal(np.shape(x))
+
+        return changed(observation, self._numbers, noisy)
+
+    first = see
+
+
+class Bias(_Seen):
+    """Adds an offset to each number, whose sign is drawn for each number and episode.
+
+    numbers : the numbers of the observations, see `numbers_in`
+    """
+
+    name = "bias"
+
+    def __init__(self, env: Any, low: float, high: float, numbers: list[Numbers]) -> None:
+        super().__init__(env, low, high, numbers=numbers)
+        self._numbers = numbers
+
+    def begin(self) -> None:
+        signs = [self.rng.choice((-1.0, 1.0), one.width.shape) for one in self._numbers]
+        self._offsets = [self.value * sign * one.width for sign, one in zip(signs, self._numbers, strict=True)]
+
+    def see(self, observation: Any) -> Any:
+        return changed(observation, self._numbers, lambda k, x: x + self._offsets[k])
+
+    first = see
+
+
+class _Held(_Seen):
+    """Base of the wrappers that show an earlier observation again as long as `arrives` returns false."""
+
+    def arrives(self) -> bool:
+        raise NotImplementedError
+
+    def first(self, observation: Any) -> Any:
+        self._held = copy_of(observation)
+        return observation
+
+    def see(self, observation: Any) -> Any:
+        return self.first(observation) if self.arrives() else copy_of(self._held)
+
+
+class Dropout(_Held):
+    """Loses single observations at random; the first one of an episode always arrives."""
+
+    name = "dropout"
+
+    def arrives(self) -> bool:
+        return bool(self.rng.random() >= self.value)
+
+
+class Freeze(_Held):
+    """Freezes the observations for some steps, again and again, a tenth of the time."""
+
+    name, whole = "freeze", True
+
+    def begin(self) -> None:
+        self._left = 0
+
+    def arrives(self) -> bool:
+        if self._left == 0 and self.value and self.rng.random() < FROZEN / ((1 - FROZEN) * self.value):
+            self._left = self.value
+        frozen = self._left > 0
+        self._left -= frozen
+        return not frozen
+
+
+class ObservationDelay(_Seen):
+    """Shows each observation some steps later; until then, the first one of the episode is seen."""
+
+    name, whole = "observation_delay", True
+
+    def first(self, observation: Any) -> Any:
+        self._line = deque([copy_of(observation) for _ in range(self.value + 1)], self.value + 1)
+        return self._line[0]
+
+    def see(self, observation: Any) -> Any:
+        self._line.append(copy_of(observation))
+        return self._line[0]
