@@ -33,8 +33,9 @@ __all__ = [
 ]  # fmt: skip
 
 CONTROLLER, CHANCE = "controller", "chance"
-#: who acts, and the seed of the episode
-Task = tuple[str, int]
+#: who acts, the seed of the episode and, if there are some, perturbations in addition to those of the world
+Task = tuple[str, int] | tuple[str, int, "More"]
+More = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,20 @@ class Player:
         self.spec = None if path.suffix == ".npz" else load_spec(path)  # a saved Program has no description
         self.controller = Controller.load(path) if self.spec is None else Controller.from_spec(self.spec)
         self.env = make_environment(world.environment, world.arguments)
+        self._more: More = ()
+
+    def close(self) -> None:
+        self.env.close()
+
+    def _perturb(self, more: More) -> None:
+        """Make another environment if it must be perturbed otherwise."""
+        if more != self._more:
+            self.env.close()
+            own = self.world.arguments
+            self.env = make_environment(
+                self.world.environment, {**own, PERTURB: {**own.get(PERTURB, {}), **dict(more)}}
+            )
+            self._more = more
 
     def others(self) -> tuple[str, ...]:
         """Return the names of everything that the controller is compared with: chance, and the environment's
@@ -73,7 +88,9 @@ class Player:
         there = baselines_of(self.env)
         return CHANCE, *(name for name in self.env.metadata.get("compared_with", ()) if name in there)
 
-    def play(self, who: str, seed: int, before_step: Callable[[], object] | None = None) -> dict[str, Any]:
+    def play(
+        self, who: str, seed: int, more: More = (), before_step: Callable[[], object] | None = None
+    ) -> dict[str, Any]:
         """Play an episode. Return its seed, its number of steps, its return, and the environment's scores if there are
         any.
 
@@ -81,14 +98,16 @@ class Player:
         has the values that the episode drew. Raises DescriptionError for any exception of the environment.
 
         who : CONTROLLER, CHANCE or the name of a baseline
+        more : perturbations in addition to those of the world
         before_step : function that is called before each step of the controller; its time is not counted
         """
+        self._perturb(more)
         try:
             if who == CONTROLLER:
                 row = self._controller(seed, before_step)
             else:
                 row = _row(seed, *play(self.env, self._other(who, seed), seed, self.world.steps))
-            return row | ({"perturbed": drawn_in(self.env)} if PERTURB in self.world.arguments else {})
+            return row | ({"perturbed": drawn_in(self.env)} if more or PERTURB in self.world.arguments else {})
         except SnnControlError:
             raise
         except (Exception, SystemExit) as error:  # environments raise any exception
@@ -177,9 +196,9 @@ def _begin(world: World) -> None:
     _player = Player(world)
 
 
-def _play(who: str, seed: int) -> dict[str, Any]:
+def _play(who: str, seed: int, more: More = ()) -> dict[str, Any]:
     assert _player is not None
-    return _player.play(who, seed)
+    return _player.play(who, seed, more)
 
 
 def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, dict[str, Any]], None, None]:

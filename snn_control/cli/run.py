@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from typing import Any
 
@@ -27,6 +28,7 @@ examples:
   snn_control run --env CartPole-v1 --episodes 1 --record recorded.npz cartpole
   snn_control plot --input recorded.npz cartpole
   snn_control run --env CartPole-v1 --perturb observation_delay=2 dropout=0:0.2 cartpole
+  snn_control run --env CartPole-v1 --robustness cartpole
 """
 
 #: heading -> key of an episode's row in the JSON
@@ -56,11 +58,21 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--record", metavar="NPZ", help=text)
     text = "write a video of the first episode: .mp4, .gif or .png (a sheet of pictures)"
     parser.add_argument("--video", metavar="VIDEO", help=text)
-    parser.add_argument("--force", action="store_true", help="replace the files of --record and --video")
+    parser.add_argument("--force", action="store_true", help="replace the files of --record, --video and --out")
+    text = "score with each perturbation, beside the baselines: a table and a page"
+    parser.add_argument("--robustness", action="store_true", help=text)
+    text = "the page of --robustness (default runs/robustness-NAME.html)"
+    parser.add_argument("--out", metavar="HTML", help=text)
     common.add_shared(parser, "--json")
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.robustness:
+        from .robustness import run_robustness
+
+        return run_robustness(options)
+    if options.out:
+        raise DescriptionError("--out", options.out, "is for --robustness", "leave it out")
     begin = time.perf_counter()
     world = World(options.file, options.env, common.arguments_of(options), options.steps, options.keep_learning)
     with common.our_output():
@@ -68,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         _check(options, player)
         others = () if options.alone else player.others()
         seeds = range(options.seed, options.seed + options.episodes)
-        tasks = [(who, seed) for who in (CONTROLLER, *others) for seed in seeds]
+        tasks: list[Task] = [(who, seed) for who in (CONTROLLER, *others) for seed in seeds]
         rows: dict[Task, dict[str, Any]] = {}
         notes: list[str] = []
         try:
@@ -103,7 +115,11 @@ def _check(options: argparse.Namespace, player: Player) -> None:
 
 
 def _play(
-    options: argparse.Namespace, player: Player, tasks: list[Task], rows: dict[Task, dict[str, Any]], notes: list[str]
+    options: argparse.Namespace,
+    player: Player,
+    tasks: Sequence[Task],
+    rows: dict[Task, dict[str, Any]],
+    notes: list[str],
 ) -> int:
     """Play all tasks. Return the number of processes that played them.
 
@@ -158,7 +174,7 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
     if recorder:
         controller.observers.append(recorder)
     with video or nullcontext():
-        row = player.play(*task, before_step)
+        row = player.play(*task[:2], before_step=before_step)
         if video:
             video.take()
     forget()

@@ -58,7 +58,7 @@ class Perturbations(Checked):
     observation_noise : standard deviation of noise that is added to each observed number, as a share of its range
     bias : offset of each observed number, up or down, as a share of its range
     dropout : probability that an observation does not arrive; the one before is then seen again
-    freeze : length of freezes, in which the observation does not change [steps]; a tenth of the time is frozen
+    freeze : length of freezes, in which the observation does not change [steps]; on average 100 steps are between them
     action_gain : factor of the actions; with a range, each number of the action draws its own
     action_noise : standard deviation of noise that is added to each number of the action, as a share of its range
     rate : control rate, as a share of the environment's rate; in between, observation and action are held

@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from snn_control.analysis.robustness import GRID
 from snn_control.cli.common import each_alone
+from snn_control.cli.episodes import World
+from snn_control.cli.robustness import measure
 from snn_control.controller_file import load_spec
 from tests.cli.common import call
 
@@ -63,3 +66,42 @@ def test_training_is_perturbed_by_the_file_and_by_the_command(tmp_path, capsys, 
     assert " --perturb action_delay=0:1 dropout=0.1 " in made.read_text().splitlines()[0]
     assert load_spec(made).training.perturb.texts == ["action_delay=0:1", "dropout=0.5"]
     assert "is for controller files" in call(capsys, "train", "cartpole", "--perturb", "bias=1")[2]
+
+
+def test_robustness_is_a_table_and_a_page(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(GRID, "action_delay", (1, 8))
+    for name in set(GRID) - {"action_delay", "dropout"}:
+        monkeypatch.setitem(GRID, name, ())
+    run = "run", "--env", "CartPole-v1", "--robustness", "--episodes", "2", "--steps", "60", "--jobs", "1"
+    code, out, err = call(capsys, *run, "--json", "cartpole")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    one = told["perturbations"]["action_delay"]["actors"]["controller"]
+    assert (told["nominal"], told["episodes"], told["seed"]) == ({"controller": 60.0}, 2, 0)
+    assert one["return"][0] == 60 > one["return"][1]
+    assert one["share"] == [(score - told["chance"]) / (60 - told["chance"]) for score in one["return"]]
+    assert 1 < one["falls_below_half"]["above"] < 8
+    page = (tmp_path / "runs/robustness-cartpole.html").read_text()
+    assert "Robustness of cartpole in CartPole-v1" in page
+    code, out, _ = call(capsys, *run, "--out", "own.html", "cartpole")
+    assert code == 0
+    assert "action_delay" in out
+    assert "page: own.html" in out
+    for wrong, message in (
+        (["--out", "own.html"], "--out = 'own.html': exists already"),
+        (["--out", "own.txt"], "--out = 'own.txt': must end with .html"),
+        (["--record", "a.npz"], "--record = 'a.npz': is not for --robustness"),
+    ):
+        assert message in call(capsys, *run, *wrong, "cartpole")[2]
+    assert "is for --robustness" in call(capsys, "run", "--env", "CartPole-v1", "--out", "a.html", "cartpole")[2]
+
+
+def test_robustness_in_processes_is_the_same_beside_the_baselines(capsys, monkeypatch):
+    for name in set(GRID) - {"mass"}:
+        monkeypatch.setitem(GRID, name, ())
+    monkeypatch.setitem(GRID, "mass", (2.0,))
+    world = World("swing_up", "sim_worlds:CartPoleSwingUp-v0", {"duration": 0.2})
+    one, two = (measure(world, 2, 7, jobs) for jobs in (1, 2))
+    assert one == two
+    assert set(one.nominal) == {"controller", "EnergyLQR"}

@@ -12,7 +12,7 @@ from .wrapper import Perturbation
 
 __all__ = ["Bias", "Dropout", "Freeze", "ObservationDelay", "ObservationNoise"]
 
-FROZEN = 0.1  # share of the time in which the observation is frozen
+FREEZES = 0.01  # probability that a freeze begins in a step
 
 
 class _Seen(Perturbation):
@@ -93,7 +93,7 @@ class Dropout(_Held):
 
 
 class Freeze(_Held):
-    """Freezes the observations for some steps, again and again, a tenth of the time."""
+    """Freezes the observations for some steps, on average 100 steps after the freeze before."""
 
     name, whole = "freeze", True
 
@@ -101,7 +101,7 @@ class Freeze(_Held):
         self._left = 0
 
     def arrives(self) -> bool:
-        if self._left == 0 and self.value and self.rng.random() < FROZEN / ((1 - FROZEN) * self.value):
+        if self._left == 0 and self.value and self.rng.random() < FREEZES:
             self._left = self.value
         frozen = self._left > 0
         self._left -= frozen
