@@ -1,13 +1,14 @@
 """How the score of a controller falls with each perturbation of its environment.
 
-A score is a mean return. Its *share* is 0 for random actions in the unperturbed environment, and 1 for the same actor
-in the unperturbed environment. So shares of different environments and actors can be compared, also if returns are
-negative.
+A score is a mean return. Its *share* is 1 for the same actor in the unperturbed environment. If returns are costs, so
+that this actor's return there is negative, the share is a half when the cost is twice as large. Otherwise it is 0 for
+random actions in the unperturbed environment, and linear between.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,10 +71,12 @@ class Robustness:
 
     def shares(self, sweep: Sweep, actor: str) -> list[float] | None:
         """Return the share of the score for each value; None if the actor is not better than chance."""
-        whole = self.nominal[actor] - self.chance
-        if whole <= 0:
+        nominal, chance, scores = self.nominal[actor], self.chance, sweep.scores[actor]
+        if nominal <= chance:
             return None
-        return [(score - self.chance) / whole for score in sweep.scores[actor]]
+        if nominal < 0:
+            return [nominal / score if score < 0 else math.inf for score in scores]
+        return [(score - chance) / (nominal - chance) for score in scores]
 
     def below_half(self, sweep: Sweep, actor: str) -> tuple[float | None, float | None]:
         """Return the values at which the share falls below a half, below and above the neutral value.

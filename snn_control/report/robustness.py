@@ -72,10 +72,12 @@ def robustness_picture(found: Robustness, also: str = "png") -> kit.Picture:
             if k % COLUMNS == 0:
                 axes.set_ylabel("share of the score")
         figure.legend(*drawn[0].get_legend_handles_labels(), loc="outside upper right", ncols=len(found.nominal))
+        costs = min(found.nominal.values()) < 0
+        zero = "a half at twice the cost" if costs else "0 for random actions"
         caption = (
-            "Share of the score that is left with each perturbation: 1 without it (grey line), 0 for random actions. "
-            f"The dashed line is a half. Each point is the mean of {count(found.episodes, 'episode')}; lines end where "
-            "a share is out of the picture."
+            f"Share of the score that is left with each perturbation: 1 without it (grey line), {zero}. The dashed "
+            f"line is a half. Each point is the mean of {count(found.episodes, 'episode')}; lines end where a share is "
+            "out of the picture."
         )
         return caption, f"Shares of the score with {len(found.sweeps)} perturbations: {found.title}."
 
