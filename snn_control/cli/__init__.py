@@ -18,8 +18,8 @@ from .common import each_alone
 __all__ = ["main"]
 
 COMMANDS = (
-    "new", "check", "schema", "plot", "run", "watch", "train", "quantize", "import", "score", "export", "worlds",
-    "demo", "bench", "replay", "doctor", "deploy", "events", "ros",
+    "new", "check", "schema", "plot", "run", "watch", "train", "quantize", "identify", "import", "score", "export",
+    "worlds", "demo", "bench", "replay", "doctor", "deploy", "events", "ros",
 )  # fmt: skip
 
 EPILOG = """\

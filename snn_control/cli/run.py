@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from ..errors import DescriptionError, counted
@@ -180,7 +181,7 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
     forget()
     if recorder:
         with writing("--record", options.record):
-            recorder.save(options.record)
+            replace(recorder.log(), origin=_origin(options, row, task[1])).save(options.record)
         ticks, repeat = recorder.total, controller.repeat
         lasts = f"{counted(ticks // repeat, 'step')}, {ticks * controller.program.facts.period:g} s"
         full = "" if recorder.has_room(repeat) else ", then its memory was full"
@@ -188,6 +189,16 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
     if video:
         notes.append(f"video: {video.text}")
     return row
+
+
+def _origin(options: argparse.Namespace, row: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Return where a record comes from, for the record."""
+    from ..record.provenance import commit
+
+    return {
+        "environment": options.env, "arguments": options.arg, "perturb": options.perturb, "seed": seed,
+        "perturbed": row.get("perturbed", {}), "controller": options.file, "made": commit(),
+    }  # fmt: skip
 
 
 # output -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ budget (`InputLog.ports`, `InputLog.replay`). `snn_control.record.input_recorder
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -62,6 +63,8 @@ class InputLog:
     state : (bytes,) uint8, the state block before the first tick; no bytes if the state was not kept
     tunable : names of the tunable numbers, in the order of the words in ``control``
     handed : tick -> int64 words, the motion of the commands that a supervisor handed over before this tick
+    origin : where the log comes from, as JSON data; `snn_control run` names environment, arguments, perturbations with
+        the drawn values, seed and controller
     """
 
     period_ns: int
@@ -73,6 +76,7 @@ class InputLog:
     state: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
     tunable: tuple[str, ...] = ()
     handed: Mapping[int, np.ndarray] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -126,6 +130,8 @@ class InputLog:
         facts["tunable"] = np.array(self.tunable, np.str_)
         if self.handed:
             facts["handed"] = np.array([[tick, *motion] for tick, motion in self.handed.items()], np.int64)
+        if self.origin:
+            facts["origin"] = np.array(json.dumps(self.origin))
         arrays |= {key: np.array(value) for key, value in {"format": FORMAT, **facts}.items()}
         replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
@@ -141,6 +147,7 @@ class InputLog:
             control, faulted, state = arrays.pop("control"), bool(arrays.pop("faulted")), arrays.pop("state")
             tunable = tuple(str(name) for name in arrays.pop("tunable", np.zeros(0, np.str_)))
             handed = arrays.pop("handed", np.zeros((0, 1), np.int64))
+            origin = dict(json.loads(str(arrays.pop("origin", "{}"))))
             for key, array in arrays.items():
                 name, _, column = key.rpartition(".")
                 inputs.setdefault(name, {})[column] = array
@@ -152,7 +159,7 @@ class InputLog:
         if not whole:
             raise InputError(f"{path}: is damaged: its arrays do not fit together")
         given = {int(row[0]): row[1:] for row in handed}
-        return cls(period_ns, first_tick, overwritten, inputs, control, faulted, state, tunable, given)
+        return cls(period_ns, first_tick, overwritten, inputs, control, faulted, state, tunable, given, origin)
 
     def begin(self, bound: Bound) -> None:
         """Set a bound Program to the state before the first recorded tick.

@@ -1,0 +1,269 @@
+"""Identify the delay between command and effect, the gain of each action channel, and the noise of a recorded robot.
+
+The record is compared with the simulation in which the same controller acts. `LinearResponse` gives a first estimate.
+The simulation is then perturbed by this estimate (`--perturb`) and estimated in the same way, several times. The
+differences between what it was perturbed by and what was estimated are the bias of the method, which is subtracted, and
+its spread, which gives the intervals.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...controller import Controller
+from ...controller_file.perturbations import Perturbations
+from ...errors import NO_VALUE, DescriptionError, counted
+from ...gym_adapter.spaces import inputs_of
+from ..environments.perturbed.actions import ActionGain, ActionNoise
+from ..environments.perturbed.apply import perturbed
+from .linear_response import LAGS, LEAST_GAIN, MOST_DELAY, MOST_GAIN, Episode, LinearResponse
+
+__all__ = ["FEWEST", "MOST_STEPS", "Identified", "Simulation", "identify", "numbers_of"]
+
+HORIZONS = (1, 5, 20)
+STEP = 0.1  # error of a delay by one step, in errors of a gain, where responses are compared
+DITHER = 0.05  # noise on the actions in the simulation, as a share of their range
+EPISODES = 6  # of the simulation, for its response
+ROUNDS, REPEATS = 3, 4  # of the correction; simulations in each
+NOISE = 0.02  # observation noise with which the effect of noise is measured, as a share of the range
+LITTLE = 0.002  # noise below this share of the range is not told apart from none
+NEAR = 2  # steps around a delay that are tried in a simulation with this delay
+FIRST_SEED = 20_000
+MOST_EPISODES = 20  # that replace one long one
+T_975 = 2.262  # Student's t for ROUNDS * (REPEATS - 1) = 9 degrees of freedom
+FEWEST = 100  # steps of a record
+MOST_STEPS = 10_000  # of a record; later ones are not used
+
+
+@dataclass(frozen=True)
+class Identified:
+    """The result. Intervals contain the true value with a probability of about 95 %.
+
+    delay : delay between command and effect, beyond that of the simulation [steps]
+    delay_interval : (low, high)
+    gains : gain of each number of the action, relative to the simulation; empty for choices
+    gain_intervals : (low, high) of each
+    noise : observed number -> standard deviation of its noise beyond that of the simulation, as a share of its range
+    steps : steps of the record
+    """
+
+    delay: float
+    delay_interval: tuple[float, float]
+    gains: tuple[float, ...]
+    gain_intervals: tuple[tuple[float, float], ...]
+    noise: Mapping[str, float]
+    steps: int
+
+    @property
+    def perturbations(self) -> Perturbations:
+        """The perturbations that cover the intervals."""
+        low, high = self.delay_interval
+        found: dict[str, Any] = {"action_delay": [max(0, round(low)), max(0, round(high))]}
+        if self.gains:
+            ends = [end for pair in self.gain_intervals for end in pair]
+            found["action_gain"] = [max(0.0, math.floor(100 * min(ends)) / 100), math.ceil(100 * max(ends)) / 100]
+        if most := max(self.noise.values(), default=0.0):
+            found["observation_noise"] = [0, math.ceil(1000 * most) / 1000]
+        return Perturbations.of(found)
+
+
+def numbers_of(given: Mapping[str, Any], controller: Controller) -> np.ndarray:
+    """Return the numbers that the value inputs of a controller receive, as one array."""
+    parts = [np.ravel(given[name]) for name, one in controller.inputs.items() if one.kind == "value" and name in given]
+    return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
+
+
+class _Guess(NamedTuple):
+    """A delay [steps], the gains, and the noise of the observation, with which a record is simulated."""
+
+    delay: float
+    gains: np.ndarray
+    noise: float = 0.0
+
+    @property
+    def near(self) -> range:
+        """The delays that are tried in its simulation."""
+        return range(max(0, int(self.delay) - NEAR), min(MOST_DELAY, int(self.delay) + NEAR) + 1)
+
+
+class Simulation:
+    """The simulation in which the controller acts.
+
+    make : function that makes the environment
+    steps : steps of the record, and of each simulation
+    noise : noise of the record's observation beyond that of the simulation, as a share of the range
+    noises : noise of each number
+    finite : (n,) bool, whether an observed number is always finite; others are not used
+    """
+
+    noise: float
+    noises: np.ndarray
+    finite: np.ndarray | None = None
+
+    def __init__(self, make: Callable[[], Any], controller: Controller, steps: int) -> None:
+        self.make, self.controller, self.steps = make, controller, steps
+        env = make()
+        self.space: Any = env.action_space
+        self.choices = not hasattr(self.space, "low")
+        shape = (self.actions_of(env.action_space.sample()).size,)
+        ends = (-np.inf, np.inf) if self.choices else (self.space.low, self.space.high)
+        self.low, self.high = (np.broadcast_to(np.ravel(end).astype(np.float64), shape) for end in ends)
+        env.close()
+
+    def actions_of(self, action: Any) -> np.ndarray:
+        """Return the numbers of an action; a choice is one-hot."""
+        from gymnasium.spaces.utils import flatten
+
+        return np.asarray(flatten(self.space, action), np.float64).ravel()
+
+    @functools.cached_property
+    def responses(self) -> list[LinearResponse]:
+        """The response, for each horizon and with ``A`` free or not."""
+        dither = {} if self.choices else {"action_noise": DITHER}
+        episodes = [one for k in range(EPISODES) for one in self.play(k, dither)]
+        self.finite = np.all([np.isfinite(one.seen).all(0) for one in episodes], 0)
+        episodes, found = [self.usable(one) for one in episodes], []
+        for horizon in HORIZONS:
+            longest = 2 * horizon + LAGS + MOST_DELAY
+            kept = [one for one in episodes if len(one.done) > longest]
+            for free in (True, False) if sum(len(one.done) - longest for one in kept) > FEWEST else ():
+                found.append(LinearResponse(horizon, free, self.low, self.high, kept))
+        if not any(one.responds.any() for one in found):
+            rule = "no observed number responds to the actions in this environment"
+            raise DescriptionError("--env", NO_VALUE, rule, "the controller must observe what it moves")
+        return [one for one in found if one.responds.any()]
+
+    def repeat(self, guess: _Guess, k: int) -> list[Episode]:
+        """Play as the record may have been; ``k`` selects the seeds."""
+        perturb: dict[str, Any] = {"action_delay": int(guess.delay)}
+        perturb |= {"observation_noise": guess.noise} if guess.noise else {}
+        return self.play(EPISODES + k, perturb, guess.gains)
+
+    def play(self, k: int, perturb: Mapping[str, Any], gains: np.ndarray | None = None) -> list[Episode]:
+        """Play as many steps as the record has, in several episodes if they are short. ``k`` selects the seeds."""
+        env, steps, seed = perturbed(self.make(), perturb), self.steps, FIRST_SEED + MOST_EPISODES * k
+        found: list[Episode] = []
+        taken: list[Any] = []
+        if gains is not None and not self.choices:
+            env = ActionGain(env, 1.0, 1.0, np.reshape(gains, self.space.shape))
+        noisy = next((one for one in _wrappers(env) if isinstance(one, ActionNoise)), None)
+        if noisy is not None:  # the actions with their noise are what the response is to
+            plain = noisy.do
+
+            def do(action: Any) -> Any:
+                taken.append(plain(action))
+                return taken[-1]
+
+            noisy.do = do  # type: ignore[method-assign]
+        while steps > 0 and len(found) < MOST_EPISODES:
+            taken.clear()
+            one = self._episode(env, seed + len(found), steps, taken if noisy is not None else None)
+            steps -= len(one.done)
+            found.append(one)
+        env.close()
+        return found
+
+    def _episode(self, env: Any, seed: int, steps: int, taken: list[Any] | None) -> Episode:
+        self.controller.reset()
+        observation, _ = env.reset(seed=seed)
+        seen, done = [], []
+        for _ in range(steps):
+            given = inputs_of(observation, self.controller.inputs)
+            seen.append(numbers_of(given, self.controller))
+            action = self.controller.act(observation, self.space)
+            observation, _, terminated, truncated, _ = env.step(action)
+            done.append(self.actions_of(action if taken is None else taken[-1]))
+            if terminated or truncated:
+                break
+        seen.append(numbers_of(inputs_of(observation, self.controller.inputs), self.controller))
+        return self.usable(Episode(np.array(seen), np.array(done)))
+
+    def usable(self, one: Episode) -> Episode:
+        """Return an episode without the observed numbers that are not always finite."""
+        if self.finite is None:
+            return one
+        seen = one.seen[:, self.finite]
+        return Episode(np.nan_to_num(seen, posinf=0.0, neginf=0.0), one.done)
+
+
+def _wrappers(env: Any) -> list[Any]:
+    found = [env]
+    while (inner := getattr(found[-1], "env", None)) is not None:
+        found.append(inner)
+    return found
+
+
+def identify(
+    simulation: Simulation,
+    record: Sequence[Episode],
+    names: Sequence[str],
+    progress: Callable[[float], object] = lambda share: None,
+) -> Identified:
+    """Identify a record.
+
+    simulation : the simulation with as many steps as the record, at most MOST_STEPS
+    record : what the controller observed and did, as `numbers_of` and `Simulation.actions_of` have them
+    names : name of each observed number
+    progress : called with the done share of the work
+
+    Raises DescriptionError if the record is too short or if no observed number responds to the actions.
+    """
+    steps = sum(len(one.done) for one in record)
+    if steps < FEWEST:
+        rule = f"must have at least {FEWEST} steps"
+        raise DescriptionError("RECORD", counted(steps, "step"), rule, "record a longer run")
+    responses = simulation.responses
+    record = [simulation.usable(one) for one in record]
+    progress(0.2)
+    response = _best(simulation, responses, record)
+    progress(0.4)
+    raw = response.estimate(record)
+    now, spread = _Guess(float(round(raw.delay)), raw.gains, simulation.noise), []
+    for k in range(ROUNDS):
+        found = []
+        for r in range(REPEATS):
+            found.append(response.estimate(simulation.repeat(now, k * REPEATS + r), now.near))
+            progress(0.4 + 0.6 * (k * REPEATS + r + 1) / (ROUNDS * REPEATS))
+        each = np.array([[one.delay, *one.gains] for one in found])
+        spread.append(each - each.mean(0))
+        exact, *gains = np.array([now.delay, *now.gains]) + [raw.delay, *raw.gains] - each.mean(0)
+        exact = min(max(0.0, float(exact)), float(MOST_DELAY))
+        now = now._replace(delay=float(round(exact)), gains=np.clip(gains, LEAST_GAIN, MOST_GAIN))
+    half = T_975 * np.sqrt(np.square(spread).sum((0, 1)) / (ROUNDS * (REPEATS - 1)) * (1 + 1 / REPEATS))
+    intervals = tuple((float(g - h), float(g + h)) for g, h in zip(now.gains, half[1:], strict=True))
+    return Identified(
+        exact, (exact - float(half[0]), exact + float(half[0])),
+        () if simulation.choices else tuple(now.gains.tolist()), () if simulation.choices else intervals,
+        dict(zip(np.array(names)[simulation.finite].tolist(), simulation.noises.tolist(), strict=True)), steps,
+    )  # fmt: skip
+
+
+def _best(simulation: Simulation, responses: Sequence[LinearResponse], record: Sequence[Episode]) -> LinearResponse:
+    """Return the response with which simulations, as noisy as the record, are estimated best."""
+    first = responses[0]
+    raw = [one.estimate(record) for one in responses]
+    guess = _Guess(float(round(np.median([one.delay for one in raw]))), np.ones(len(simulation.low)))
+    plain, noisy = (
+        np.mean(
+            [first.estimate(simulation.repeat(guess._replace(noise=noise), 50 + k)).deviation ** 2 for k in range(2)], 0
+        )
+        for noise in (0.0, NOISE)
+    )
+    more = np.clip((raw[0].deviation ** 2 - plain) / np.maximum(noisy - plain, 1e-30), 0.0, None)
+    shares = NOISE * np.sqrt(more)
+    simulation.noises = np.where(first.responds & (shares > LITTLE), shares, 0.0)
+    simulation.noise = float(np.median(simulation.noises[first.responds]))
+    played = [simulation.repeat(guess._replace(noise=simulation.noise), 60 + k) for k in range(REPEATS)]
+
+    def error(one: LinearResponse) -> float:
+        found = [one.estimate(each, guess.near) for each in played]
+        late = np.array([each.delay for each in found]) - guess.delay
+        return float(np.mean([(each.gains - 1) ** 2 for each in found]) + np.mean((STEP * late) ** 2))
+
+    return min(responses, key=error)
