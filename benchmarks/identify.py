@@ -1,8 +1,8 @@
 """Delay, gains and noise that `snn_control identify` finds in worlds with drawn settings.
 
-``python -m benchmarks.identify [ID ...]``: 50 drawn worlds, ten for each of the worlds in `WORLDS` (``--each N``: N). The
-shipped controller acts in one episode with a drawn delay of 0 to 4 steps, a drawn gain of 0.8 to 1.2 for each number of
-the action and, in every second one, noise of 0.2 % of the range. The response of a world is computed once.
+``python -m benchmarks.identify [ID ...]``: 50 records, ten of each world in `WORLDS` (``--each N``: N). In one, the
+shipped controller acts in an episode with a drawn delay of 0 to 4 steps and a drawn gain of 0.8 to 1.2 for each number
+of the action. Every second record has noise of 0.2 % of the range. The response of a world is computed once.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ def measure(name: str, each: int) -> None:
             flush=True,
         )
     flat = np.concatenate(wrong)
-    print(
-        f"| {name} | {each} | {np.mean(np.array(late) <= 0.5):.0%} | {np.max(late):.2f} | {np.mean(flat <= 0.05):.0%} | "
-        f"{100 * np.median(flat):.1f} | {np.mean(covered):.0%} | {(time.perf_counter() - begin) / each:.0f} |",
-        flush=True,
-    )
+    cells = [
+        name, each, f"{np.mean(np.array(late) <= 0.5):.0%}", f"{np.max(late):.2f}", f"{np.mean(flat <= 0.05):.0%}",
+        f"{100 * np.median(flat):.1f}", f"{np.mean(covered):.0%}", f"{(time.perf_counter() - begin) / each:.0f}",
+    ]  # fmt: skip
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 def main() -> None:
