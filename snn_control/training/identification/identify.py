@@ -27,12 +27,13 @@ from .linear_response import LAGS, LEAST_GAIN, MOST_DELAY, MOST_GAIN, Episode, L
 __all__ = ["FEWEST", "MOST_STEPS", "Identified", "Simulation", "identify", "numbers_of"]
 
 HORIZONS = (1, 5, 20)
-STEP = 0.1  # error of a delay by one step, in errors of a gain, where responses are compared
+#: where responses are compared: error of a delay by one step, in errors of a gain; weight of a bias
+STEP, BIAS = 0.1, 0.1
 DITHER = 0.05  # noise on the actions in the simulation, as a share of their range
 EPISODES = 6  # of the simulation, for its response
 ROUNDS, REPEATS = 3, 4  # of the correction; simulations in each
 NOISE = 0.02  # observation noise with which the effect of noise is measured, as a share of the range
-LITTLE = 0.002  # noise below this share of the range is not told apart from none
+LITTLE = 0.002  # noise below this share of the range counts as none
 NEAR = 2  # steps around a delay that are tried in a simulation with this delay
 FIRST_SEED = 20_000
 MOST_EPISODES = 20  # that replace one long one
@@ -263,7 +264,8 @@ def _best(simulation: Simulation, responses: Sequence[LinearResponse], record: S
 
     def error(one: LinearResponse) -> float:
         found = [one.estimate(each, guess.near) for each in played]
-        late = np.array([each.delay for each in found]) - guess.delay
-        return float(np.mean([(each.gains - 1) ** 2 for each in found]) + np.mean((STEP * late) ** 2))
+        wrong = np.array([[STEP * (each.delay - guess.delay), *(each.gains - 1)] for each in found])
+        bias, spread = np.square(wrong.mean(0)), wrong.var(0)  # bias is corrected later
+        return float((spread + BIAS * bias) @ [1, *np.full(len(bias) - 1, 1 / (len(bias) - 1))])
 
     return min(responses, key=error)
