@@ -90,7 +90,7 @@ STRUCTURAL = [
     (f"{JOINTS}.plausible", [None, 1], f"inputs.joints.plausible[0] = None: {NUMBERS}"),
     (f"{JOINTS}.encoder.neurons", 1, "inputs.joints.encoder.neurons = 1: must be a whole number >= 2, at most"),
     (f"{JOINTS}.encoder.tau", 1, "inputs.joints.encoder.tau = 1: is not a known key"),
-    (f"{POSE}.encoder.type", "field", "inputs.pose.encoder.type = 'field': must be one of population, linear, direct, fields, signed, delta, step_forward; did you mean 'fields'?"),
+    (f"{POSE}.encoder.type", "field", "inputs.pose.encoder.type = 'field': must be one of population, linear, direct, fields, signed, stack, delta, step_forward; did you mean 'fields'?"),
     (f"{POSE}.encoder.grid", MISSING, "inputs.pose.encoder.grid = None: give a grid or centres"),
     (f"{POSE}.encoder.grid", [3, 1], "inputs.pose.encoder.grid[1] = 1: must be a whole number >= 2"),
     (f"{POSE}.encoder.grid", 3, "inputs.pose.encoder.grid = 3: must be a list of numbers"),

@@ -59,8 +59,8 @@ def test_how_it_is_trained_is_read_and_is_no_part_of_the_program():
         "ppo",
         {"*.weights": Limits(), "motor.tau_mem": Limits(0.005, 0.1)},
         Surrogate("arctan", 2, 10),
-        {"total_timesteps": 100_000, "critic_layers": [64, 64]},
-        Perturbations(action_delay=(0, 2), mass=1.2),
+        settings={"total_timesteps": 100_000, "critic_layers": [64, 64]},
+        perturb=Perturbations(action_delay=(0, 2), mass=1.2),
     )
     assert other.training == Training()
     assert build_program(one).digest == build_program(other).digest

@@ -28,6 +28,7 @@ from snn_control.coding import (
 from snn_control.controller import build_program
 from snn_control.controller_file import ControllerSpec, RosTopic, load_spec, save_spec
 from snn_control.controller_file.keys import INPUTS, OWN, type_of
+from snn_control.controller_file.perturbations import Perturbations
 from snn_control.controller_file.reader import Loader
 from snn_control.controller_file.schema import schema
 from snn_control.controller_file.training import SURROGATES, Limits, Surrogate, Training
@@ -78,7 +79,8 @@ trainings = st.builds(
     words,
     st.dictionaries(words, st.builds(Limits, st.floats(-9, 0), st.floats(1, 9) | st.just(np.inf)), max_size=2),
     st.builds(Surrogate, st.sampled_from(SURROGATES), slopes, slopes | st.none()),
-    st.dictionaries(words, words | st.booleans() | numbers | st.lists(numbers, max_size=2), max_size=2),
+    settings=st.dictionaries(words, words | st.booleans() | numbers | st.lists(numbers, max_size=2), max_size=2),
+    perturb=st.builds(Perturbations, rate=st.none() | st.floats(0.01, 1), bias=st.none() | st.just((0, 0.5))),
 )
 
 
