@@ -10,6 +10,7 @@ from ...errors import DescriptionError
 from ..columns import MOST_PIXELS
 from ..recording import Recording, refused
 from .storage import BAGS
+from .text import is_text
 
 __all__ = ["open_recording"]
 
@@ -22,6 +23,7 @@ ACCEPTED = (
 READERS = (
     *((first, "bags", "BagRecording") for first in BAGS),
     (b"#!AER-DAT4", "aedat4", "Aedat4Recording"),
+    (b"%geometry", "text", "TextRecording"),
     (b"%", "prophesee", "open_prophesee"),
     (b"PK\x03\x04", "npz", "NpzRecording"),
     (b"\x93NUMPY", "npz", "NpyRecording"),
@@ -57,6 +59,8 @@ def _opener(path: Path) -> tuple[str, str]:
     for first, (what, fix) in OTHERS.items():
         if head.startswith(first):
             raise refused(path, f"is {what}, which is not supported", fix)
+    if is_text(head):
+        return "text", "TextRecording"
     raise refused(path, f"begins with {head[:8]!r} and is no recording", ACCEPTED)
 
 
