@@ -23,6 +23,7 @@ ACCEPTED = (
 READERS = (
     *((first, "bags", "BagRecording") for first in BAGS),
     (b"#!AER-DAT4", "aedat4", "Aedat4Recording"),
+    (b"Event Stream", "event_stream", "EventStreamRecording"),
     (b"%geometry", "text", "TextRecording"),
     (b"%", "prophesee", "open_prophesee"),
     (b"PK\x03\x04", "npz", "NpzRecording"),
