@@ -23,6 +23,8 @@ ACCEPTED = (
 READERS = (
     *((first, "bags", "BagRecording") for first in BAGS),
     (b"#!AER-DAT4", "aedat4", "Aedat4Recording"),
+    (b"#!AER-DAT2", "aedat2", "Aedat2Recording"),
+    (b"#!AER-DAT3", "aedat3", "Aedat3Recording"),
     (b"Event Stream", "event_stream", "EventStreamRecording"),
     (b"%geometry", "text", "TextRecording"),
     (b"%", "prophesee", "open_prophesee"),
