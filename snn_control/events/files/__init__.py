@@ -26,6 +26,7 @@ READERS = (
     (b"#!AER-DAT2", "aedat2", "Aedat2Recording"),
     (b"#!AER-DAT3", "aedat3", "Aedat3Recording"),
     (b"Event Stream", "event_stream", "EventStreamRecording"),
+    (b"\x89HDF\r\n\x1a\n", "hdf5", "Hdf5Recording"),
     (b"%geometry", "text", "TextRecording"),
     (b"%", "prophesee", "open_prophesee"),
     (b"PK\x03\x04", "npz", "NpzRecording"),
