@@ -27,12 +27,14 @@ from ..recording import refused
 from .ecf import ECF
 from .fields import NUMBERS, FieldRecording, Order, named_fields, source_unit
 from .hdf5_columns import Column, EventChunks, filters_of
+from .hdf5_size import sensor_size
 
 __all__ = ["Hdf5Recording"]
 
 STEP = 1 << 17  # rows read at once
 SAMPLE = 1 << 16  # rows that the order of columns is judged by
 LARGEST_CHUNKS = 1 << 24  # bytes of one chunk of each column, as they are held in memory
+MOST_MISSING = 16  # a file that was cut to less than this part of its length is refused
 MOST_OBJECTS = 100_000
 
 
@@ -78,7 +80,8 @@ class Hdf5Recording(FieldRecording):
             streams = _streams(self._file)
             self.topic = _choose(path, topic, streams)
             self._stream = streams[self.topic]
-            said = _size(self._file, self._stream)
+            dataset = self._stream["t"] if isinstance(self._stream, dict) else self._stream
+            said = sensor_size(self._data, self._file, dataset)
             super().__init__(path, width or said[0], height or said[1])
             self._prepare(order)
         except SnnControlError:
@@ -95,7 +98,7 @@ class Hdf5Recording(FieldRecording):
         except OSError as error:
             stated = re.search(r"truncated file: eof = \d+.* stored_eof = (\d+)", str(error))
             try:
-                if stated is None:
+                if stated is None or int(stated[1]) > MOST_MISSING * len(self._data):
                     raise
                 self._cut = True
                 return h5py.File(_Padded(path, int(stated[1])), "r")
@@ -223,35 +226,3 @@ def _time_offset(file: Any, t: Any) -> int:
         if one is not None and getattr(one, "shape", None) in ((), (1,)) and one.dtype.kind in "iu":
             return int(np.ravel(one[()])[0])
     return 0
-
-
-def _size(file: Any, stream: Any) -> tuple[int | None, int | None]:
-    """Return the sensor's width and height, as data sets state them."""
-    dataset = stream["t"] if isinstance(stream, dict) else stream
-    group = dataset.parent
-    for one in (dataset, group, group.parent, file):
-        attributes = one.attrs
-        sides = _sides(attributes.get("width"), attributes.get("height"))
-        if "geometry" in attributes and not sides[0]:
-            sides = _sides(*str(_text(attributes["geometry"])).lower().partition("x")[::2])
-        if "sensor_resolution" in attributes and not sides[0]:
-            sides = _sides(*np.ravel(attributes["sensor_resolution"])[1::-1])
-        if not sides[0] and "shape" in dir(group.get("width")) and group.get("width").shape == ():
-            sides = _sides(group["width"][()], group["height"][()] if "height" in group else None)
-        if not sides[0] and getattr(group.get("calib/resolution"), "shape", None) == (2,):
-            sides = _sides(*group["calib/resolution"][()])
-        if sides[0]:
-            return sides
-    return None, None
-
-
-def _text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
-
-
-def _sides(width: Any = None, height: Any = None) -> tuple[int | None, int | None]:
-    try:
-        found = int(width), int(height)
-    except (TypeError, ValueError, OverflowError):
-        return None, None
-    return found if all(0 < side < 1 << 16 for side in found) else (None, None)
