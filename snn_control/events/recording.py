@@ -63,6 +63,7 @@ class Recording:
         self._counts = dict.fromkeys((*COUNTERS, *OWN_COUNTERS), 0)
         self._decoders: dict[str, Decoder] = {}  # by encoding
         self._seen_triggers: list[np.ndarray] = []
+        self._room: tuple[np.ndarray, ...] | None = None  # columns into which the next events may be decoded
 
     def _pieces(self) -> Iterator[Events]:
         """Yield the events, in pieces of any size up to some millions."""
@@ -87,10 +88,14 @@ class Recording:
         if self.most is None:
             return Events.concatenate([self._none(), *self._pieces()])
         columns, n = empty_columns(self.most), 0
+        self._room = columns
         for piece in self._pieces():
-            for name, column in zip("txyp", columns):
-                column[n : n + len(piece)] = getattr(piece, name)
+            for name, column in zip("txyp", self._room):
+                if (part := getattr(piece, name)).ctypes.data != column.ctypes.data:
+                    column[: len(piece)] = part
             n += len(piece)
+            self._room = tuple(column[n:] for column in columns)
+        self._room = None
         t, x, y, p = (column[:n] for column in columns)
         return Events(t, x, y, p, self.unit, self.width, self.height)
 

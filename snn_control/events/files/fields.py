@@ -167,15 +167,21 @@ class FieldRecording(Recording):
         if sound is not None:
             self._counts["malformed"] += int(np.count_nonzero(~sound))
             t, x, y, p = (column[sound] for column in (t, x, y, p))
+        room = self._room[0][: len(t)] if self._room and self._room[0].size >= len(t) else None
         if t.dtype.kind == "f":
             t = np.rint(t * float(scale)).astype(np.int64)
         else:
-            t = t.astype(EVENT_COLUMNS["t"], copy=False)
-            t = t * scale if scale > 1 else t
+            t = np.multiply(t, scale, dtype=np.int64, casting="unsafe") if scale > 1 else t
         if self.offset:
-            t = t + self.offset
+            t = np.add(t, self.offset, dtype=np.int64, casting="unsafe", out=room)
+        t = t.astype(EVENT_COLUMNS["t"], copy=False)
         x, y = (column.astype(EVENT_COLUMNS[name], copy=False) for name, column in zip("xy", (x, y), strict=True))
-        return self._in_frame(t, x, y, (p > 0).view(np.uint8))
+        return self._in_frame(t, x, y, p if _is_flag(p) else (p > 0).view(np.uint8))
+
+
+def _is_flag(p: np.ndarray) -> bool:
+    """Return whether polarities are 0 or 1 as in `Events`."""
+    return p.dtype == np.uint8 and (not len(p) or bool(p.max() <= 1))
 
 
 def _within(values: np.ndarray, least: int, most: int) -> np.ndarray | None:

@@ -130,7 +130,9 @@ class Hdf5Recording(FieldRecording):
 
     def _rows(self, begin: int, end: int) -> Any:
         """Return rows of the only dataset: an array, or columns t, x, y and p."""
-        return self._columns[0].read(begin, min(end, self._columns[0].count))
+        (one,) = self._columns
+        end = min(end, one.count)
+        return one.read(begin, end, self._room) if isinstance(one, EventChunks) else one.read(begin, end)
 
     def _read(self, begin: int, end: int) -> tuple[np.ndarray, ...]:
         """Return rows as columns t, x, y and p; fewer rows if there is damage."""

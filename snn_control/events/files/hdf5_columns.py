@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import optional
+from ..columns import empty_columns
 from ..recording import refused
 from .blosc import decode_blosc
 from .ecf import ECF, MOST_EVENTS, decode_ecf
@@ -113,7 +114,7 @@ class Column(Rows):
             parts, first = [self._kept[1]], first + 1
         if first < last:
             parts.append(self._decoded(first, last))
-            if len(parts[-1]) == (last - first) * self.high:
+            if len(parts[-1]) == (last - first) * self.high and end % self.high:
                 self._kept = (last - 1, parts[-1][-self.high :].copy())
         if not parts:
             return self._whole
@@ -189,10 +190,14 @@ class EventChunks(Rows):
             rule = f"has chunks of {self.high:,} events in {dataset.name}; ECF has at most {MOST_EVENTS:,}"
             raise refused(path, rule)
 
-    def read(self, begin: int, end: int) -> tuple[np.ndarray, ...]:
-        """Return the events of whole chunks from row ``begin`` to ``end``, or fewer if a chunk is damaged."""
+    def read(self, begin: int, end: int, room: tuple[np.ndarray, ...] | None = None) -> tuple[np.ndarray, ...]:
+        """Return the events of whole chunks from row ``begin`` to ``end``, or fewer if a chunk is damaged.
+
+        room : columns to decode into, if there is enough room
+        """
         part = slice(begin // self.high, -(-end // self.high))
         counts = np.minimum(self.high, self.declared - self.high * np.arange(part.start, part.stop))
-        columns = tuple(np.empty(int(counts.sum()), dtype) for dtype in (np.int64, np.uint16, np.uint16, np.uint8))
+        total = int(counts.sum())
+        columns = room if room and room[0].size >= total else empty_columns(total)
         done = decode_ecf(self.data, self.at[part], self.length[part], counts, columns)
         return tuple(column[: int(counts[:done].sum())] for column in columns)
