@@ -30,6 +30,8 @@ OTHERS = 8  # flag of newer formats
 RAW = 0  # in the place of a codec: a part that is not compressed
 LZ4, ZLIB, ZSTD = 1, 3, 4  # codecs
 
+PARTS = 16  # that a chunk has at most, usually
+
 Decompress = Callable[[Any, int], bytes]
 
 
@@ -60,11 +62,12 @@ def decode_blosc(data: np.ndarray, at: np.ndarray, length: np.ndarray, out: np.n
     Return the number of chunks that were decompressed. The next chunk, if any, is damaged or in an unknown variant.
     """
     find = _compiled(find_parts, f"UniTuple(int64,2)({DATA},int64[::1],int64[::1],int64,int64[:,::1],int64[:,::1])")
-    chunks = np.empty((len(at), 3), np.int64)
-    found, parts = find(data, at, length, out.shape[1], chunks, np.empty((0, 4), np.int64))
-    table = np.empty((parts, 4), np.int64)
-    find(data, at[:found], length[:found], out.shape[1], chunks, table)
-    unpacked, sound = _decompressed(data.data, table)
+    chunks, table = np.empty((len(at), 3), np.int64), np.empty((PARTS * len(at), 4), np.int64)
+    found, parts = find(data, at, length, out.shape[1], chunks, table)
+    if parts > len(table):
+        table = np.empty((parts, 4), np.int64)
+        find(data, at[:found], length[:found], out.shape[1], chunks, table)
+    unpacked, sound = _decompressed(data.data, table[:parts])
     whole = min(found, sound // out.shape[1]) if out.shape[1] else found
     undo = _compiled(unshuffle, f"void({DATA},int64[:,::1],uint64[::1],uint64[::1],uint8[:,::1])")
     most = int((chunks[:whole, 2] + 64 * chunks[:whole, 1]).max(initial=64)) // 8 + 64
@@ -78,14 +81,22 @@ _compiled = cache(compile_function)
 
 def _decompressed(data: memoryview, table: np.ndarray) -> tuple[bytes, int]:
     """Return the unpacked parts one after another, and the number of their bytes before the first damaged part."""
+    rows, codecs = table.tolist(), {*table[:, 3].tolist()}
+    functions = {codec: CODECS[codec]() for codec in codecs - {RAW}}
+    if codecs == {ZSTD}:  # nearly always
+        decompress, fault = functions[ZSTD]
+        try:
+            joined = b"".join([decompress(data[begin : begin + size], room) for begin, size, room, _ in rows])
+        except (fault, ValueError):
+            joined = b""
+        if len(joined) == table[:, 2].sum():
+            return joined, len(joined)
     parts: list[Any] = []
-    for codec in sorted({*table[:, 3].tolist()} - {RAW}):
-        CODECS[codec]()  # says what is missing
     done = 0
-    for begin, size, room, codec in table.tolist():
+    for begin, size, room, codec in rows:
         part: Any = data[begin : begin + size]
         if codec != RAW:
-            decompress, fault = CODECS[codec]()
+            decompress, fault = functions[codec]
             try:
                 part = decompress(part, room)
             except (fault, ValueError):

@@ -31,7 +31,7 @@ from .hdf5_size import sensor_size
 
 __all__ = ["Hdf5Recording"]
 
-STEP = 1 << 17  # rows read at once
+STEP = 1 << 18  # rows read at once
 SAMPLE = 1 << 16  # rows that the order of columns is judged by
 LARGEST_CHUNKS = 1 << 24  # bytes of one chunk of each column, as they are held in memory
 MOST_MISSING = 16  # a file that was cut to less than this part of its length is refused
@@ -140,7 +140,8 @@ class Hdf5Recording(FieldRecording):
             rows = self._rows(begin, end)
             return rows if isinstance(rows, tuple) else self._split(rows)
         end = min(end, self._count())
-        found = [column.read(begin, end) for column in self._columns if isinstance(column, Column)]
+        rooms = self._room or (None,) * 4
+        found = [one.read(begin, end, room) for one, room in zip(self._columns, rooms) if isinstance(one, Column)]
         n = min(map(len, found))
         return tuple(column[:n] for column in found)
 

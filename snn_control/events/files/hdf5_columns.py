@@ -104,8 +104,11 @@ class Column(Rows):
             named = ", ".join(map(str, self.filters))
             raise refused(path, f"has {dataset.name} compressed with the HDF5 filters {named}, which are not read")
 
-    def read(self, begin: int, end: int) -> np.ndarray:
-        """Return the rows from ``begin`` to ``end``, or fewer if a chunk is damaged."""
+    def read(self, begin: int, end: int, room: np.ndarray | None = None) -> np.ndarray:
+        """Return the rows from ``begin`` to ``end``, or fewer if a chunk is damaged.
+
+        room : memory to decode into, if its type is that of the dataset and the rows are whole chunks
+        """
         if not self.high:
             return self._whole[begin:end]
         first, last = begin // self.high, -(-end // self.high)
@@ -113,7 +116,7 @@ class Column(Rows):
         if self._kept[0] == first:
             parts, first = [self._kept[1]], first + 1
         if first < last:
-            parts.append(self._decoded(first, last))
+            parts.append(self._decoded(first, last, room if not parts else None))
             if len(parts[-1]) == (last - first) * self.high and end % self.high:
                 self._kept = (last - 1, parts[-1][-self.high :].copy())
         if not parts:
@@ -121,11 +124,13 @@ class Column(Rows):
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return rows[skip : skip + end - begin]
 
-    def _decoded(self, first: int, last: int) -> np.ndarray:
+    def _decoded(self, first: int, last: int, room: np.ndarray | None) -> np.ndarray:
         """Return the rows of whole chunks, up to the first damaged one."""
         part = slice(first * self.across, last * self.across)
         n = (last - first) * self.across
-        out = np.empty((n, self.chunk_bytes), np.uint8)
+        fits = room is not None and room.dtype == self.dtype and room.nbytes >= n * self.chunk_bytes
+        memory = room if room is not None and fits else np.empty(n * self.chunk_bytes, np.uint8)
+        out = memory.view(np.uint8)[: n * self.chunk_bytes].reshape(n, self.chunk_bytes)
         done = decode_blosc(self.data, self.at[part], self.length[part], out) if self.filters == [BLOSC] else 0
         while done < n and self._one(part.start + done, first * self.high, out[done]):
             done += 1

@@ -1,11 +1,12 @@
-"""Undo the shuffling of bytes or bits, which makes numbers easier to compress. The functions are compiled."""
+"""Compiled functions for columns of numbers: undo the shuffling of bytes or bits, which makes them easier to compress,
+and add an offset."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba.extending import register_jitable
 
-__all__ = ["bits_to_bytes", "bytes_to_items"]
+__all__ = ["add_offset", "bits_to_bytes", "bytes_to_items"]
 
 EVEN = tuple(np.uint64(mask * 0x0101_0101_0101_0101) for mask in (0x55, 0x33, 0x0F))
 LOW = np.uint64(0x00FF_00FF_00FF_00FF), np.uint64(0x0000_FFFF_0000_FFFF), np.uint64(0x0000_0000_FFFF_FFFF)
@@ -65,6 +66,12 @@ def bits_to_bytes(data, item, n, rows, planes):
             planes[at], planes[at + 1], planes[at + 2], planes[at + 3] = a0, a1, a2, a3
             planes[at + 4], planes[at + 5], planes[at + 6], planes[at + 7] = a4, a5, a6, a7
     return 64 * words
+
+
+def add_offset(t, offset, out):
+    """Write ``t`` (uint32) plus ``offset`` to ``out`` (int64)."""
+    for k in range(t.size):
+        out[k] = np.int64(t[k]) + offset
 
 
 @register_jitable
