@@ -103,7 +103,6 @@ def test_data_that_begins_like_a_header_is_data():
         (b"% evt 2.0\n", "evt2"),
         (b"% evt 2.1\n", "evt21"),
         (b"% evt 3.0\n", "evt3"),
-        (b"% evt 4.0\n", "evt4"),
         (b"% format EVT4;height=1;width=1\n", "evt4"),
         (b"% format EVT2;height=1;width=1\n", "evt2"),
         (b"% format EVT21\n", "evt21"),
