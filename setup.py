@@ -54,7 +54,7 @@ EXTRAS["policy"] = ["onnx>=1.16"]  # 36 MB, only for policies that are .onnx fil
 EXTRAS["ray"] = ["ray>=2.40"]
 EXTRAS["tensorboard"] = ["tensorboard>=2.15"]
 # that ours are compared with
-EXTRAS["decoders"] = ["evutils", "event-stream", "expelliarmus", "faery", "rosbags", "dv-processing"]
+EXTRAS["decoders"] = ["evutils", "expelliarmus", "faery", "rosbags", "dv-processing"]
 EXTRAS["test"] = [
     "brian2>=2.9",
     "build>=1.2",
