@@ -173,7 +173,8 @@ class Column(Rows):
             stated = len(out)
         if stated != len(out) or len(raw) > 2 * len(out) + 4096:
             return False
-        optional("hdf5plugin", "this HDF5 file needs hdf5plugin", "hdf5")
+        if not {*left} <= PLAIN | {LZF}:  # LZF is a part of h5py
+            optional("hdf5plugin", "this HDF5 file needs hdf5plugin", "hdf5")
         row, column = divmod(number, self.across)
         rows = slice(row * self.high, min((row + 1) * self.high, self.declared))
         place = (rows, slice(column * self._broad, (column + 1) * self._broad))
