@@ -39,9 +39,10 @@ dist: $(VENV)/.stamp-test ## the wheel and the source package, in dist/, tried i
 bench: $(VENV)/.stamp-test ## timing of the engine, the loop and the way through ROS on this machine
 	$(BIN)/python -m benchmarks
 
-fuzz: $(VENV)/.stamp-test ## wrong words through every codec, changed Programs, states and policies, each index checked
+fuzz: $(VENV)/.stamp-test ## wrong words through every codec, damaged recordings, changed Programs, states and policies, each index checked
 	@folder=$$(mktemp -d) && export NUMBA_BOUNDSCHECK=1 SNN_CONTROL_CACHE=$$folder && \
-		$(BIN)/python -m tests.events.fuzz && $(BIN)/python -m tests.engine.fuzz && \
+		$(BIN)/python -m tests.events.fuzz && $(BIN)/python -m tests.events.fuzz_files && \
+		$(BIN)/python -m tests.engine.fuzz && \
 		$(BIN)/python -m tests.training.fuzz_policies; \
 		code=$$?; rm -rf "$$folder"; exit $$code
 

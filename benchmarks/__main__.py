@@ -15,9 +15,9 @@ from snn_control.files import replace_text
 from .processes import exit_code
 
 NAMES = (
-    "engine", "calls", "walks", "peers", "build", "plasticity", "plugins", "events_decode", "events_filters",
-    "event_camera", "wakeup", "latency", "stop", "burst", "burst_dds", "pan_tilt", "arm", "worlds", "world_speed",
-    "parity", "training", "training_peers", "live_page", "soak",
+    "engine", "calls", "walks", "peers", "build", "plasticity", "plugins", "events_decode", "events_files",
+    "events_filters", "event_camera", "wakeup", "latency", "stop", "burst", "burst_dds", "pan_tilt", "arm", "worlds",
+    "world_speed", "parity", "training", "training_peers", "live_page", "soak",
 )  # fmt: skip
 
 

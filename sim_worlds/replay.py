@@ -41,7 +41,7 @@ class EventReplayEnv(gymnasium.Env):
 
     Parameters
     ----------
-    path, topic, width, height : as in `snn_control.events.open_recording`
+    path, topic, width, height, columns : as in `snn_control.events.open_recording`
     input : name of the events in the observation
     period : length of a tick [s]
     capacity : maximum number of events in a tick
@@ -78,10 +78,11 @@ class EventReplayEnv(gymnasium.Env):
         speed: float = 1.0,
         begin: float | None = None,
         end: float | None = None,
+        columns: str | None = None,
     ) -> None:
         if not speed > 0:
             raise DescriptionError("speed", speed, "must be > 0")
-        self._open, self._part = (path, topic, width, height), (begin, end)
+        self._open, self._part = (path, topic, width, height, columns), (begin, end)
         self.input, self.capacity, self.speed = input, capacity, speed
         self._slicing = (round(period * 1e9), capacity, longest_gap)
         Slicer(*self._slicing)  # raises now for wrong arguments, and for a wrong file

@@ -67,7 +67,7 @@ def _part(path: Path, write: Write) -> Path:
     with _naming(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
-        with _naming(path, always=False), os.fdopen(handle, "wb") as file:
+        with _naming(path, always=False), os.fdopen(handle, "w+b") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())

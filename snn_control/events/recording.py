@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import NO_VALUE, DescriptionError
-from .columns import Events
+from .columns import Events, empty_columns
 from .decoder import Decoder
 from .state import COUNTERS
 
@@ -18,7 +18,7 @@ __all__ = ["PIECE", "Recording", "refused"]
 PIECE = 1_000_000  # approximate number of events in a chunk
 
 #: counters in addition to those of a decoder
-OWN_COUNTERS = ("gaps", "reordered", "jumps", "malformed", "encoding_changes", "truncated")
+OWN_COUNTERS = ("gaps", "reordered", "jumps", "malformed", "encoding_changes", "truncated", "rounded")
 
 
 def refused(path: str | os.PathLike, rule: str, fix: str = "") -> DescriptionError:
@@ -31,6 +31,7 @@ class Recording:
 
     path : path of the file
     encoding : encoding of the events
+    layout : what was found in a file that can hold events in several ways; "" for other files
     unit : unit of the times, "us" or "ns"
     topic : topic of the events; None if the file has no topics
     width, height : size of the sensor [pixel], as the caller gave it or as the file states it; None if it is not known,
@@ -38,15 +39,18 @@ class Recording:
     messages : number of messages of the topic that were read; None if the file has no messages
     size_bytes : size of the file [bytes]
     bytes_read : how much of the file was read [bytes], for a progress bar
+    most : upper limit of the number of events, if it is known before they are read
 
     `chunks` may be called several times, and starts from the beginning each time. ``counters`` and ``triggers`` are
     complete when all events have been read.
     """
 
     encoding: str = ""
+    layout: str = ""
     unit: str = "us"
     topic: str | None = None
     messages: int | None = None
+    most: int | None = None
 
     def __init__(self, path: Path, width: int | None, height: int | None) -> None:
         self.path = str(path)
@@ -59,6 +63,7 @@ class Recording:
         self._counts = dict.fromkeys((*COUNTERS, *OWN_COUNTERS), 0)
         self._decoders: dict[str, Decoder] = {}  # by encoding
         self._seen_triggers: list[np.ndarray] = []
+        self._room: tuple[np.ndarray, ...] | None = None  # columns into which the next events may be decoded
 
     def _pieces(self) -> Iterator[Events]:
         """Yield the events, in pieces of any size up to some millions."""
@@ -80,7 +85,19 @@ class Recording:
     def read(self) -> Events:
         """Return all events as one object."""
         self._begin()
-        return Events.concatenate([self._none(), *self._pieces()])
+        if self.most is None:
+            return Events.concatenate([self._none(), *self._pieces()])
+        columns, n = empty_columns(self.most), 0
+        self._room = columns
+        for piece in self._pieces():
+            for name, column in zip("txyp", self._room):
+                if (part := getattr(piece, name)).ctypes.data != column.ctypes.data:
+                    column[: len(piece)] = part
+            n += len(piece)
+            self._room = tuple(column[n:] for column in columns)
+        self._room = None
+        t, x, y, p = (column[:n] for column in columns)
+        return Events(t, x, y, p, self.unit, self.width, self.height)
 
     @property
     def counters(self) -> dict[str, int]:

@@ -1,5 +1,5 @@
-"""Write recordings: RAW files (EVT3 or EVT2), MCAP bags of EventPackets, and .npz files. Each file is written
-atomically."""
+"""Write recordings: RAW files (EVT3 or EVT2), MCAP bags of EventPackets, HDF5, .npz and text files. Each file is
+written atomically."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ from ..files import replace_file
 from .codecs import codec
 from .columns import NANOSECONDS, Events, Spool
 from .packets import PACKET_TYPES, packet_cdr
+from .writing_hdf5 import write_hdf5
+from .writing_text import write_text
 
-__all__ = ["write_mcap", "write_npz", "write_raw", "write_recording"]
+__all__ = ["SUFFIXES", "write_mcap", "write_npz", "write_raw", "write_recording"]
 
 Chunks = Callable[[], Iterable[Events]]
+
+#: of the files that `write_recording` writes
+SUFFIXES = (".raw", ".mcap", ".h5", ".hdf5", ".npz", ".txt", ".csv")
 
 PERIODS = {"evt3": 1 << 24, "evt2": 1 << 34}  # us, after which the clock of an encoding wraps
 STEP = 1 << 22  # us: longest pause without a word of EVT3's clock, well below a period
@@ -53,18 +58,22 @@ uint32 nanosec
 def write_recording(
     path: str | PathLike, chunks: Chunks, unit: str, width: int | None, height: int | None, encoding: str = "evt3"
 ) -> tuple[int, str, int]:
-    """Write events to a .npz, .mcap or .raw file, depending on the suffix of ``path``.
+    """Write events to a file of one of the kinds in SUFFIXES, depending on the suffix of ``path``.
 
     chunks : function that returns the events, in chunks
     unit : unit of the events' times, "us" or "ns"
     encoding : encoding of a .raw file, "evt3" or "evt2"; not used for other files
 
-    Return three values: the number of events, the encoding ("" for .npz), and the time that was subtracted from every
-    event [us], see `write_raw`.
+    Return three values: the number of events, the encoding ("" if it has no name), and the time that was subtracted
+    from every event [us], see `write_raw`.
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".npz":
         return write_npz(path, chunks, unit, width, height), "", 0
+    if suffix in (".h5", ".hdf5"):
+        return write_hdf5(path, chunks, width, height), "layout of DSEC", 0
+    if suffix in (".txt", ".csv"):
+        return write_text(path, chunks, unit, width, height), "", 0
     if suffix == ".mcap":
         return *write_mcap(path, chunks, width, height), 0
     count, shift = write_raw(path, chunks, width, height, encoding)

@@ -139,6 +139,29 @@ class Evt21Legacy(Evt2):
         self.upper(word & 0xFFFFFFFF, word >> 32)
 
 
+class Evt4(Evt2):
+    def start(self):
+        super().start()
+        self.vector = None
+
+    def word(self, word):
+        kind = word >> 28
+        if self.vector is not None:
+            self.events_of(self.vector, word)
+            self.vector = None
+        elif kind in (0xC, 0xD):
+            self.vector = word
+        elif kind in (0xA, 0xB):
+            self.events_of(word, 1)
+        elif kind in (0xE, 0x9):
+            self.upper({0xE: 0x8, 0x9: 0xA}[kind] << 28 | word & 0xFFFFFFF, 1)
+        elif kind not in (0x6, 0x7, 0xF):
+            self.counters["unknown_words"] += 1
+
+    def events_of(self, word, mask):
+        self.upper((word >> 28 & 1) << 28 | word & 0xFFFFFFF, mask)
+
+
 class Libcaer(Reference):
     size = 8
 
@@ -205,4 +228,5 @@ class Trigger(Reference):
 REFERENCES = {
     "evt3": Evt3, "evt2": Evt2, "evt21": Evt21, "evt21_legacy": Evt21Legacy, "libcaer": Libcaer,
     "libcaer_cmp": LibcaerCmp, "mono": Mono, "trigger": Trigger,
+    "evt4": Evt4,
 }  # fmt: skip

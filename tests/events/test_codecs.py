@@ -23,6 +23,7 @@ from tests.fixtures import fixture
 KINDS = {
     "evt3": [0, 2, 2, 3, 4, 4, 5, 6, 6, 8, 10], "evt2": [0, 1, 1, 8, 10], "evt21": [0, 1, 1, 8, 10],
     "evt21_legacy": [0, 1, 8, 10], "libcaer_cmp": [0, 1, 2, 3, 3, 4, 5],
+    "evt4": [9, 10, 11, 11, 12, 13, 14],
 }  # fmt: skip
 #: of evt3, what sensors write in a row, and decoders may take at once
 GROUPS = (
@@ -45,7 +46,7 @@ def packets(draw, name, most=60):
             kind[begin : begin + 9] = GROUPS[rng.integers(len(GROUPS))]
         at = {"evt21_legacy": 3}.get(name, size - 1)
         found[:, at] = found[:, at] & 0xF | kind << 4
-        clock = kind == {"libcaer_cmp": 0}.get(name, 8)
+        clock = kind == {"libcaer_cmp": 0, "evt4": 14}.get(name, 8)
         if draw(st.booleans()):  # a clock that advances slowly
             found[clock, at] &= 0xF0
             found[clock, at - 1] = np.cumsum(rng.integers(0, 3, clock.sum()))
@@ -299,7 +300,7 @@ def test_what_an_encoding_cannot_carry_is_refused(name, change, rule):
 
 def test_an_unknown_encoding_is_refused():
     with pytest.raises(DescriptionError, match="must be one of evt3, evt2"):
-        Decoder("evt4")
+        Decoder("evt5")
 
 
 def test_a_packet_with_more_events_than_words_and_more_triggers_than_rows():

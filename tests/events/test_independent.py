@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from snn_control.events import Events, open_recording
 from snn_control.events.writing import write_mcap, write_raw
+from snn_control.events.writing_text import write_text
 from tests.events.recordings import packets, same, some_events, write_bag
 from tests.fixtures import fixture
 
@@ -104,3 +106,38 @@ def test_the_messages_of_a_recorded_db3_are_those_that_sql_gives():
     with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as bag:
         rows = bag.execute("SELECT timestamp, data FROM messages ORDER BY timestamp").fetchall()
     assert [(log, data) for log, _, data in open_recording(path).packets()] == rows
+
+
+@pytest.mark.parametrize("kind", ["evt2", "dat"])
+def test_files_read_with_expelliarmus(tmp_path, kind):
+    """Its EVT3 is left out, because its times of EVT3 are wrong."""
+    wizard = pytest.importorskip("expelliarmus", reason="compares with expelliarmus: pip install '.[decoders]'").Wizard
+    path = fixture("recordings/expelliarmus_evt2_sample.raw")
+    events = open_recording(path).read()
+    if kind == "dat":
+        rows = wizard(encoding="evt2").read(str(path))
+        path = tmp_path / "a.dat"
+        wizard(encoding="dat").save(str(path), rows)
+        assert same(open_recording(path).read(), events)
+    theirs = wizard(encoding=kind).read(str(path))
+    assert all(np.array_equal(theirs[name], getattr(events, name)) for name in "txyp")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".raw", ".dat"])
+def test_files_that_faery_writes(tmp_path, suffix):
+    faery = pytest.importorskip("faery", reason="compares with faery: pip install '.[decoders]'")
+    events, path = some_events(20_000), tmp_path / f"a{suffix}"
+    rows = np.zeros(len(events), faery.EVENTS_DTYPE)
+    for name in "txyp":
+        rows[name] = getattr(events, name)
+    faery.events_stream_from_array(rows, dimensions=(640, 480)).to_file(path, zero_t0=False)
+    read = open_recording(path).read()
+    assert same(replace(read, t=read.t - read.t[0]), replace(events, t=events.t - events.t[0]))
+
+
+def test_text_and_csv_of_ours_read_with_faery(tmp_path):
+    faery = pytest.importorskip("faery", reason="compares with faery: pip install '.[decoders]'")
+    events, path = some_events(20_000), tmp_path / "a.csv"
+    write_text(path, lambda: [events], "us", None, None)
+    rows = faery.events_stream_from_file(path, dimensions_fallback=(640, 480)).to_array()
+    assert all(np.array_equal(rows[name], getattr(events, name)) for name in "txyp")

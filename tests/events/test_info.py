@@ -20,7 +20,7 @@ from snn_control.events.writing import packets_of, write_mcap, write_npz, write_
 from tests.events.recordings import TABLE, packets, same, some_events, told, write_bag, write_db3
 from tests.fixtures import fixture
 
-KEYS = "events on off triggers first_t last_t unit digest width height encoding counters".split()
+KEYS = "events on off triggers first_t last_t unit digest width height encoding layout counters".split()
 COUNTERS = set("unknown_words wraps gaps glitches out_of_frame truncated jumps reordered malformed".split())
 
 
@@ -196,9 +196,9 @@ def test_a_file_is_replaced_only_with_force_and_never_by_half(capsys, tmp_path, 
     code, _, err = call(capsys, "convert", raw, out)
     assert (code, out.read_bytes()) == (2, b"mine")
     assert "exists already; choose another name, or give --force" in err
-    code, _, err = call(capsys, "convert", raw, tmp_path / "out.txt")
+    code, _, err = call(capsys, "convert", raw, tmp_path / "out.dat")
     assert code == 2
-    assert "must end with .raw, .mcap or .npz" in err
+    assert "must end with .raw, .mcap, .h5, .hdf5, .npz, .txt or .csv" in err
     write_npz(
         tmp_path / "back.npz",
         lambda: [Events(np.array([9, 3]), *[np.zeros(2, d) for d in ("u2", "u2", "u1")])],

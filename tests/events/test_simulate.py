@@ -138,8 +138,8 @@ def test_what_is_no_video_is_said_in_one_line(tmp_path, capsys):
         error = capsys.readouterr().err
         assert reason in error
         assert error.count("\n") == 1
-    assert main(["events", "simulate", str(text), "--out", str(tmp_path / "o.txt")]) == 2
-    assert ".raw, .mcap or .npz" in capsys.readouterr().err
+    assert main(["events", "simulate", str(text), "--out", str(tmp_path / "o.dat")]) == 2
+    assert ".txt or .csv" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [text]
 
 

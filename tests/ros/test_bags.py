@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from snn_control.cli import main
 from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
 from snn_control.ros.bags import bag_inputs, has_numbers
+from tests.events.other_files import EVENT_ARRAY, HEADER, RULE, bag1, ros1_event_array
 from tests.events.recordings import PACKET, WRITERS, packets, some_events
 
 MS = 1_000_000
@@ -81,6 +83,42 @@ def test_each_tick_sees_the_newest_message_as_the_loop_would(tmp_path, suffix):
     controller = Controller.from_spec(spec)
     for observation in stimulus.log.observations():
         controller.step(observation)
+
+
+IMU1 = f"""Header header
+geometry_msgs/Quaternion orientation
+float64[9] orientation_covariance
+geometry_msgs/Vector3 angular_velocity
+float64[9] angular_velocity_covariance
+geometry_msgs/Vector3 linear_acceleration
+float64[9] linear_acceleration_covariance
+{HEADER}{RULE}
+MSG: geometry_msgs/Quaternion
+float64 x\nfloat64 y\nfloat64 z\nfloat64 w
+{RULE}
+MSG: geometry_msgs/Vector3
+float64 x\nfloat64 y\nfloat64 z
+"""
+SCAN1 = (
+    "Header header\nfloat32 angle_min\nfloat32 angle_max\nfloat32 angle_increment\nfloat32 time_increment\n"
+    f"float32 scan_time\nfloat32 range_min\nfloat32 range_max\nfloat32[] ranges\nfloat32[] intensities\n{HEADER}"
+)
+
+
+def test_a_bag_of_ros_1_gives_the_same_as_one_of_ros_2(tmp_path):
+    """Numbers and events side by side."""
+    head = struct.pack("<IIII", 7, 1, 2, 3) + b"cam"
+    turns = [(t, head + struct.pack("<37d", *[0.0] * 15, 0.1 * k, *[0.0] * 21)) for k, (t, _) in enumerate(TURNS)]
+    scans = [(t, head + struct.pack("<7fI8fI", *[0.0] * 7, 8, *range(k, k + 8), 0)) for k, (t, _) in enumerate(SCANS)]
+    events = [(BEGIN + 12 * MS, ros1_event_array(some_events(50)))]
+    path = tmp_path / "a.bag"
+    topics = {"/scan": ("sensor_msgs/LaserScan", SCAN1, scans), "/imu": ("sensor_msgs/Imu", IMU1, turns)}
+    path.write_bytes(bag1(topics | {"/dvs/events": ("dvs_msgs/EventArray", EVENT_ARRAY, events)}))
+    other, spec = written(tmp_path, ".db3")
+    assert has_numbers(path, spec)
+    ours, theirs = bag_inputs(path, spec), bag_inputs(other, spec)
+    for name in ("ranges", "turn"):
+        np.testing.assert_array_equal(ours.values[name], theirs.values[name])
 
 
 def test_a_scan_that_is_reduced_is_reduced_here_too(tmp_path):

@@ -28,6 +28,7 @@ WRONG = {
     "out_of_frame": ("event", "outside the frame, and left out"),
     "before_time": ("event", "before the first time, and left out"),
     "partial_bytes": ("byte", "after the last whole word"),
+    "rounded": ("time", "rounded to the unit"),
 }
 NO_FAULT = ("wraps", "triggers")
 MANY = {"message or chunk": "messages or chunks"}
@@ -39,8 +40,11 @@ examples:
   snn_control events view recording.raw --out seen.mp4
   snn_control events replay recording.raw --controller motion
   snn_control events convert recording.raw recording.mcap
+  snn_control events view sequence.hdf5 --stream left --out seen.mp4
 
-a recording is RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, a rosbag2 folder or its single .db3 or .mcap file, or .npz.
+a recording is one of these, recognised by its contents: RAW (EVT2, EVT2.1, EVT3, EVT4), DAT, AEDAT (2, 3.1, 4), a bag
+of ROS 2 (a folder, or its single .db3 or .mcap file) or of ROS 1, HDF5 (DSEC, MVSEC, M3ED, v2e, ESIM, Metavision, ...),
+Event Stream (.es), .npz, .npy, or text.
 """
 
 
@@ -52,10 +56,14 @@ def add_to(commands: Any) -> None:
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
-    """Add the options that select a recording: FILE, ``--topic``, ``--width``, ``--height``; see `open_from`."""
-    text = "recording: RAW, DAT, AEDAT4, a rosbag2 folder or its single .db3 or .mcap file, or .npz"
+    """Add the options that select a recording: FILE, ``--topic``, ``--columns``, ``--width``, ``--height``;
+    see `open_from`."""
+    text = "recording: RAW, DAT, AEDAT, a bag of ROS 2 (folder, .db3 or .mcap) or ROS 1, HDF5, .es, .npz, .npy or text"
     parser.add_argument("file", metavar="FILE", help=text)
-    parser.add_argument("--topic", metavar="T", default=None, help="topic of the events, if a bag has several")
+    text = "topic of the events in a bag, or stream in another file: in HDF5 a path, or a part of it such as left"
+    parser.add_argument("--topic", "--stream", metavar="T", default=None, help=text)
+    text = "order of the columns and unit of the times, such as t[us],x,y,p, if neither the file nor its values show it"
+    parser.add_argument("--columns", metavar="C", default=None, help=text)
     text = "size of the sensor [pixel], if the file does not state it"
     parser.add_argument("--width", type=whole(1, 65535), metavar="W", default=None, help=text)
     parser.add_argument("--height", type=whole(1, 65535), metavar="H", default=None, help=text)
@@ -72,7 +80,7 @@ def open_from(options: argparse.Namespace) -> Any:
     for side, other in (("--width", "--height"), ("--height", "--width")):
         if sides[side] is not None and sides[other] is None:
             raise DescriptionError(side, sides[side], f"says nothing without {other}", "give both")
-    return open_recording(options.file, options.topic, options.width, options.height)
+    return open_recording(options.file, options.topic, options.width, options.height, options.columns)
 
 
 def size_of(recording: Any) -> tuple[int, int] | None:
@@ -135,8 +143,10 @@ def tracked(recording: Any, what: str) -> Iterator[Any]:
 
 def check_suffix(option: str, out: str) -> None:
     """Raise DescriptionError if a recording with this suffix cannot be written."""
-    if Path(out).suffix.lower() not in (".raw", ".mcap", ".npz"):
-        raise DescriptionError(option, out, "must end with .raw, .mcap or .npz")
+    from ...events.writing import SUFFIXES
+
+    if Path(out).suffix.lower() not in SUFFIXES:
+        raise DescriptionError(option, out, f"must end with {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
 
 
 def faults(counters: Mapping[str, int]) -> list[str]:

@@ -25,15 +25,19 @@ The suffix of OUT selects the kind of file:
   .raw    EVT3 words after a header with the geometry (--encoding evt2: EVT2)
   .mcap   a bag of event_camera_msgs/msg/EventPacket of 1 ms each, evt3 if it can carry every event unchanged,
           otherwise mono
+  .h5     HDF5 in the layout of the data set DSEC, compressed with Blosc (also .hdf5)
   .npz    arrays t, x, y, p, width, height (0: not known), unit
+  .txt    a line "t x y p" for each event, with the time in seconds
+  .csv    a line "t,x,y,p" for each event, with the time in us or ns
 
-The file is written atomically. External triggers are not written. RAW needs times in order and in whole microseconds:
---round rounds and sorts the times, for all kinds of files.
+The file is written atomically. External triggers are not written. RAW and HDF5 need times in order and in whole
+microseconds: --round rounds and sorts the times, for all kinds of files.
 
 examples:
   snn_control events convert recording.raw recording.mcap
   snn_control events convert bag_folder piece.npz --from 1.5 --to 2
   snn_control events convert libcaer.mcap davis.raw --round
+  snn_control events convert sequence.bag sequence.h5 --topic /dvs/events --round
 """
 PIECE = 1_000_000  # events
 
@@ -41,7 +45,7 @@ PIECE = 1_000_000  # events
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "convert", run, "write a recording, or a part of it, as another kind of file", MORE)
     add_recording(parser)
-    parser.add_argument("out", metavar="OUT", help="file to write: .raw, .mcap or .npz")
+    parser.add_argument("out", metavar="OUT", help="file to write: .raw, .mcap, .h5, .npz, .txt or .csv")
     add_part(parser)
     parser.add_argument("--encoding", choices=("evt3", "evt2"), default="evt3", help="of a .raw file (default evt3)")
     parser.add_argument("--round", action="store_true", help="round times to whole microseconds, and sort them")
@@ -79,7 +83,7 @@ def _write(
     try:
         count, encoding, shift = write_recording(out, chunks, unit, *size, options.encoding)
     except InputError as error:
-        if out.suffix.lower() != ".raw":
+        if out.suffix.lower() not in (".raw", ".h5", ".hdf5"):
             raise
         fix = "" if options.round else "; give --round, or write"
         raise InputError(f"{error}{fix or ';'} .mcap or .npz, which carry every recording") from None

@@ -11,8 +11,9 @@ from . import add_recording, faults, open_from, tracked
 MORE = """\
 --json prints one object: events, on, off, triggers, first_t, last_t (null without events), unit ("us" or "ns", that of
 the encoding), digest, width, height (null if the file does not state it: then no event is out of the frame),
-encoding, counters. The digest is the first 16 hex digits of sha256 over all t (int64), then all x (uint16), y (uint16)
-and p (uint8, 1: ON), little endian.
+encoding, layout (what was found in a file that can hold events in several ways; null for others), counters. The digest
+is the first 16 hex digits of sha256 over all t (int64), then all x (uint16), y (uint16) and p (uint8, 1: ON), little
+endian.
 
 A file that was cut is read up to the cut: counters.truncated is 1, the exit code 0. It is 2 for any other file.
 
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         "events": summary.events, "on": summary.on, "off": summary.off, "triggers": triggers,
         "first_t": summary.first_t, "last_t": summary.last_t, "unit": recording.unit, "digest": summary.digest,
         "width": recording.width, "height": recording.height, "encoding": recording.encoding or None,
-        "counters": counters,
+        "layout": recording.layout or None, "counters": counters,
     }  # fmt: skip
     if options.json:
         print_json(numbers)
@@ -58,6 +59,8 @@ def _rows(recording: Any, summary: Any, triggers: int, counters: dict[str, int])
     size = f"{recording.width or '?'} x {recording.height or '?'}"
     unknown = "" if recording.width and recording.height else "; the file does not state it: give --width and --height"
     rows = [("encoding", recording.encoding or "not known"), ("sensor", f"{size} pixels{unknown}")]
+    if recording.layout:
+        rows.append(("layout", recording.layout))
     if recording.topic is not None:
         rows.append(("topic", recording.topic))
     if recording.messages is not None:

@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     head = f"Made by: snn_control events replay {options.file} --controller {options.controller}"
     fitted.spec.save(folder / "controller.yaml", head)  # the file that is run
-    recording = open_recording(options.file, options.topic, *size)
+    recording = open_recording(options.file, options.topic, *size, options.columns)
     this = Replay(options, fitted, looked, recording, events, ticks, folder, say)
     start = time.perf_counter()
     arrays, sliced, counters = on_topics(options, fitted, folder, say) if options.ros else this.off_topics()

@@ -57,7 +57,7 @@ def on_topics(
         "capacity": fitted.camera.capacity, "values": dict(fitted.values), "silent": list(fitted.silent),
         "actions": sum(o.size for o in fitted.spec.outputs), "discrete": discrete[0] if discrete else 0,
         "longest_gap": options.longest_gap, "speed": (options.speed or 1.0) if options.real_time else 1.0,
-        "begin": options.begin, "end": options.end,
+        "begin": options.begin, "end": options.end, "columns": options.columns,
     }  # fmt: skip
     nodes = folder.resolve() / "nodes"  # a folder of its own, because this command uses the same file names
     nodes.mkdir(exist_ok=True)

@@ -29,7 +29,7 @@ examples:
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "simulate", run, "simulate the events of a camera that looks at a video", MORE)
     parser.add_argument("video", metavar="VIDEO", help="any file that ffmpeg reads")
-    add_out(parser, "FILE", "file to write: .raw, .mcap or .npz", required=True)
+    add_out(parser, "FILE", "file to write: .raw, .mcap, .h5, .npz, .txt or .csv", required=True)
     parser.add_argument(
         "--preset",
         choices=("clean", "default", "noisy"),

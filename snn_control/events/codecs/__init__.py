@@ -31,7 +31,7 @@ from .packet_loop import Codec
 __all__ = ["ENCODINGS", "Codec", "codec"]
 
 #: in the order of their numbers in a port
-ENCODINGS = ("evt3", "evt2", "evt21", "evt21_legacy", "libcaer", "libcaer_cmp", "mono", "trigger")
+ENCODINGS = ("evt3", "evt2", "evt21", "evt21_legacy", "libcaer", "libcaer_cmp", "mono", "trigger", "evt4")
 #: encodings that are in a module with another name
 MODULES = {"evt21": "evt2", "evt21_legacy": "evt2", "libcaer_cmp": "libcaer", "trigger": "mono"}
 

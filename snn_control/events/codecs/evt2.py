@@ -35,19 +35,24 @@ def time_of(state, word):
 
 
 @register_jitable
+def set_high(state, high):
+    """Store the high time of a word, and count a wrap or a glitch of the clock."""
+    back = state[HIGH] - high if state[KNOWN] else 0
+    if back > HALF:
+        state[LOOPS] = min(state[LOOPS] + 1, MOST_LOOPS)
+        state[words.WRAPS] += 1
+    elif back > 0:
+        state[words.GLITCHES] += 1
+    state[HIGH], state[KNOWN] = high, 1
+
+
+@register_jitable
 def decode_rest(state, word, triggers):
     """Decode a word that is not an event: a time, a trigger or another type. Return 0, or STOP if the word must wait
     for the next call."""
     kind = word >> 28
     if kind == 8:
-        high = word & 0xFFFFFFF
-        back = state[HIGH] - high if state[KNOWN] else 0
-        if back > HALF:
-            state[LOOPS] = min(state[LOOPS] + 1, MOST_LOOPS)
-            state[words.WRAPS] += 1
-        elif back > 0:
-            state[words.GLITCHES] += 1
-        state[HIGH], state[KNOWN] = high, 1
+        set_high(state, word & 0xFFFFFFF)
     elif kind == 10:
         if state[KNOWN]:
             return put_trigger(state, time_of(state, word), word >> 8 & 0x1F, word & 1, triggers)

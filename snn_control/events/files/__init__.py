@@ -4,40 +4,50 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import DescriptionError
 from ..columns import MOST_PIXELS
 from ..recording import Recording, refused
 from .storage import BAGS
+from .text import is_text
 
 __all__ = ["open_recording"]
 
-ACCEPTED = "known are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, a rosbag2 folder, .db3 or .mcap, and .npz of events"
-
-#: the first bytes of a file, its suffix if that decides, the module that reads it, and its function to open it
-READERS = (
-    *((first, "", "bags", "BagRecording") for first in BAGS),
-    (b"#!AER-DAT4", "", "aedat4", "Aedat4Recording"),
-    (b"%", "", "prophesee", "open_prophesee"),
-    (b"PK", ".npz", "npz", "NpzRecording"),
+ACCEPTED = (
+    "known are RAW (EVT2, EVT2.1, EVT3, EVT4), DAT, AEDAT 2, 3.1 and 4, bags of ROS 1 and 2, HDF5, Event Stream, npz, "
+    "npy and text"
 )
 
+#: the first bytes of a file, the module that reads it, and its function to open it
+READERS = (
+    *((first, "bags", "BagRecording") for first in BAGS),
+    (b"#!AER-DAT4", "aedat4", "Aedat4Recording"),
+    (b"#!AER-DAT2", "aedat2", "Aedat2Recording"),
+    (b"#!AER-DAT3", "aedat3", "Aedat3Recording"),
+    (b"Event Stream", "event_stream", "EventStreamRecording"),
+    (b"\x89HDF\r\n\x1a\n", "hdf5", "Hdf5Recording"),
+    (b"%geometry", "text", "TextRecording"),
+    (b"%", "prophesee", "open_prophesee"),
+    (b"PK\x03\x04", "npz", "NpzRecording"),
+    (b"\x93NUMPY", "npz", "NpyRecording"),
+)
+
+#: modules whose files may leave the order of columns open
+COLUMNS = ("hdf5", "npz", "text")
 #: the first bytes of other files that users may try -> the kind of file, and the fix
 OTHERS = {
-    b"#ROSBAG V": ("a bag of ROS 1", "convert it: rosbags-convert --src FILE --dst FOLDER"),
-    b"#!AER-DAT": ("AEDAT before version 4", "convert it to AEDAT4 with the camera maker's tool"),
-    b"\x89HDF\r\n": ("HDF5", "convert it to RAW or DAT"),
+    b"#ROSBAG V": ("a bag of ROS 1 before version 2.0", "convert it: rosbag fix"),
+    b"#!AER-DAT": ("AEDAT of another version than 2, 3.1 and 4", "convert it to AEDAT4 with the camera maker's tool"),
     b"\x28\xb5\x2f\xfd": ("compressed as a whole", "unpack it first: zstd -d FILE"),
     b"\x1f\x8b": ("compressed as a whole", "unpack it first: gunzip FILE"),
-    b"PK\x03\x04": ("a ZIP archive", "unpack it first"),
     b"RIFF": ("a video", "simulate its events: snn_control events simulate FILE"),
 }
 
 
-def _opener(path: Path) -> Callable[..., Recording]:
-    """Return the function that opens the file or folder. Raise DescriptionError if this is not a recording."""
+def _opener(path: Path) -> tuple[str, str]:
+    """Return the module and the function that open the file or folder. Raise DescriptionError if this is not a
+    recording."""
     if path.is_dir():  # only a bag can be a folder
         head = BAGS[0]
     elif not path.is_file():
@@ -47,26 +57,34 @@ def _opener(path: Path) -> Callable[..., Recording]:
             head = file.read(16)
     if not head:
         raise refused(path, "is empty", ACCEPTED)
-    for first, suffix, module, name in READERS:
-        if head.startswith(first) and path.name.endswith(suffix):
-            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    for first, module, name in READERS:
+        if head.startswith(first):
+            return module, name
     for first, (what, fix) in OTHERS.items():
         if head.startswith(first):
             raise refused(path, f"is {what}, which is not supported", fix)
+    if is_text(head):
+        return "text", "TextRecording"
     raise refused(path, f"begins with {head[:8]!r} and is no recording", ACCEPTED)
 
 
 def open_recording(
-    path: str | os.PathLike, topic: str | None = None, width: int | None = None, height: int | None = None
+    path: str | os.PathLike,
+    topic: str | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    columns: str | None = None,
 ) -> Recording:
-    """Open a recording. Its format is detected by its header or, if that does not decide, by its suffix.
+    """Open a recording. Its format is detected by its contents.
 
-    Supported are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, rosbag2 (a folder, a .db3 or an .mcap file) and .npz of events.
+    Supported are RAW (EVT2, EVT2.1, EVT3, EVT4), DAT, AEDAT 2, 3.1 and 4, bags of ROS 2 (a folder, a .db3 or an .mcap
+    file) and of ROS 1, HDF5, Event Stream, .npz, .npy and text.
 
     path : path of the file, or of the folder of a bag
-    topic : topic of the events, needed if a bag has several topics with events. For AEDAT4, the number of the event
-        stream
+    topic : topic of the events, needed if a bag has several topics with events. For other files, the stream: the number
+        of a source in AEDAT, the path in HDF5 or a part of it, or the name of an array
     width, height : size of the sensor [pixel]; replaces the size in the file
+    columns : order of the columns and unit of the times, such as "t[us],x,y,p", for files that do not state them
 
     Raise DescriptionError for a path that is not a recording or cannot be read, and for a topic that does not exist.
     """
@@ -74,7 +92,12 @@ def open_recording(
     try:
         if not where.exists():
             raise refused(path, "does not exist")
-        opened = _opener(where)(where, topic, width, height)
+        module, name = _opener(where)
+        if columns is not None and module not in COLUMNS:
+            raise DescriptionError("--columns", columns, f"{path} states the order of its columns", "leave it out")
+        more = (columns,) if module in COLUMNS else ()
+        open_it = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+        opened: Recording = open_it(where, topic, width, height, *more)
     except OSError as error:
         raise refused(path, f"cannot be read: {error.strerror or error}") from None
     if (opened.width or 0) * (opened.height or 0) > MOST_PIXELS:

@@ -1,9 +1,9 @@
-"""Read recordings from rosbag2 bags, given as a folder or as one of its files. metadata.yaml is not needed."""
+"""Read recordings from bags: of ROS 2, given as a folder or as one of its files, and of ROS 1."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ...errors import DescriptionError, counted
@@ -12,16 +12,18 @@ from ..columns import NANOSECONDS, Events
 from ..recording import Recording, refused
 from .mcap_storage import McapStorage
 from .messages import CLOUD_TYPE, EVENT_TYPES, MessageReader, PacketReader, reader_of
+from .ros1_storage import Ros1Storage
 from .sqlite_storage import SqliteStorage
 from .storage import BAGS, Storage
 
 __all__ = ["BagRecording", "is_bag", "storages_of", "topics_of"]
 
+STORAGES: dict[bytes, Callable[[Path], Storage]] = dict(zip(BAGS, (SqliteStorage, McapStorage, Ros1Storage)))
 BACK, APART = 1_000_000, 1_000_000_000  # ns, see `_is_jump`
 
 
 def is_bag(path: Path) -> bool:
-    """Return whether a path is a folder or a file of rosbag2. The contents decide, not the name."""
+    """Return whether a path is a bag: a folder or a file of ROS 2, or a file of ROS 1. Its contents decide."""
     if path.is_dir():
         return any(one.suffix in (".db3", ".mcap") for one in path.iterdir())
     if not path.is_file():
@@ -38,7 +40,11 @@ def storages_of(path: Path) -> tuple[list[Storage], bool]:
     if path.is_dir():
         return _folder(path)
     with open_file(path) as file:
-        return [(SqliteStorage if file.read(16).startswith(b"SQLite") else McapStorage)(path)], False
+        head = file.read(16)
+    for first, storage in STORAGES.items():
+        if head.startswith(first):
+            return [storage(path)], False
+    raise refused(path, "is not a bag")
 
 
 def _folder(path: Path) -> tuple[list[Storage], bool]:

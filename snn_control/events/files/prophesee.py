@@ -17,19 +17,18 @@ import numpy as np
 from ..codecs import codec
 from ..columns import Events
 from ..recording import Recording, refused
+from .clock import Clock32
 
 __all__ = ["DatRecording", "RawRecording", "open_prophesee", "read_header"]
 
 LONGEST_LINE = 4096
-SECOND = 1 << 20  # us
-MOST_LOOPS = (1 << 20) - 1  # of a 32-bit clock, 142 years: times in ns stay within int64
 BLOCK = 1 << 18  # bytes read at once: at most 1.6 million events of EVT3
 
-VERSIONS = {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3"}
+VERSIONS = {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3", "4.0": "evt4"}
 #: system_ID of cameras that wrote EVT3 without stating it in the header, and of the first camera with present EVT2.1
 WROTE_EVT3 = (0x1E, 0x28, 0x2E, 0x30, 0x31, 0x32)
 FIRST_OF_NEW_EVT21 = 0x37
-FORMATS = {"EVT2": "evt2", "EVT21": "evt21", "EVT2.1": "evt21", "EVT3": "evt3"}
+FORMATS = {"EVT2": "evt2", "EVT21": "evt21", "EVT2.1": "evt21", "EVT3": "evt3", "EVT4": "evt4"}
 
 
 def read_header(file: BinaryIO) -> tuple[dict[str, str], int]:
@@ -101,7 +100,7 @@ def _encoding(path: Path, fields: dict[str, str]) -> str:
         name, known = "", None
     if known is None:
         found = f"has the format {name!r}" if name else "has a header that names no format"
-        rule = f"{found}; known are EVT2, EVT2.1 and EVT3 ('% evt 3.0' or '% format EVT3;height=720;width=1280')"
+        rule = f"{found}; known are EVT2, EVT2.1, EVT3 and EVT4 ('% evt 3.0' or '% format EVT3;height=720;width=1280')"
         raise refused(path, rule)
     # older cameras swapped the 32-bit halves of EVT2.1 words; after OpenEB
     makers = {fields.get(key, "Prophesee") for key in ("integrator_name", "camera_integrator_name")}
@@ -170,7 +169,7 @@ class DatRecording(Recording):
 
     def _pieces(self) -> Iterator[Events]:
         self._counts["truncated"] = int(self._cut_header)
-        self._last, self._loops = -1, 0
+        self._clock = Clock32(self._counts)
         with open(self.path, "rb") as file:
             file.seek(self._begin_data)
             while block := file.read(BLOCK):
@@ -181,7 +180,7 @@ class DatRecording(Recording):
                 self._counts["truncated"] = int(rest > 0)
 
     def _decode(self, records: np.ndarray) -> Events:
-        t, word = self._unwrapped(records["t"].astype(np.int64)), records["word"]
+        t, word = self._clock.unwrapped(records["t"].astype(np.int64)), records["word"]
         if self._are_triggers:
             self._counts["triggers"] += len(t)
             rows = np.stack([t, (word >> 8 & 31).astype(np.int64), (word & 1).astype(np.int64)], axis=1)
@@ -189,18 +188,3 @@ class DatRecording(Recording):
             return self._none()
         x, y = (word & 0x3FFF).astype(np.uint16), (word >> 14 & 0x3FFF).astype(np.uint16)
         return self._in_frame(t, x, y, (word >> 28 & 1).astype(np.uint8))
-
-    def _unwrapped(self, t: np.ndarray) -> np.ndarray:
-        """Return times without the wraps of the sensor's 32-bit clock. Smaller steps back are glitches, and stay as
-        they are."""
-        if not len(t):
-            return t
-        step = np.diff(t, prepend=self._last if self._last >= 0 else t[0])
-        wraps = step < -(1 << 31)
-        loops = self._loops + np.cumsum(wraps)
-        loops -= np.cumsum((step > (1 << 32) - SECOND) & (loops > 0))  # a glitch back across a wrap
-        self._counts["wraps"] += int(np.count_nonzero(wraps))
-        self._counts["glitches"] += int(np.count_nonzero((step < 0) & ~wraps))
-        loops = np.minimum(loops, MOST_LOOPS)
-        self._last, self._loops = int(t[-1]), int(loops[-1])
-        return t + (loops << 32)

@@ -8,7 +8,7 @@ from pathlib import Path
 __all__ = ["BAGS", "Storage", "full_type", "room", "unpacked"]
 
 #: the first bytes of the files of bags
-BAGS = (b"SQLite format 3\0", b"\x89MCAP0\r\n")
+BAGS = (b"SQLite format 3\0", b"\x89MCAP0\r\n", b"#ROSBAG V2.0\n")
 ZSTD = b"\x28\xb5\x2f\xfd"
 
 
