@@ -37,7 +37,7 @@ def test_an_estimate_is_counts_times_prices():
     for _ in range(5):
         one.step({"x": 1.0})
     found = estimate(one.bound)
-    encoder, one_to_one, decoder = 2 * 4.6, 2 * 3 * 4.6, 2 * 4.6  # a tick; two steps per tick
+    encoder, one_to_one, decoder = 2 * 4.6, 3 * 4.6, 2 * 4.6  # once per tick
     assert found.synapses == pytest.approx(encoder + one_to_one + 2 * (12 * 0.9 + 6 * 0.1 + 3 * 0.9) + decoder)
     states = 3 + 2 * 4 + 2 + 2 + 1  # a: v; b: v, isyn; c: v, and its projection's current; one decoding trace
     assert found.neurons == pytest.approx(2 * states * 4.6)
