@@ -73,18 +73,18 @@ class Training(Checked):
     trainable : pattern of parameter names -> `Limits`; later patterns take precedence. Empty means the default
         parameters
     surrogate : surrogate derivative of spikes
-    weights : "float32"; or "int8": the weights of dense projections from neurons that spike once in a step are rounded
-        to int8 in training, and in the trained file
     settings : settings of the learner, by name: numbers, texts, true or false, or lists of numbers
     perturb : perturbations of the environment during training; ``--perturb`` of the command takes precedence
+    weights : "float32"; or "int8": the weights of dense projections from neurons that spike once in a step are rounded
+        to int8 in training, and in the trained file
     """
 
     how: str = ""
     trainable: Mapping[str, Limits] = field(default_factory=dict)
     surrogate: Surrogate = Surrogate()
-    weights: Annotated[str, OneOf("float32", "int8")] = "float32"
     settings: Mapping[str, Any] = field(default_factory=dict)
     perturb: Perturbations = UNPERTURBED
+    weights: Annotated[str, OneOf("float32", "int8")] = "float32"
 
     def __post_init__(self) -> None:
         super().__post_init__()
