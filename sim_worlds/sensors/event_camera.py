@@ -12,20 +12,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from snn_control.coding.camera_model import CameraModel, camera_model
+from snn_control.engine.camera.pixel_array import MAX_SHOTS, MAX_SIDE_PX, PixelArray
+from snn_control.engine.camera.pixels import compiled_observe, compiled_rows
 from snn_control.errors import DescriptionError, InputError
 from snn_control.events import Events
 
-from .camera_model import CameraModel, camera_model
-from .pixels import NEVER, RADIX, STATE, compiled_observe, compiled_rows
-
 __all__ = ["EventCamera"]
 
-MAX_SIDE_PX = 8192  # largest width and height [pixel]
 MAX_PERIOD_S = 2.0  # s, because nanoseconds are stored as int32
-MAX_SHOTS = 500.0  # noise events per row and step, because exp(-500) still fits float64
 
 
-class EventCamera:
+class EventCamera(PixelArray):
     """A simulated event camera, which holds the state of its pixels.
 
     size : width and height [pixels]
@@ -48,23 +46,11 @@ class EventCamera:
                 raise DescriptionError(f"size[{k}]", side, f"must be a whole number from 1 to {MAX_SIDE_PX}")
         if isinstance(capacity, bool) or not isinstance(capacity, int | np.integer) or capacity < 1:
             raise DescriptionError("capacity", capacity, "must be a whole number of at least 1")
-        self.size = int(size[0]), int(size[1])
-        self.model = m = camera_model(model)
+        super().__init__(size, camera_model(model))
         self.period, self.capacity = period, capacity
-        width, height = self.size
-        candidates = max(1 << 16, 4 * width * height)
-        self.state = np.zeros((len(STATE), height, width), np.float32)
-        self.last = np.full(width * height, NEVER, np.int64)
-        self.sign = np.zeros(width * height, np.uint8)
-        self.clock = np.array([0, 0, 0, round(m.refractory * 1e9)], np.int64)
         self._set_period(period)
-        self._when, self._what = np.zeros((2, candidates), np.int32), np.zeros((2, candidates), np.int32)
-        flags = np.zeros(-(-width // 64) * 64, np.uint8)
-        self._scratch = self._when, self._what, np.zeros(RADIX, np.int32), flags, np.zeros(width, np.float32)
-        self._numbers = np.zeros(4)
-        self._key = np.uint64(0)
         self._observe, self._rows = compiled_observe(), compiled_rows()
-        self.reset(np.zeros((height, width), np.float32), 0)
+        self.reset(np.zeros(self.size[::-1], np.float32), 0)
 
     def _set_period(self, period: float) -> None:
         if not 1e-6 <= period <= MAX_PERIOD_S:
@@ -100,25 +86,12 @@ class EventCamera:
         picture = self._checked(picture)
         if not np.isfinite(picture).all():
             raise InputError("picture: a log intensity is not finite")
-        m, shape = self.model, picture.shape
-        self._numbers[:] = m.cutoff, m.white, m.shot, m.shot_bright
-        rng = np.random.Generator(np.random.Philox(key=int(seed)))
-        on, off, leak = (rng.standard_normal(shape) for _ in range(3))
-        self.state[0:2] = picture
-        self.state[3] = np.maximum(m.threshold_on + m.sigma * on, 0.01)
-        self.state[4] = np.maximum(m.threshold_off + m.sigma * off, 0.01)
-        self.state[5] = m.leak * np.maximum(1.0 + m.leak_spread * leak, 0.0) * self.state[3]
-        # a leaking pixel starts at a random point between two events; without leakage it starts at its reference
-        self.state[2] = rng.random(shape) * self.state[3] if m.leak else 0.0
-        self._key = np.uint64(rng.integers(0, 2**64, dtype=np.uint64))
-        self.last[:] = NEVER
-        self.sign[:] = 0
-        self.clock[:2] = 0
+        self.adapt(picture, int(seed))
         self._set_period(self.period)
 
     def set_shot(self, shot: float) -> None:
         """Set `CameraModel.shot` until the next `reset` [Hz]. The rate is limited to what a step can hold."""
-        self._numbers[2] = min(shot, MAX_SHOTS / (self.size[0] * self.period))
+        self.numbers[2] = min(shot, MAX_SHOTS / (self.size[0] * self.period))
 
     def _checked(self, picture: np.ndarray) -> np.ndarray:
         picture = np.ascontiguousarray(picture)  # no copy if it is contiguous
@@ -129,7 +102,7 @@ class EventCamera:
 
     def _step(self, picture: np.ndarray) -> tuple[int, int]:
         pixels = self.state, self.last, self.sign
-        result = self._observe(self._checked(picture), *pixels, *self._scratch, self.clock, self._key, self._numbers)
+        result = self._observe(self._checked(picture), *pixels, *self.scratch, self.clock, self.key, self.numbers)
         if result < 0:
             raise InputError("picture: a log intensity is not finite, or changed by more than 1e4; reset the camera")
         self.clock[0] += 1

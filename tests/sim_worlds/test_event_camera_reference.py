@@ -38,7 +38,7 @@ class Reference:
         self.model = device.model
         self.width, self.height = device.size
         self.picture, self.light, self.gap, self.on, self.off, self.leak = device.state.astype(np.float64)
-        self.key = int(device._key)
+        self.key = int(device.key)
         self.last: dict[int, int] = {}
         self.step, self.time = 0, 0
 

@@ -8,13 +8,14 @@ import math
 import numpy as np
 from numba.extending import register_jitable
 
-from snn_control.engine.compile import compile_function
-from snn_control.engine.memory import flags64, lowest_bit
-from snn_control.engine.random import philox
+from ..compile import compile_function
+from ..memory import flags64, lowest_bit, prefetch
+from ..random import philox
 
-__all__ = ["DARKEST", "NEVER", "RADIX", "STATE", "compiled_observe", "compiled_rows"]
+__all__ = ["DARKEST", "NEVER", "RADIX", "STATE", "compiled_observe", "compiled_rows", "observe"]
 
-RADIX = 1024
+RADIX = 4096
+AHEAD = 24  # events whose pixels are fetched in advance, because they are anywhere in memory
 NEVER = -(1 << 62)
 #: planes of a camera's state: the previous picture, the low-passed one, the low-passed one's distance from the
 #: reference, the thresholds, and the speed of the reference [1/s]
@@ -162,27 +163,28 @@ def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, wh
 
 @register_jitable
 def sort_by_time(n, period, when, what, counts):
-    """Sort the first ``n`` events by time, stably, ten bits per pass.
+    """Sort the first ``n`` events by time, stably, ten or twelve bits per pass: two passes up to 16 ms.
 
     Return the index of the row of ``when`` and ``what`` that has the sorted events.
 
     period : upper limit of the times [ns]
     """
-    source, shift = 0, 0
+    source, shift, bits = 0, 0, 10 if period >> 20 == 0 else 12
+    mask = np.int32((1 << bits) - 1)
     while (period >> shift) > 0:
         target = 1 - source
-        counts[:] = 0
+        counts[: mask + 1] = 0
         for k in range(n):
-            counts[(when[source, k] >> shift) & 1023] += 1
+            counts[(when[source, k] >> shift) & mask] += 1
         total = 0
-        for b in range(counts.size):
+        for b in range(mask + 1):
             total, counts[b] = total + counts[b], total
         for k in range(n):
-            b = (when[source, k] >> shift) & 1023
+            b = (when[source, k] >> shift) & mask
             when[target, counts[b]] = when[source, k]
             what[target, counts[b]] = what[source, k]
             counts[b] += 1
-        source, shift = target, shift + 10
+        source, shift = target, shift + bits
     return source
 
 
@@ -195,8 +197,12 @@ def refractory_filter(n, when, what, start, refractory, last, sign, when_out, wh
     last : time of each pixel's last event [ns], updated
     sign : polarity of each pixel's last event, updated
     """
-    kept = 0
+    kept, times, signs = 0, np.int64(last.ctypes.data), np.int64(sign.ctypes.data)
     for k in range(n):
+        if k + AHEAD < n:
+            following = np.int64(what[k + AHEAD] >> 1)
+            prefetch(times + 8 * following)
+            prefetch(signs + following)
         pixel = what[k] >> 1
         t = start + when[k]
         if t - last[pixel] >= refractory:
@@ -215,7 +221,7 @@ def observe(picture, state, last, sign, when, what, counts, flags, change, clock
     last : (rows * columns,) int64, time of each pixel's last event [ns]; updated
     sign : (rows * columns,) uint8, polarity of each pixel's last event; updated
     when, what : (2, candidates) int32, scratch memory and result, see `crossings`
-    counts : (1024,) int32, scratch memory
+    counts : (4096,) int32, scratch memory
     flags : (columns and up to 63 zeros,) uint8, scratch memory
     change : (columns,) float32, scratch memory
     clock : (4,) int64, index of the step, its start, its length, and the refractory time [ns]
