@@ -172,13 +172,17 @@ def test_what_is_added_to_the_declarations_is_on_their_pages(monkeypatch):
     assert "| `new_parameter` | double, 1 to 9 | `5.0` | the text of a new parameter |" in page
 
 
+#: kinds of keys whose values have entries of their own, with examples
+OWN_ENTRIES = ("mapping", "rules or null", "camera or null", "list of decoders")
+
+
 def test_every_key_has_an_example_in_a_file_that_is_read():
     section = ""
     for line in reference.keys().splitlines():
         section = line if line.startswith("## ") else section
         if line.startswith("| `"):
             key, kind, default, example = re.split(r" (?<!\\)\| ", line[2:])[:4]
-            longer = kind in ("mapping", "rules or null", "list of decoders")  # has entries of its own, with examples
+            longer = kind in OWN_ENTRIES
             assert default or example or longer, f"{section}: {key} needs an example: docs/reference/examples"
     assert build_program(load_spec(reference.REFERENCE / "examples" / "rare_keys.yaml")).facts.inputs
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from snn_control.engine.camera.frames import FLOOR, LUMA, grey_logarithms
 from snn_control.errors import InputError
 
 __all__ = ["FLOOR", "log_intensity"]
-
-#: added to an intensity from 0 to 1, as the light that a pixel sees in black. It keeps the steps of 8 bits below a
-#: threshold of 0.2
-FLOOR = 0.02
-LUMA = np.array([0.2126, 0.7152, 0.0722])  # weights of linear red, green and blue (ITU-R BT.709)
 
 
 def log_intensity(image: np.ndarray, gamma: float = 1.0) -> np.ndarray:
@@ -25,8 +21,8 @@ def log_intensity(image: np.ndarray, gamma: float = 1.0) -> np.ndarray:
     """
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
         raise InputError(f"image: must be (rows, columns) or (rows, columns, 3) uint8, is {image.shape} {image.dtype}")
-    linear = (np.arange(256) / 255.0) ** gamma
     if image.ndim == 2:
-        return np.log((linear + FLOOR) / (1.0 + FLOOR)).astype(np.float32)[image]
-    mixed = sum(weight * linear.astype(np.float32)[image[:, :, k]] for k, weight in enumerate(LUMA.astype(np.float32)))
+        return grey_logarithms(256, gamma)[image]
+    linear = ((np.arange(256) / 255.0) ** gamma).astype(np.float32)
+    mixed = sum(np.float32(weight) * linear[image[:, :, k]] for k, weight in enumerate(LUMA))
     return np.log((mixed + np.float32(FLOOR)) * np.float32(1.0 / (1.0 + FLOOR)))

@@ -76,12 +76,15 @@ def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
 
 
 def _limited(spec: ControllerSpec) -> Iterator[Finding]:
-    """Warn of a rate limit that removes almost all events of a camera, and of a capacity below the rate limit.
+    """Warn of a rate limit that removes almost all events of a camera, and of a small capacity for it or for frames.
 
     A camera sends 10,000 to 100,000,000 events a second. The rate limit should thin the events evenly, before the
     capacity removes all events at the end of a tick.
     """
     for one in (i for i in spec.inputs if isinstance(i, EventsInput)):
+        if one.source == "frames" and one.capacity < (least := one.size[0] * one.size[1] // 4):
+            text = f"{one.capacity}: a frame in which much moves has more events, and the rest of them is dropped"
+            yield warning(f"inputs.{one.name}.capacity", text, f"raise it to {least} or more")
         for k, used in enumerate(one.filters):
             if not isinstance(used, RateLimit):
                 continue

@@ -2,5 +2,6 @@
 
 from .encoders import *
 from .filters import *
+from .frame_source import *
 from .inputs import *
 from .outputs import *

@@ -12,6 +12,7 @@ from ..errors import DescriptionError, close_match
 from ..network.checks import Checked, Flag, Numbers, OneOf, Size, Whole, check_name
 from .encoders import Encoder, PoolEncoder
 from .filters import EventFilter
+from .frame_source import MOST_FRAME_PX, FrameCameraSettings
 
 __all__ = ["EventsInput", "Input", "ValueInput"]
 
@@ -142,18 +143,29 @@ class EventsInput(Input):
     """Stream of camera events.
 
     size : (width, height) in pixels
+    source : "events": an event camera's events arrive. "frames": pictures of an ordinary camera arrive, and a simulated
+        event camera turns them into events
+    camera : settings of the simulated event camera, for the source "frames"
     encoder : an encoder of events
     capacity : maximum number of events in a tick; further events are discarded and counted
     filters : event filters, which run in this order before the encoder
     """
 
     size: tuple[Side, Side] = (128, 128)
+    source: Annotated[str, OneOf("events", "frames")] = "events"
+    camera: FrameCameraSettings | None = None
     encoder: Any = field(default_factory=lambda: PoolEncoder((16, 16)))  # an Encoder of events
     capacity: Size = 16384
     filters: tuple[EventFilter, ...] = ()
 
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """Numbers of the simulated event camera, see `FrameCameraSettings.numbers`; empty if events arrive."""
+        return (self.camera or FrameCameraSettings()).numbers if self.source == "frames" else ()
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_source()
         if not isinstance(self.encoder, Encoder):
             rule = "must be an encoder of events, e.g. PoolEncoder((16, 16))"
             raise self.wrong("encoder", rule, value=type(self.encoder).__name__)
@@ -163,3 +175,16 @@ class EventsInput(Input):
             if not isinstance(one, EventFilter):
                 raise DescriptionError(path, type(one).__name__, "must be a filter, e.g. Refractory(0.001)")
             one.check(path, *self.size)
+
+    def _check_source(self) -> None:
+        if self.source == "frames":
+            for k, side in enumerate(self.size):
+                Whole(2, MOST_FRAME_PX)(f"{self.where}size[{k}]", side)
+        if self.camera is None:
+            return
+        if not isinstance(self.camera, FrameCameraSettings):
+            rule = "must be FrameCameraSettings, e.g. FrameCameraSettings('noisy')"  # type: ignore[unreachable]
+            raise self.wrong("camera", rule, value=type(self.camera).__name__)
+        if self.source != "frames":
+            rule = "is only for frames, which a simulated camera turns into events"
+            raise self.wrong("camera", rule, "write source: frames, or leave it out", value=type(self.camera).__name__)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from ..engine.bound import Bound
+from ..engine.bound import Bound, input_taker
 from ..engine.facts import InputFacts
 from ..engine.program import Program
 from ..engine.slots import AGE, ARRIVAL, STAMP
@@ -70,6 +70,8 @@ class SteppedController:
         self._lock = threading.RLock()
         _all.add(self)
         self.observers: list[Callable[[], object]] = []
+        blocks = list(zip(np.atleast_2d(self.bound.io), np.atleast_2d(self.bound.state), strict=True))
+        self._takers = {n: [input_taker(program, *row, one) for row in blocks] for n, one in self.inputs.items()}
         self._reset(...)
 
     def _check_names(self, observation: Mapping[str, Any]) -> None:
@@ -83,6 +85,9 @@ class SteppedController:
         for slot in self._slots.values():
             for word in (AGE, STAMP, ARRIVAL):
                 slot[rows, word] = -1
+        for one in (name for name, facts in self.inputs.items() if facts.camera):
+            for take in np.atleast_1d(np.array(self._takers[one], object)[rows]):
+                take.reset()
 
     @serialised
     def _state(self, rows: Any, block: np.ndarray | None = None) -> np.ndarray:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ..engine import sequences
-from ..engine.bound import input_taker
 from ..engine.compile import compile_function
 from ..engine.input_values import set_input, set_numbers
 from ..engine.program import Place, Program
@@ -51,8 +50,6 @@ class Batch(SteppedController):
             raise ProgramError(f"n = {n}: must be at least one row")
         super().__init__(program, repeat, n, own_numbers=own_numbers)
         self.n = n
-        blocks = list(zip(self.bound.io, self.bound.state, strict=True))
-        self._take = {k: [input_taker(program, *row, one) for row in blocks] for k, one in self.inputs.items()}
         self._run_tables = compile_function(run_tables, TABLES)
         self._first_io = self.bound.io[0].copy()
         places = {name: encoded_of(program, name) for name, one in self.inputs.items() if one.kind == "events"}
@@ -92,7 +89,7 @@ class Batch(SteppedController):
         return found
 
     def _give(self, name: str, value: Any) -> None:
-        path, takers, data = f"observation['{name}']", self._take[name], self._data.get(name)
+        path, takers, data = f"observation['{name}']", self._takers[name], self._data.get(name)
         if value is None:
             for take in takers:
                 take(None)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from ..controller_file import ControllerSpec, load_spec, nearest
-from ..engine.bound import input_taker
 from ..engine.control import FORGET, HELD, LEARNING, RELEASE, RESTART, UPDATES
 from ..engine.facts import InputFacts, OutputFacts, PopulationFacts, RuleFacts
 from ..engine.input_values import set_input
@@ -53,7 +52,7 @@ class Controller(SteppedController):
         super().__init__(program, repeat, tuning=tuning)
         bound = self.bound
         self.outputs: dict[str, OutputFacts] = {o.name: o for o in program.facts.outputs}
-        self._take = {name: input_taker(program, bound.io, bound.state, one) for name, one in self.inputs.items()}
+        self._take = {name: takers[0] for name, takers in self._takers.items()}
         self._command, self._guard = bound.array("command"), bound.array("guard")
         self._choices = bool(self.outputs) and all(output.actions for output in self.outputs.values())
         self._rules = program.facts.learning
@@ -84,8 +83,9 @@ class Controller(SteppedController):
 
         observation : input name -> its new sample. A value input gets (size,) numbers. An events input gets an (n, 4)
             array with the columns t, x, y, p, or a tuple of four arrays. An integer t is in ns on the sensor's clock; a
-            float t is in seconds after the beginning of this tick. An input that is None or absent gets no sample, and
-            its age grows by a period
+            float t is in seconds after the beginning of this tick. If the source of an events input is frames, the
+            input gets an image, which `reset` makes the first one, or such a tuple. An input that is None or absent
+            gets no sample, and its age grows by a period
 
         Return the commands: output name -> (size,) float64, a copy. Raises InputError for an unknown name or a wrong
         shape.
@@ -169,7 +169,10 @@ class Controller(SteppedController):
             weights[:] = old
 
     def state(self) -> np.ndarray:
-        """Return a copy of the whole state for `restore`, (bytes,) uint8, with the Program's digest."""
+        """Return a copy of the whole state for `restore`, (bytes,) uint8, with the Program's digest.
+
+        The pixels of simulated cameras that see frames are not part of it.
+        """
         return self._state(...)
 
     def restore(self, state: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from dataclasses import MISSING, dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from .. import network
-from ..coding import ArgmaxDecoder, Decoder, Encoder, EventFilter, EventsInput, Output, ValueInput
+from ..coding import ArgmaxDecoder, Decoder, Encoder, EventFilter, EventsInput, FrameCameraSettings, Output, ValueInput
 from ..engine import registry
 from ..network import Connector, Distribution, Grid, LearningRule, NeuronModel, Population, Projection
 from ..network.checks import Checked, Items, Numbers, OrWord
@@ -49,13 +49,15 @@ OWN: dict[str, dict[str, Any]] = {
     "argmax": {"argmax": ArgmaxDecoder},
 }  # fmt: skip
 #: place -> the only description that is allowed there, without a ``type``
-SINGLE: dict[str, type] = {"grid": Grid, "limits": Limits, "surrogate": Surrogate, "perturb": Perturbations}
+SINGLE: dict[str, type] = {
+    "grid": Grid, "limits": Limits, "surrogate": Surrogate, "perturb": Perturbations, "camera": FrameCameraSettings
+}  # fmt: skip
 #: annotation of a field -> place of the descriptions that it allows
 PLACES: dict[Any, str] = PLUGINS | {
     Connector: "connection", Convolution: "connection", Distribution: "distribution", Grid: "grid",
-    Surrogate: "surrogate", Perturbations: "perturb", ArgmaxDecoder: "argmax",
+    Surrogate: "surrogate", Perturbations: "perturb", ArgmaxDecoder: "argmax", FrameCameraSettings: "camera",
 }  # fmt: skip
-#: keys with other names in the file than in the descriptions
+#: keys with other names in the file than in the descriptions, except those of an EventsInput
 RENAMED = {"source": "from"}
 #: keys that the file requires although the description has a default
 NEEDED: dict[Any, tuple[str, ...]] = {EventsInput: ("size", "encoder")}
@@ -164,7 +166,7 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
         plain = [one for one in map(_bare, members(hint)) if one is not type(None) and one not in PLACES]
         checked = len(plain) != 1 or isinstance(rule, Pair) or (plain[0] is str and rule is not None)
         kind: Any = Any if isinstance(rule, Numbers) and rule.ndim else None if checked else plain[0]
-        name, text = RENAMED.get(field, field), texts.get(field, "")
+        name, text = field if described is EventsInput else RENAMED.get(field, field), texts.get(field, "")
         found.append(Key(name, field, hint, default, text, place, kind))
     return tuple(found)
 

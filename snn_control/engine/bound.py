@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import DescriptionError, ProgramError
 from . import python_calls as calls
 from .atomics import write_word
+from .camera.frame_taker import FrameTaker
 from .control import LEARNING, no_request, tuned_words
 from .facts import InputFacts
 from .input_values import taker
@@ -165,12 +166,15 @@ def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
     """Return the function with which Python writes a sample to an input.
 
-    It is ``take(x)`` for values; for events it is ``take(t, x, y, p)``, or ``take(None)`` if none arrived.
+    It is ``take(x)`` for values; for events it is ``take(t, x, y, p)``, or ``take(None)`` if none arrived. An input
+    whose source is frames has a `FrameTaker`.
     """
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
         return calls.value_taker(slot, data[0], period, io)
-    return taker(slot, data, program.names["clock"].view(state), period, io, state)
+    clock = program.names["clock"].view(state)
+    take = taker(slot, data, clock, period, io, state)
+    return FrameTaker(take, one.size, one.camera, slot, data, clock, period) if one.camera else take
 
 
 class Bound:

@@ -26,6 +26,8 @@ class InputFacts:
     capacity : maximum number of events in a tick
     filters : names of the filters; the counter of a filter has the same name
     stop_when : see `snn_control.coding.ValueInput`
+    camera : for an events input whose source is frames, numbers of the simulated event camera, see
+        `snn_control.coding.FrameCameraSettings.numbers`; otherwise empty
     """
 
     name: str
@@ -35,6 +37,7 @@ class InputFacts:
     capacity: int = 0
     filters: tuple[str, ...] = ()
     stop_when: str = ""
+    camera: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from numba.extending import register_jitable
 
 from ..errors import InputError, counted, in_line
 from . import python_calls as calls
+from .camera.frame_taker import FrameTaker
 from .memory import i64, load_f32, load_f64, load_i8, load_i16, load_i32, load_i64, load_u8, load_u16, load_u32, u8, u16
 from .python_calls import DATA, METH_FASTCALL, SHAPE, STRIDES, is_true, is_vector, type_number
 from .slots import AGE, COUNT, DROPPED, FRESH, SLOT_WORDS
@@ -140,7 +141,8 @@ def set_input(path: str, take: Callable[..., bool], data: np.ndarray | None, val
 
     take : function that writes to the input, see `snn_control.engine.bound.input_taker`
     data : the numbers of a value input, a float64 array in the io block; None for an events input
-    value : numbers; for events (n, 4) rows of t, x, y, p, or a tuple of four arrays with t as in `Controller.step`
+    value : numbers; for events (n, 4) rows of t, x, y, p, or a tuple of four arrays with t as in `Controller.step`; for
+        an input whose source is frames, an image or such a tuple
     """
     if data is not None:
         set_numbers(path, data, value)
@@ -150,6 +152,13 @@ def set_input(path: str, take: Callable[..., bool], data: np.ndarray | None, val
         columns = value
     else:
         rows = np.asarray(value)
+        if isinstance(take, FrameTaker):
+            rows = rows.astype(np.float32) if rows.dtype.kind == "f" else rows
+            if take(rows):
+                return
+            sides = f"({take.size[1]}, {take.size[0]})"
+            rule = f"must be an image {sides} of uint8, uint16 or float from 0 to 1, or of uint8 with 3 or 4 colours"
+            raise InputError(f"{path}: shape {rows.shape} {rows.dtype}: {rule}")
         if rows.ndim != 2 or rows.shape[1] != 4:
             raise InputError(f"{path}: shape {rows.shape}: must be (n, 4) rows of t, x, y, p")
         columns = tuple(rows.T)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..coding.frame_source import MOST_FRAME_PX, NUMBERS
 from ..errors import ProgramError
 from .control import SWITCH_WORDS, words_of
 from .facts import NOTHING_KNOWN
@@ -90,6 +91,8 @@ def _check_facts(program: Program, arrays: dict[str, Array]) -> None:
             width, height = one.size
             if not (0 < width < 1 << 31 and 0 < height < 1 << 31):
                 raise ProgramError(f"input '{one.name}': size {width} x {height}: must be pixels")
+            if one.camera and (len(one.camera) != NUMBERS or not 1 < min(one.size) <= max(one.size) <= MOST_FRAME_PX):
+                raise ProgramError(f"input '{one.name}': its camera for frames has another form")
         elif names[f"{one.name}.data"].offset != slot.offset + slot.n_bytes:
             raise ProgramError(f"input '{one.name}': its numbers must follow its slot")
     for pop in facts.populations:

@@ -23,7 +23,7 @@ from .facts import NOTHING_KNOWN, Facts, from_json
 
 __all__ = ["ALIGN", "Operation", "Place", "Program", "aligned", "element", "up"]
 
-SCHEMA = 3
+SCHEMA = 4
 ALIGN = 64
 MOST_IO = 1 << 34  # bytes; a file holds only the size of the io block
 NUMBER, PROGRAM, STATE, IO = range(4)  # kinds of operand

@@ -11,8 +11,8 @@ from ..errors import DescriptionError, InputError, counted, in_line
 from .flat import flattened
 
 __all__ = [
-    "as_action", "as_actions", "as_command", "check_action", "check_observation", "inputs_of", "numbers_of",
-    "parts_of", "released",
+    "as_action", "as_actions", "as_command", "check_action", "check_image", "check_observation", "image_input",
+    "inputs_of", "numbers_of", "parts_of", "released",
 ]  # fmt: skip
 
 
@@ -86,6 +86,8 @@ def inputs_of(observation: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
     if type(observation) is tuple and (parts := flattened(observation)):
         observation = parts
     if type(observation) is not dict and not isinstance(observation, Mapping):
+        if getattr(observation, "ndim", 1) > 1 and (name := image_input(inputs, observation.shape)):
+            return {name: observation}
         return _cut(observation, inputs)
     given = _given(observation, inputs)
     if len(given) < len(inputs):
@@ -94,6 +96,17 @@ def inputs_of(observation: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
         if name not in given and (one.required or not given):
             raise InputError(f"observation has {list(observation)}: no '{name}'; the inputs are {', '.join(inputs)}")
     return given
+
+
+def image_input(inputs: Mapping[str, Any], shape: Sequence[int] | None) -> str:
+    """Return the name of the input that takes an observation without names which is an image; "" if there is none.
+
+    inputs : as in `check_observation`
+    shape : shape of the observation
+    """
+    needed = [name for name, one in inputs.items() if one.required]
+    names = [name for name, one in inputs.items() if one.camera and needed in ([], [name])]
+    return names[0] if len(names) == 1 and shape is not None and len(shape) > 1 else ""
 
 
 def _given(observation: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,13 +159,18 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
         for name, one in inputs.items():
             if name in parts:
                 where = f"inputs.{name}.size"
-                if one.kind == "value":
+                if one.camera:
+                    check_image(where, one.size, f"environment's observation['{name}']", parts[name])
+                elif one.kind == "value":
                     _check_size(where, one.size, f"environment's observation['{name}']", parts[name])
                 else:
                     _check_sensor(where, one.size, parts[name])
             elif one.required:
                 rule = f"is not in the observation, which has {list(parts)}"
                 raise DescriptionError(f"inputs.{name}", None, rule, "give inputs the names of its parts")
+        return
+    if name := image_input(inputs, space.shape):
+        check_image(f"inputs.{name}.size", inputs[name].size, "environment's observation", space)
         return
     if parts_of(inputs, numbers_of(space)):
         return
@@ -198,6 +216,22 @@ def _check_sensor(where: str, size: Sequence[int], space: Any) -> None:
     if any(side < far < 65535 for side, far in zip(size, last)):
         rule = f"must hold the environment's events, up to column {last[0]:.0f} and row {last[1]:.0f}"
         raise DescriptionError(where, list(size), rule)
+
+
+def check_image(where: str, size: Sequence[int], what: str, space: Any) -> None:
+    """Raise DescriptionError if the space's arrays are no images of a camera with ``size`` (width, height) pixels.
+
+    where : path of the size, for the error
+    what : name of the space, for the error
+    """
+    shape: tuple[int, ...] = getattr(space, "shape", None) or ()
+    if len(shape) in (2, 3) and (shape[2:] or (1,))[0] in (1, 3, 4):
+        if list(size) != [shape[1], shape[0]]:
+            raise DescriptionError(where, list(size), f"must be that of the {what}: [{shape[1]}, {shape[0]}]")
+        return
+    raise DescriptionError(
+        where, list(size), f"takes images of rows, columns and colours; the {what} is {_short(space)}"
+    )
 
 
 def _check_size(where: str, size: int, what: str, space: Any, each: Any = ()) -> None:

@@ -155,7 +155,7 @@ def test_changed_weights_another_schema_and_no_file_are_refused(tmp_path):
         Program.load(path)
     description = json.loads(str(arrays["description"])) | {"schema": 99}
     np.savez(path, **{**arrays, "description": np.array(json.dumps(description))})
-    with pytest.raises(ProgramError, match="schema = 99: must be 3; build the controller again"):
+    with pytest.raises(ProgramError, match="schema = 99: must be 4; build the controller again"):
         Program.load(path)
     np.savez(path, weights=constants)
     with pytest.raises(ProgramError, match="not a saved Program"):

@@ -119,7 +119,9 @@ def _facts(
         dt, period, spiking=tuple(b.spiking), counted=tuple(b.counted), updates=b.updates,
         tunable=tuple(tuned), tuned=tuple(tuned.values()),
         inputs=tuple(
-            InputFacts(i.name, "events", i.size, i.required, i.capacity, tuple(b.filters[i.name]))
+            InputFacts(
+                i.name, "events", i.size, i.required, i.capacity, tuple(b.filters[i.name]), camera=i.numbers
+            )
             if isinstance(i, EventsInput)
             else InputFacts(i.name, "value", getattr(i, "size", 0), i.needed, stop_when=getattr(i, "stop_when", ""))
             for i in inputs

@@ -13,7 +13,15 @@ from ...coding import ArgmaxDecoder, EventsInput, Input
 from ...controller_file import ControllerSpec
 from ...errors import RuntimeFault, counted, message_of
 from ...gym_adapter.flat import unflattened
-from ...gym_adapter.spaces import as_actions, check_action, check_observation, numbers_of, parts_of, released
+from ...gym_adapter.spaces import (
+    as_actions,
+    check_action,
+    check_observation,
+    image_input,
+    numbers_of,
+    parts_of,
+    released,
+)  # fmt: skip
 from .gymnasium_calls import name_of, reset
 from .stepping import stepper
 
@@ -42,12 +50,16 @@ class Interface:
         self.outputs = spec.outputs
         self.choices = [o.decoder.actions if isinstance(o.decoder, ArgmaxDecoder) else 0 for o in spec.outputs]
         kinds = {name: "events" if isinstance(one, EventsInput) else "value" for name, one in self.inputs.items()}
-        facts = {n: _Fact(one.size, one.needed, kinds[n]) for n, one in self.inputs.items()}  # type: ignore[attr-defined]
+        facts = {
+            n: _Fact(one.size, one.needed, kinds[n], getattr(one, "numbers", ()))  # type: ignore[attr-defined]
+            for n, one in self.inputs.items()
+        }
         check_observation(facts, observation_space)
         check_action({o.name: (o.size, n or None) for o, n in zip(spec.outputs, self.choices)}, action_space)
         self._parts = getattr(observation_space, "spaces", None)
+        self._image = "" if isinstance(self._parts, Mapping) else image_input(facts, observation_space.shape)
         if not isinstance(self._parts, Mapping):
-            sizes = parts_of(facts, numbers_of(observation_space))
+            sizes = {self._image: 0} if self._image else parts_of(facts, numbers_of(observation_space))
             ends = np.cumsum([0, *sizes.values()]).tolist()
             self._size = ends[-1]
             self._cuts = {name: slice(*ends[k : k + 2]) for k, name in enumerate(sizes)}
@@ -75,6 +87,8 @@ class Interface:
     def _observe(self, observations: Sequence[Any]) -> dict[str, Any]:
         if isinstance(observations[0], Mapping):
             return {name: self._part(name, observations) for name in self.observed}
+        if self._image:
+            return {self._image: list(observations)}
         flat = _rows(observations, self._size)
         return {name: np.ascontiguousarray(flat[:, cut]) for name, cut in self._cuts.items()}
 
@@ -153,6 +167,7 @@ class _Fact(NamedTuple):
     size: Any
     required: bool
     kind: str
+    camera: tuple[float, ...]
 
 
 class Transition(NamedTuple):
