@@ -16,7 +16,8 @@ from ..engine.memory import load_i64, load_u32, store_i64
 from ..errors import RuntimeFault
 
 __all__ = [
-    "check_libc", "now_boottime", "now_monotonic", "now_realtime", "semaphore_drain", "semaphore_wait", "sleep_until",
+    "check_libc", "now_boottime", "now_monotonic", "now_realtime", "semaphore_drain", "semaphore_post",
+    "semaphore_wait", "sleep_until",
 ]  # fmt: skip
 
 CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, TIMER_ABSTIME = 0, 1, 7, 1
@@ -29,6 +30,7 @@ _clock_nanosleep = types.ExternalFunction(
 )
 _sem_clockwait = types.ExternalFunction("sem_clockwait", types.int32(types.intp, types.int32, types.intp))
 _sem_trywait = types.ExternalFunction("sem_trywait", types.int32(types.intp))
+_sem_post = types.ExternalFunction("sem_post", types.int32(types.intp))
 _errno_location = types.ExternalFunction("__errno_location", types.intp())
 
 
@@ -38,7 +40,7 @@ def check_libc() -> None:
     Without this check, compiled code would jump to address 0.
     """
     libc = ctypes.CDLL(None)
-    needed = ("clock_gettime", "clock_nanosleep", "sem_clockwait", "sem_trywait", "__errno_location")
+    needed = ("clock_gettime", "clock_nanosleep", "sem_clockwait", "sem_trywait", "sem_post", "__errno_location")
     missing = [name for name in needed if not hasattr(libc, name)]
     if missing:
         raise RuntimeFault(f"the C library has no {', '.join(missing)}: the loop needs Linux with glibc 2.30 or newer")
@@ -101,3 +103,8 @@ def semaphore_drain(semaphore):
     """Consume all posts that wait on a semaphore. After this call, the caller must check all its sources once."""
     while _sem_trywait(semaphore) == 0:
         pass
+
+
+@register_jitable
+def semaphore_post(semaphore):
+    _sem_post(semaphore)

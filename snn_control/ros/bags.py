@@ -3,7 +3,8 @@
 Numbers are read from the bag's bytes by the same program as in the control loop. Tick k begins k control periods after
 the first message of the bag, and receives the same data as in a live loop. A value input gets the newest message
 received so far. Before the first message, and when the newest message is older than ``stale``, it gets NaN, so the
-sample is rejected. An events input gets the events of all messages that were received during the tick's period.
+sample is rejected. An events input gets the events of all messages that were received during the tick's period. Frames
+become events as in a node; if a bag has no topic of Images, its ``compressed`` topic is used.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis.stimulus import MOST_TICKS, Stimulus
-from ..coding import EventsInput, ValueInput
+from ..coding import EventsInput, Input, ValueInput
 from ..controller_file import ControllerSpec, RosTopic
 from ..errors import NO_VALUE, DescriptionError, InputError, counted, how_to_install, nearest
 from ..events.columns import FURTHEST
@@ -29,13 +30,19 @@ from ..record.input_log import InputLog
 
 __all__ = ["bag_inputs", "has_numbers"]
 
+PICTURES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 MOST_NUMBERS = 100_000_000  # limit of the numbers held in memory, 8 bytes each
 
 
 def has_numbers(path: str | os.PathLike, spec: ControllerSpec) -> bool:
-    """Return whether ``path`` is a bag and the controller has a value input that is read from a topic."""
-    values = {one.name for one in spec.inputs if isinstance(one, ValueInput)}
+    """Return whether ``path`` is a bag and the controller has an input of values or frames that is read from a
+    topic."""
+    values = {one.name for one in spec.inputs if isinstance(one, ValueInput) or _of_frames(one)}
     return bool(values & spec.ros_inputs.keys()) and is_bag(Path(path))
+
+
+def _of_frames(one: Input) -> bool:
+    return isinstance(one, EventsInput) and one.source == "frames"
 
 
 def bag_inputs(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None = None) -> Stimulus:
@@ -105,7 +112,11 @@ class _Bag:
         input is optional and its topic is not in the bag.
         """
         where, topic = f"ros.inputs.{one.name}", self.spec.ros_inputs.get(one.name)
-        full = None if topic is None else next((t for t in (topic.topic, f"/{topic.topic}") if t in self.topics), None)
+        full, frames = None, _of_frames(one)
+        if topic is not None:
+            names = [topic.topic, f"/{topic.topic}"]
+            names += [f"{name}/compressed" for name in names] if frames else []
+            full = next((name for name in names if name in self.topics), None)
         if full is None and not one.required:
             return None
         if topic is None:
@@ -113,7 +124,7 @@ class _Bag:
         if full is None:
             fix = nearest(topic.topic, list(self.topics))
             raise DescriptionError(f"{where}.topic", topic.topic, f"is not in {self.path}", fix)
-        if self.topics[full] != topic.type:
+        if self.topics[full] != topic.type and not (frames and self.topics[full] in PICTURES):
             rule = f"must be that of the bag's topic {full}, {self.topics[full]}"
             raise DescriptionError(f"{where}.type", topic.type, rule)
         read, width = (self._values, one.size) if isinstance(one, ValueInput) else (self._events, 3)
@@ -163,6 +174,9 @@ class _Bag:
 
         The events are an (n, 3) array with the columns x, y and p. Events outside the frame are left out.
         """
+        if _of_frames(one):
+            yield from self._frames(full, one)
+            return
         if topic.type not in EVENT_TYPES:
             raise DescriptionError(f"ros.inputs.{one.name}.type", topic.type, "is not a type of events")
         counts: Counter[str] = Counter()
@@ -174,3 +188,14 @@ class _Bag:
                 inside = (x < one.size[0]) & (y < one.size[1])
                 yield log_time, np.stack([x, y, p], axis=1)[inside]
         self.malformed += counts["malformed"]
+
+    def _frames(self, full: str, one: EventsInput) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield the time of receipt [ns] and the events, as `_events`, of each frame that can be read."""
+        from .messages.frames import FrameReader
+
+        reader = FrameReader(one, self.topics[full])
+        for log_time, message in self._messages(full):
+            if (events := reader.read(message, log_time)) is not None:
+                yield log_time, events
+            else:
+                self.malformed += 1

@@ -42,7 +42,8 @@ def check_topics(spec: ControllerSpec) -> list[Finding]:
         where, one = f"ros.inputs.{name}", inputs[name]
         _check_name(where, topic)
         try:
-            topics.input_type(where, topic, one.size if isinstance(one, ValueInput) else None)
+            size, frames = one.size if isinstance(one, ValueInput) else None, bool(getattr(one, "numbers", ()))
+            topics.input_type(where, topic, size, frames)
         except topics.NotInstalled as error:
             missing[topic.type] = error.fix
     for names in topics.groups(spec.ros_outputs, "outputs").values():

@@ -8,6 +8,8 @@ gives its rows. Cells are numbered row by row, from the top left.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numba.extending import register_jitable
 
@@ -18,7 +20,7 @@ from ...events.cdr import TRUNCATED, begin, get_stamp, get_u32, is_big, offset_a
 from .malformed import BAD_ENCODING, TOO_SMALL, explain
 from .selection import DETAIL, SCRATCH_WORDS
 
-__all__ = ["COMPRESSED", "IMAGE_TYPE", "cells", "read_cells"]
+__all__ = ["COMPRESSED", "IMAGE_TYPE", "cells", "names_of", "parse_image", "read_cells"]
 
 IMAGE_TYPE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 #: name -> channels, index of red, of green, of blue
@@ -26,9 +28,14 @@ ENCODINGS = {
     "mono8": (1, 0, 0, 0), "8UC1": (1, 0, 0, 0), "rgb8": (3, 0, 1, 2), "bgr8": (3, 2, 1, 0), "8UC3": (3, 2, 1, 0),
     "rgba8": (4, 0, 1, 2), "bgra8": (4, 2, 1, 0), "8UC4": (4, 2, 1, 0),
 }  # fmt: skip
-NAMES = np.zeros((len(ENCODINGS), 8), np.uint8)
-for _k, _name in enumerate(ENCODINGS):
-    NAMES[_k, : len(_name)] = np.frombuffer(_name.encode(), np.uint8)
+
+
+def names_of(encodings: Iterable[str]) -> np.ndarray:
+    """Return the names of encodings as the argument of `parse_image`, (n, 16) uint8."""
+    return np.frombuffer(b"".join(name.encode().ljust(16, b"\0") for name in encodings), np.uint8).reshape(-1, 16)
+
+
+NAMES = names_of(ENCODINGS)
 LAYOUTS = np.array(list(ENCODINGS.values()), np.int64)
 RED, GREEN, BLUE = 299, 587, 114  # thousandths
 
@@ -50,47 +57,63 @@ def _mean(data, step, layout, left, right, top, bottom):
     return total / count if channels == 1 else total / (1000 * count)
 
 
+@register_jitable
+def parse_image(address, length, names, detail):
+    """Read everything except the pixels of a serialized Image.
+
+    address : address of the message
+    length : number of bytes of the message
+    names : (n, width) uint8, the names of the encodings that are accepted, each closed by a NUL
+    detail : address of two words, which receive the first 16 bytes of the name of an unknown encoding
+
+    Return eight values: 0 or a negative error code, the stamp [ns], width and height [pixel], index of the encoding,
+    whether numbers are big endian, bytes from a row to the next, and the address of the first row. For a picture
+    without pixels this address is 0. The values after an error code have no meaning, except the stamp.
+    """
+    o, end, first = begin(address, length), length - 4, address + 4
+    zero = np.int64(0)
+    big = is_big(address) if o >= 0 else False
+    o = offset_after(o, 4, 8, end)
+    stamp = get_stamp(first, big) if o >= 0 else np.int64(-1)
+    sides = offset_after(offset_after_text(first, o, end, big), 4, 8, end)
+    name = ((sides + 3) & -4) + 4
+    named = offset_after_text(first, sides, end, big)
+    flag = offset_after(named, 1, 1, end)
+    o = offset_after(offset_after(flag, 4, 4, end), 4, 4, end)
+    if o < 0:
+        return o, stamp, zero, zero, zero, zero, zero, zero
+    height, width = get_u32(first + sides - 8, big), get_u32(first + sides - 4, big)
+    encoding = np.int64(word_number(names, first + name, named - name))
+    step, size = get_u32(first + o - 8, big), get_u32(first + o - 4, big)
+    if size > 0 and encoding < 0:
+        words = i64(detail, 2)
+        words[0] = words[1] = 0
+        for k in range(min(16, named - name)):
+            words[k // 8] |= np.int64(load_u8(first + name + k)) << (8 * (k % 8))
+        return np.int64(BAD_ENCODING), stamp, zero, zero, zero, zero, zero, zero
+    if size > 0 and (size > end - o or height > size // max(step, 1)):
+        return np.int64(TRUNCATED), stamp, zero, zero, zero, zero, zero, zero
+    pixels = first + o if size > 0 else zero
+    return zero, stamp, width, height, encoding, np.int64(load_u8(first + flag - 1) != 0), step, pixels
+
+
 def read_cells(address, length, columns, rows, out, scratch):
     """Read the mean brightness of each grid cell from a serialized Image.
 
     address : address of the message
     length : number of bytes of the message
+    columns, rows : size of the grid
     out : address of float64[rows * columns] for the brightness of the cells
     scratch : as in `field_reader.read_fields`; for an unknown encoding, its two words DETAIL receive the first 16 bytes
         of the encoding's name
 
     Return the number of cells, which is 0 for a picture without pixels, or a negative error code.
     """
-    o, end, first = begin(address, length), length - 4, address + 4
-    if o < 0:
-        return o
-    big = is_big(address)
-    o = offset_after(o, 4, 8, end)
-    if o < 0:
-        return o
-    i64(scratch, 1)[0] = get_stamp(first, big)
-    o = offset_after(offset_after_text(first, o, end, big), 4, 8, end)
-    if o < 0:
-        return o
-    height, width = get_u32(first + o - 8, big), get_u32(first + o - 4, big)
-    name = ((o + 3) & -4) + 4
-    o = offset_after_text(first, o, end, big)
-    if o < 0:
-        return o
-    layout = word_number(NAMES, first + name, o - name)
-    o = offset_after(offset_after(offset_after(o, 1, 1, end), 4, 4, end), 4, 4, end)
-    if o < 0:
-        return o
-    step, size = get_u32(first + o - 8, big), get_u32(first + o - 4, big)
-    if size == 0:
-        return np.int64(0)
-    if layout < 0:
-        words = i64(scratch + 8 * DETAIL, 2)
-        words[0] = words[1] = 0
-        for k in range(min(16, o - name)):
-            words[k // 8] |= np.int64(load_u8(first + name + k)) << (8 * (k % 8))
-        return np.int64(BAD_ENCODING)
-    if size > end - o or height > size // max(step, 1) or width > step // LAYOUTS[layout, 0]:
+    code, stamp, width, height, layout, _, step, data = parse_image(address, length, NAMES, scratch + 8 * DETAIL)
+    i64(scratch, 1)[0] = stamp
+    if code < 0 or data == 0:
+        return code
+    if width > step // LAYOUTS[layout, 0]:
         return np.int64(TRUNCATED)
     if width < columns or height < rows:
         return np.int64(TOO_SMALL)
@@ -98,7 +121,7 @@ def read_cells(address, length, columns, rows, out, scratch):
     for j in range(rows):
         for i in range(columns):
             values[j * columns + i] = _mean(
-                first + o, step, layout, i * width // columns, (i + 1) * width // columns, j * height // rows,
+                data, step, layout, i * width // columns, (i + 1) * width // columns, j * height // rows,
                 (j + 1) * height // rows,
             )  # fmt: skip
     return np.int64(rows * columns)

@@ -132,7 +132,8 @@ def viewers(file: str) -> list[NodeProcess]:
     The processes run at ordinary priority, and no other process needs them.
     """
     spec = load_spec(file)
-    cameras = [i for i in spec.inputs if isinstance(i, EventsInput) and i.name in spec.ros_inputs]
+    events = [i for i in spec.inputs if isinstance(i, EventsInput) and i.source == "events"]
+    cameras = [i for i in events if i.name in spec.ros_inputs]
     if not cameras:
         raise DescriptionError("view", "true", f"{file} has no events input with a topic", "leave it out")
     topic, (width, height) = spec.ros_inputs[cameras[0].name], cameras[0].size

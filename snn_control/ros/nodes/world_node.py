@@ -34,7 +34,7 @@ from ...engine.compile import compile_function
 from ...engine.slots import ARRIVAL, FRESH, STAMP
 from ...errors import DescriptionError, RuntimeFault, counted, in_file, message_of
 from ...gym_adapter.flat import flat_environment
-from ...gym_adapter.spaces import as_action, check_action
+from ...gym_adapter.spaces import as_action, check_action, check_image
 from ...realtime.clock import semaphore_drain, semaphore_wait
 from ...realtime.port import FREE, LOCKSTEP, REALTIME
 from ...realtime.rights import set_fifo
@@ -44,7 +44,7 @@ from ...resources import controller_path
 from ..ports.topics import groups, need_topics
 from .diagnostics import OK, WARN, Reporter, describe_mismatch, status
 from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, run_node
-from .world_topics import Camera, Commands, Pictures, Sensors
+from .world_topics import Camera, Commands, Frames, Pictures, Sensors
 
 __all__ = ["WorldNode", "main"]
 
@@ -136,7 +136,9 @@ class WorldNode(ProcessNode):
             if name not in spaces:
                 raise DescriptionError("inputs", name, "is not in the environment's observation", nearest(name, spaces))
             size = int(np.prod(spaces[name].shape or (1,)))
-            if isinstance(one, EventsInput):
+            if isinstance(one, EventsInput) and one.source == "frames":
+                check_image(f"inputs.{name}.size", one.size, f"environment's '{name}'", spaces[name])
+            elif isinstance(one, EventsInput):
                 if spaces[name].shape[-1:] != (4,):
                     rule = f"takes events, the environment gives shape {spaces[name].shape}, not rows of t, x, y, p"
                     raise DescriptionError("inputs", name, rule)
@@ -157,7 +159,9 @@ class WorldNode(ProcessNode):
         inputs, numeric, self.sensors = {i.name: i for i in spec.inputs}, {}, list[Any]()
         for name, topic in spec.ros_inputs.items():
             one = inputs[name]
-            if isinstance(one, EventsInput):
+            if isinstance(one, EventsInput) and one.source == "frames":
+                self.sensors.append(Frames(self, io, one, topic, lockstep))
+            elif isinstance(one, EventsInput):
                 self.sensors.append(Camera(self, io, one, topic, self.given.encoding, lockstep))
             elif isinstance(one, ValueInput) and topic.grid is not None:
                 self.sensors.append(Pictures(self, io, one, topic, lockstep))

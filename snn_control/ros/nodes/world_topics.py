@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 
 from ...coding import EventsInput, ValueInput
 from ...controller_file import ControllerSpec, RosTopic
+from ...engine.camera.frame_taker import encoding_of
 from ...engine.program import aligned
 from ...engine.slots import EMPTY, SLOT_WORDS
 from ...errors import DescriptionError, RuntimeFault, within
@@ -26,7 +27,7 @@ from ..messages.path_program import compile_path
 from ..ports.numeric import CommandOutput, NumericInput
 from ..ports.topics import input_type, message_class, qos_of, resolved, value_field
 
-__all__ = ["Camera", "Commands", "Pictures", "Sensors"]
+__all__ = ["Camera", "Commands", "Frames", "Pictures", "Sensors"]
 
 
 class Commands:
@@ -114,6 +115,30 @@ class Pictures:
             pixels = np.clip(np.rint(_numbers(observation, self.name, self.size)), 0, 255).astype(np.uint8)
             message.width, message.height = self.topic.grid or (0, 0)
             message.step, message.data = message.width, array.array("B", pixels.tobytes())
+        self.publisher.publish(message)
+
+
+class Frames:
+    """Publishes an events input whose source is frames, as Images: the environment's images."""
+
+    stamped = True
+
+    def __init__(self, node: Node, io: Node, one: EventsInput, topic: RosTopic, lockstep: bool) -> None:
+        where = f"ros.inputs.{one.name}"
+        input_type(where, topic, None, frames=True)
+        self.name, self.topic, self.size, self.qos = one.name, topic, one.size, qos_of(topic, lockstep)
+        self.publisher = io.create_publisher(Image, resolved(node, where, topic.topic), self.qos)
+
+    def publish(self, observation: Any, stamp_ns: int) -> None:
+        message = Image(header=Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id=self.name))
+        if observation.get(self.name) is not None:  # else nothing is due
+            image = np.ascontiguousarray(observation[self.name])
+            image = image.astype(np.float32) if image.dtype.kind == "f" else image
+            message.encoding = encoding_of(image.shape, image.dtype) or ""
+            if not message.encoding or image.shape[:2] != tuple(self.size[::-1]):
+                raise RuntimeFault(f"the observation's '{self.name}' is {image.shape} {image.dtype}, not an image")
+            message.height, message.width = image.shape[:2]
+            message.step, message.data = image.strides[0], array.array("B", image.tobytes())
         self.publisher.publish(message)
 
 

@@ -30,6 +30,7 @@ from ..messages.field_limits import fit_bounds
 from ..messages.images import COMPRESSED, IMAGE_TYPE
 from ..messages.path_program import PathProgram, compile_path
 from ..messages.reduction import rules_of
+from .frames import FramesPort
 from .numeric import CommandOutput, EventsPort, NumericInput, check_size
 from .packets import PacketInput
 
@@ -42,6 +43,7 @@ __all__ = [
 IN_CHECKOUT = Path(__file__).resolve().parents[3] / "tests/ros/interfaces"
 
 
+REPUBLISH = f"publish it as {IMAGE_TYPE}: ros2 run image_transport republish compressed raw"
 EXAMPLES = {"msg": "std_msgs/msg/Bool", "srv": "std_srvs/srv/Trigger"}
 
 
@@ -126,32 +128,44 @@ def value_field(where: str, topic: RosTopic, size: int) -> tuple[Any, PathProgra
 def check_events(path: str, topic: RosTopic) -> None:
     """Raise DescriptionError if events cannot be read from messages of this topic's type."""
     if topic.type not in EVENT_TYPES:
-        raise DescriptionError(f"{path}.type", topic.type, f"events come as one of {', '.join(EVENT_TYPES)}")
+        fix = "write source: frames at the input" if topic.type in (IMAGE_TYPE, COMPRESSED) else ""
+        raise DescriptionError(f"{path}.type", topic.type, f"events come as one of {', '.join(EVENT_TYPES)}", fix)
     for key in ("pace", "late"):
         if topic.type not in PACKET_TYPES and (value := getattr(topic, key)) != getattr(RosTopic, key):
             rule = f"is for packets only: {', '.join(PACKET_TYPES)}"
             raise DescriptionError(f"{path}.{key}", value, rule, "leave it out, or take packets")
 
 
-def input_type(where: str, topic: RosTopic, size: int | None) -> tuple[Any, PathProgram | None]:
+def check_frames(path: str, topic: RosTopic) -> None:
+    """Raise DescriptionError if frames cannot be read from messages of this topic's type in a node."""
+    if topic.type == COMPRESSED:
+        rule = "is compressed: a node reads pixels, and only a bag may be compressed"
+        raise DescriptionError(f"{path}.type", topic.type, rule, REPUBLISH)
+    if topic.type != IMAGE_TYPE:
+        raise DescriptionError(f"{path}.type", topic.type, f"frames come as {IMAGE_TYPE}")
+    if topic.late != RosTopic.late:
+        raise DescriptionError(f"{path}.late", topic.late, "is for packets of events only", "leave it out")
+
+
+def input_type(where: str, topic: RosTopic, size: int | None, frames: bool = False) -> tuple[Any, PathProgram | None]:
     """Return the class of an input's messages, and the program that reads the input's numbers from a message.
 
     The program is None for pictures and for events, which have no field.
 
     size : how many numbers the input has; None: it receives events
+    frames : whether the events come from frames
 
     Raises DescriptionError.
     """
     if size is None:
-        check_events(where, topic)
+        (check_frames if frames else check_events)(where, topic)
         return message_class(where, topic.type), None
     if topic.grid is not None:
         if (n := topic.grid[0] * topic.grid[1]) != size:
             raise DescriptionError(f"{where}.grid", list(topic.grid), f"has {n} cells, the input takes {size}")
         return message_class(where, topic.type), None
     if topic.type == COMPRESSED:
-        fix = f"publish it as {IMAGE_TYPE}: ros2 run image_transport republish compressed raw"
-        raise DescriptionError(f"{where}.type", topic.type, "is compressed, and its pixels are not read", fix)
+        raise DescriptionError(f"{where}.type", topic.type, "is compressed, and its pixels are not read", REPUBLISH)
     cls, program = value_field(where, topic, size)
     if topic.age != "arrival" and not program.stamped:
         rule = f"a {topic.type} has no stamp"
@@ -246,12 +260,15 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
     described: dict[str, Any] = {one.name: one for one in spec.inputs}
     for fact in facts:
         name, topic, where = fact.name, spec.ros_inputs[fact.name], f"ros.inputs.{fact.name}"
-        cls, program = input_type(where, topic, None if fact.kind == "events" else fact.size)
+        cls, program = input_type(where, topic, None if fact.kind == "events" else fact.size, bool(fact.camera))
         full = resolved(node, where, topic.topic)
         subscription = io.create_subscription(cls, full, lambda message: None, qos_of(topic, lockstep))
         if topic.type in PACKET_TYPES:
             receiver = PacketReceiver.of(bound, name, Pacing(topic.pace, topic.late))
             ports.append(PacketInput(subscription, receiver, fact.size, name=name))
+        elif fact.camera:
+            spread = topic.pace == "sensor"
+            ports.append(FramesPort(subscription, bound, fact, apart=not lockstep, spread=spread))
         elif fact.kind == "events":
             ports.append(EventsPort(subscription, *addresses_of(bound, name), size=fact.size, name=name))
         else:
