@@ -16,7 +16,8 @@ from .processes import exit_code
 
 NAMES = (
     "engine", "calls", "walks", "peers", "build", "plasticity", "plugins", "events_decode", "events_files",
-    "events_filters", "event_camera", "wakeup", "latency", "stop", "burst", "burst_dds", "pan_tilt", "arm", "worlds",
+    "events_filters", "event_camera", "frames", "wakeup", "latency", "stop", "burst", "burst_dds", "pan_tilt", "arm",
+    "worlds",
     "world_speed", "parity", "training", "training_peers", "live_page", "soak",
 )  # fmt: skip
 

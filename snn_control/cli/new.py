@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import shlex
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ MORE = """\
 Each file works unchanged, and its first lines explain what it does.
 By default it is for numbers: ten neurons that swing a pendulum up, 'snn_control run --env Pendulum-v1 FILE'.
 With --events it is for an event camera: 'snn_control events replay RECORDING --controller FILE'.
+With --frames it is for an ordinary camera of that size: a simulated event camera turns its frames into events.
 With --robot it is a complete file for a running robot of that kind: topics, limits, a stop button, the safe command.
 With --env it fits that environment and is not trained: inputs and outputs of its spaces, two layers of 64 neurons with
 random weights; then 'snn_control train FILE --env ID'. Ranges that the environment does not state are measured with
@@ -25,6 +27,7 @@ A world of sim_worlds may have a file of its own, which is then written, unless 
 examples:
   snn_control new my.yaml
   snn_control new eye.yaml --events 640x480
+  snn_control new eye.yaml --frames 640x480 --topic /camera/image_raw
   snn_control new base.yaml --robot cmd_vel_stamped
   snn_control new cartpole.yaml --env CartPole-v1
   snn_control new lander.yaml --env LunarLander-v3 --arg continuous=true
@@ -59,6 +62,24 @@ ROBOTS: dict[str, tuple[str, Sequence[tuple[str, str]], str]] = {
 }  # fmt: skip
 MIN_SIDE_PX, MAX_SIDE_PX = 8, 65535  # limits of a side [pixel]: the template has 8 x 8 cells
 SIZE, WEIGHT = (640, 480), 0.3  # values in the template
+MAX_FRAME_PX = 4096
+TOPIC = "camera/image_raw"
+#: text in the template for events -> text for frames
+FRAMES = (
+    ("# A controller for an event camera: it turns",
+     "# A controller for an ordinary camera, whose frames become events. It turns"),
+    ("# Try it with a recording, without a robot: snn_control events replay RECORDING --controller THIS_FILE",
+     "# With any publisher of sensor_msgs/msg/Image: controller_node --ros-args -p controller_file:=THIS_FILE\n"
+     "# With a bag of images: snn_control check THIS_FILE --input BAG"),
+    ("    kind: events # a stream from an event camera\n",
+     "    kind: events\n    source: frames # pictures arrive; a simulated event camera turns them into events\n"
+     "    # its thresholds and noise; presets: clean, default, noisy. gamma 1 for pictures with linear brightness\n"
+     "    camera: {preset: default, threshold_on: 0.2, threshold_off: 0.2, gamma: 2.2}\n"),
+    ('[pixel]; "events replay" replaces it by that of the recording', "[pixel], as in the messages"),
+    ("capacity: 16384 # most events of a tick; more are dropped and counted. Use several times the rate limit x period",
+     "capacity: 131072 # most events of a tick, and of a frame; more are dropped and counted"),
+    ("stale: 0.1", "stale: 0.5"),
+)  # fmt: skip
 
 
 def camera_size(text: str) -> tuple[int, int]:
@@ -71,6 +92,14 @@ def camera_size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def frame_size(text: str) -> tuple[int, int]:
+    """Return a text as `camera_size` does, with smaller limits for frames."""
+    size = camera_size(text)
+    if max(size) > MAX_FRAME_PX:
+        raise argparse.ArgumentTypeError(f"{text!r}: each side of a frame must be at most {MAX_FRAME_PX} pixels")
+    return size
+
+
 def add_to(commands: Any) -> None:
     parser = common.add_command(commands, "new", run, "write a commented controller file", MORE)
     common.add_shared(parser, "file", nargs="?", help="file to write; without it, the text is printed")
@@ -78,11 +107,14 @@ def add_to(commands: Any) -> None:
     text = "for an event camera of this size [pixel], e.g. 640x480"
     made = parser.add_mutually_exclusive_group()
     made.add_argument("--events", type=camera_size, default=None, metavar="WIDTHxHEIGHT", help=text)
+    text = "for frames of this size [pixel], which become events, e.g. 640x480"
+    made.add_argument("--frames", type=frame_size, default=None, metavar="WIDTHxHEIGHT", help=text)
     made.add_argument(
         "--env", type=common.environment, metavar="ID", help="for any registered environment, or module:ID"
     )
     kinds = "; ".join(f"{kind}: {what}" for kind, (_, _, what) in ROBOTS.items())
     made.add_argument("--robot", choices=ROBOTS, metavar="KIND", help=f"for a running robot. {kinds}")
+    parser.add_argument("--topic", help=f"with --frames: topic of the images (default {TOPIC})")
     common.add_shared(parser, "--arg")
     text = "with --env: seed of the weights and of the episodes in which ranges are measured (default 0)"
     parser.add_argument("--seed", type=common.whole(0), help=text)
@@ -105,15 +137,35 @@ def template(size: tuple[int, int] | None) -> str:
     return text.replace(f"weights: {WEIGHT}}}", f"weights: {weight:.2g}}}")
 
 
+def for_frames(size: tuple[int, int], topic: str) -> str:
+    """Return the text of a controller file for frames of an ordinary camera.
+
+    size : width and height of the frames [pixel]
+    topic : topic of the images
+    """
+    text = _replaced("events.yaml", template(size), FRAMES)
+    before, rest = text.split("    # packets of metavision_driver", 1)
+    mine = (
+        "    # with pace: sensor, the events of a frame are spread over the time between two frames; without it,\n"
+        "    # all come at once. Encodings: mono8, mono16, rgb8, bgr8, rgba8, bgra8, yuv422, 32FC1, Bayer\n"
+        f"    camera: {{topic: {json.dumps(topic)}, type: sensor_msgs/msg/Image, pace: sensor}}\n"
+    )
+    return before + mine + "  outputs:" + rest.split("  outputs:", 1)[1]
+
+
+def _replaced(name: str, text: str, changes: Sequence[tuple[str, str]]) -> str:
+    for before, after in changes:
+        if before not in text:
+            raise ValueError(f"{name} has no {before!r}")
+        text = text.replace(before, after)
+    return text
+
+
 def for_robot(kind: str) -> str:
     """Return the text of a controller file for a kind of robot. ``kind`` is a key of `ROBOTS`."""
     name, changes, _ = ROBOTS[kind]
     text = files("snn_control").joinpath("templates", "robots", f"{name}.yaml").read_text(encoding="utf-8")
-    for before, after in changes:
-        if before not in text:
-            raise ValueError(f"{name}.yaml has no {before!r}")
-        text = text.replace(before, after)
-    return text
+    return _replaced(f"{name}.yaml", text, changes)
 
 
 def named(options: argparse.Namespace) -> str:
@@ -150,16 +202,20 @@ def run(options: argparse.Namespace) -> int:
     for flag, value in (("--arg", options.arg), ("--seed", options.seed), ("--steps", options.steps)):
         if value not in (None, []) and options.env is None:
             raise DescriptionError(flag, value, "requires --env", "say for which environment")
+    if options.topic is not None and options.frames is None:
+        raise DescriptionError("--topic", options.topic, "requires --frames", "say of which size the frames are")
     common.check_free("FILE", options.file, options.force)  # before the environment is played
     if options.robot is not None:
         text = for_robot(options.robot)
+    elif options.frames is not None:
+        text = for_frames(options.frames, options.topic or TOPIC)
     else:
         with common.our_output():
             text = for_environment(options) if options.env is not None else template(options.events)
     if common.write_new(options, text):
         print(f"{options.file}: written. Next: snn_control check {options.file}")
         more = f"what it does: snn_control run --env Pendulum-v1 {options.file}"
-        if options.robot is not None:
+        if options.robot is not None or options.frames is not None:
             more = f"on the robot: controller_node --ros-args -p controller_file:={options.file}"
         if options.events:
             more = f"with a recording: snn_control events replay RECORDING --controller {options.file}"
