@@ -50,6 +50,8 @@ EXTRAS = {
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
 EXTRAS["policy"] = ["onnx>=1.16"]  # 36 MB, only for policies that are .onnx files
+# 100 MB: a C compiler for microcontrollers and an emulator of their processors; sizes and counts depend on the version
+EXTRAS["c"] = ["ziglang==0.17.1", "unicorn==2.1.4"]
 # heavy, and only for training: several machines, and a look on with a tool of its own
 EXTRAS["ray"] = ["ray>=2.40"]
 EXTRAS["tensorboard"] = ["tensorboard>=2.15"]
@@ -63,6 +65,7 @@ EXTRAS["test"] = [
     "mypy>=1.10",
     "playwright>=1.40",  # with the system's chromium, tests of the live page
     *EXTRAS["policy"],
+    *EXTRAS["c"],
     "proselint>=0.16",
     "pytest>=8.0",
     "pytest-timeout>=2.3",
@@ -97,7 +100,14 @@ setup(
     packages=find_packages(include=[NAME, f"{NAME}.*", "sim_worlds", "sim_worlds.*"]),
     package_data={
         NAME: below(
-            NAME, "*.j2", "templates/*.yaml", "templates/*.txt", "templates/robots/*.yaml", "watch/page/*", "py.typed"
+            NAME,
+            "*.j2",
+            "templates/*.yaml",
+            "templates/*.txt",
+            "templates/robots/*.yaml",
+            "watch/page/*",
+            "py.typed",
+            "c_export/kernels/*.h",
         ),
         "sim_worlds": below("sim_worlds", "*.urdf", "*.json", "*.yaml"),
     },

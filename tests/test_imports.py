@@ -40,6 +40,8 @@ OWNERS = {
     "mcap": {"events"},
     "aedat": {"events"},
     "av": {"events", "report"},
+    "unicorn": {"c_export"},
+    "ziglang": {"c_export"},
 }
 
 
@@ -149,6 +151,8 @@ LATE = {
     "av",
     "zstandard",
     "lz4",
+    "unicorn",
+    "ziglang",
 }
 
 

@@ -1,0 +1,124 @@
+"""A Program that becomes C: its arrays, and the C names of its inputs, outputs and learning rules."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..engine.control import LEARNING, SWITCH_WORDS
+from ..engine.facts import InputFacts
+from ..engine.program import STATE, Program
+from .arrays import Arrays, CArray, identifier
+
+__all__ = ["Exported", "Input", "Output", "Rule"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input with its C name. ``timed`` says whether C needs the times of its events."""
+
+    name: str
+    facts: InputFacts
+    timed: bool
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output with its C name; ``first`` is the index of its first number in the command."""
+
+    name: str
+    first: int
+    size: int
+    unit: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A learning rule with its C name, and its first words in ``control`` and ``controlled``."""
+
+    name: str
+    asked: int
+    taken: int
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A Program that becomes C.
+
+    name : C identifier with which all names begin
+    title : what the files say about the origin of the controller
+    """
+
+    program: Program
+    arrays: Arrays
+    name: str
+    title: str
+
+    @property
+    def big(self) -> str:
+        return self.name.upper()
+
+    @functools.cached_property
+    def inputs(self) -> list[Input]:
+        places = [one.place for one in self.arrays.members]
+        facts, names = self.program.facts.inputs, self.program.names
+        return [
+            Input(name, one, one.kind == "events" and names[f"{one.name}.t"] in places)
+            for one, name in zip(facts, _names(facts), strict=True)
+        ]
+
+    @functools.cached_property
+    def outputs(self) -> list[Output]:
+        found, first = [], 0
+        facts = self.program.facts.outputs
+        for one, name in zip(facts, _names(facts), strict=True):
+            found.append(Output(name, first, one.size, one.unit))
+            first += one.size
+        return found
+
+    @functools.cached_property
+    def rules(self) -> list[Rule]:
+        names = _names(self.program.facts.learning)
+        return [Rule(name, LEARNING + k, LEARNING + SWITCH_WORDS * k) for k, name in enumerate(names)]
+
+    @property
+    def commands_at(self) -> int:
+        """First byte of the commands as float, which follow the arrays of the engine in the struct."""
+        return self.arrays.n_bytes
+
+    @property
+    def struct_bytes(self) -> int:
+        """Size of the struct: the arrays of the engine, the commands as float, and the status."""
+        return -(-(self.commands_at + 4 * sum(one.size for one in self.outputs) + 4) // 8) * 8
+
+    @functools.cached_property
+    def network(self) -> list[CArray]:
+        """Members that a restart resets."""
+        ranges = self.program.names["restarts"].view(self.program.constants).tolist()
+        return [a for a in self.arrays.members if a not in self.learned and self.arrays.is_within(a, ranges)]
+
+    @functools.cached_property
+    def learned(self) -> list[CArray]:
+        """Members that hold learned weights."""
+        places = [self.program.names[f"{rule.title}.weights"] for rule in self.program.facts.learning]
+        starts = [place.offset for place in places if place.n_bytes]
+        return [a for a in self.arrays.members if a.place.kind == STATE and a.place.offset in starts]
+
+    @property
+    def others(self) -> list[CArray]:
+        return [a for a in self.arrays.members if a not in self.network and a not in self.learned]
+
+    def member(self, name: str) -> str:
+        """Return the C expression of the member that holds the engine's array ``name``."""
+        return f"s->{self.arrays.named(name).name}"
+
+
+def _names(things: Sequence[Any]) -> list[str]:
+    """Return a different C name for each thing."""
+    names: list[str] = []
+    for one in things:
+        word = identifier(one.name)
+        names.append(word if word not in names else f"{word}_{len(names) + 1}")
+    return names

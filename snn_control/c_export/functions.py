@@ -1,0 +1,143 @@
+"""The C source of an exported controller: constants, the tick, and the functions around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..engine.program import Place
+from .calls import member, statements
+from .exported import Exported, Input
+from .header import interface
+from .initial import Initial, clear, texts
+from .literals import array
+
+__all__ = ["source"]
+
+
+def source(e: Exported) -> str:
+    """Return the text of NAME.c."""
+    initial = Initial(e)
+    block = e.program.constants
+    constants = [
+        array(f"static const {one.c_type} {e.name}_{one.name}[{one.count}]", texts(one.c_type, one.place.view(block)))
+        for one in e.arrays.constants
+    ]
+    parts = [
+        f'/* {e.title} */\n#include "{e.name}.h"\n\n#include "snn_kernels.h"',
+        f"typedef char {e.name}_has_no_padding[sizeof({e.name}_state) == {e.big}_STATE_BYTES ? 1 : -1];",
+        "\n".join([*constants, *initial.constants()]),
+        *_beginnings(e, initial),
+        _control(e),
+        _tick(e),
+        *_public(e),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _function(declaration: str, lines: list[str]) -> str:
+    """Return a function. A loop variable that its lines use is declared."""
+    found = [x for x in ("i", "step") if any(f"for ({x} = " in line for line in lines)]
+    head = [f"int32_t {', '.join(found)};"] if found else []
+    return "\n".join([f"{declaration} {{", *(f"    {line}" for line in [*head, *lines]), "}"])
+
+
+def _beginnings(e: Exported, initial: Initial) -> Iterator[str]:
+    """Yield the functions that set the initial state: of the network, of learned weights, of everything."""
+    state = f"{e.name}_state *s"
+    lines = [*clear(e.network), *initial.begin(e.network)]
+    yield _function(f"static void {e.name}_begin_network({state})", lines or ["(void)s;"])
+    if e.rules:
+        yield _function(f"static void {e.name}_begin_weights({state})", [*clear(e.learned), *initial.begin(e.learned)])
+
+
+def _init(e: Exported) -> list[str]:
+    initial = Initial(e)
+    lines = [f"snn_zero(s, {e.big}_STATE_BYTES);", *initial.begin(e.others), f"{e.name}_begin_network(s);"]
+    lines += [f"{e.name}_begin_weights(s);"] if e.rules else []
+    lines += [f"{e.member(f'{one.facts.name}.slot')}[SNN_AGE] = -1;" for one in e.inputs]
+    asked, taken = e.member("control"), e.member("controlled")
+    return lines + [f"{asked}[{rule.asked}] = {taken}[{rule.taken}];" for rule in e.rules]
+
+
+def _control(e: Exported) -> str:
+    """Return the function that accepts the control words: it copies them, and restarts or forgets on request."""
+    asked, taken, n = e.member("control"), e.member("controlled"), e.name
+    lines = [f"const int64_t before = {taken}[SNN_RESTART], now = {asked}[SNN_RESTART];"]
+    lines += [f"for (i = 0; i < SNN_LEARNING; i++) {taken}[i] = {asked}[i];"]
+    lines += [f"{taken}[{rule.taken}] = {asked}[{rule.asked}];" for rule in e.rules]
+    lines += [f"if (now != before) {n}_begin_network(s);"]
+    lines += [f"if (now >> 32 != before >> 32) {n}_begin_weights(s);"] if e.rules else []
+    text = _function(f"static void {n}_take_control({n}_state *s)", lines)
+    return text.replace("    int32_t i;\n" + "    " + lines[0], f"    {lines[0]}\n    int32_t i;")
+
+
+def _tick(e: Exported) -> str:
+    lines = [f"{e.name}_take_control(s);", *statements(e.program, e.arrays, e.name)]
+    return _function(f"static void {e.name}_tick({e.name}_state *s)", lines)
+
+
+def _public(e: Exported) -> Iterator[str]:
+    """Yield the functions that a program calls."""
+    bodies = {"init": _init(e), "step": _step(e), **_requests(e)}
+    for one in e.inputs:
+        bodies |= _of_input(e, one)
+    for output in e.outputs:
+        bodies[f"command_{output.name}"] = [f"return s->command_{output.name};"]
+    for declaration, _ in interface(e):
+        what = declaration.partition("(")[0].split()[-1].removeprefix("*").removeprefix(f"{e.name}_")
+        if what != "selftest":
+            yield _function(declaration, bodies[what])
+
+
+def _requests(e: Exported) -> dict[str, list[str]]:
+    asked = e.member("control")
+    bodies = {
+        "reset": [f"{asked}[SNN_RESTART]++;"],
+        "forget": [f"{asked}[SNN_RESTART] += INT64_C(1) << 32;"],
+        "elapsed": [f"{asked}[SNN_ELAPSED] = thousandths;"],
+        "status": ["return s->status[0];"],
+        "stop": [f"{asked}[SNN_RELEASE] |= SNN_HELD;"],
+        "release": [f"{asked}[SNN_RELEASE] = ({asked}[SNN_RELEASE] & ~SNN_HELD) + 1;"],
+    }
+    return bodies | {f"learn_{rule.name}": [f"{asked}[{rule.asked}] = on != 0;"] for rule in e.rules}
+
+
+def _of_input(e: Exported, one: Input) -> dict[str, list[str]]:
+    name = one.facts.name
+    slot = e.member(f"{name}.slot")
+    bodies = {f"age_{one.name}": [f"{slot}[SNN_AGE] = ns;", f"{slot}[SNN_AGE_GIVEN] = 1;"]}
+    if one.facts.kind == "value":
+        data = e.member(f"{name}.data")
+        copy = f"for (i = 0; i < {one.facts.size}; i++) {data}[i] = values[i];"
+        return bodies | {f"set_{one.name}": [copy, f"{slot}[SNN_FRESH]++;"]}
+    keys = ("t", "x", "y", "p") if one.timed else ("x", "y", "p")
+    columns = {key: e.member(f"{name}.{key}") for key in keys}
+    lines = [f"const int64_t at = {slot}[SNN_COUNT];", f"{slot}[SNN_FRESH]++;"]
+    lines += [f"if (at >= {one.facts.capacity}) {{", f"    {slot}[SNN_DROPPED]++;", "    return;", "}"]
+    lines += [f"{column}[at] = {key};" for key, column in columns.items()] + [f"{slot}[SNN_COUNT] = at + 1;"]
+    return bodies | {f"event_{one.name}": lines, f"alive_{one.name}": [f"{slot}[SNN_FRESH]++;"]}
+
+
+def _step(e: Exported) -> list[str]:
+    """Return the lines of the step: ages, the tick, the status, and the commands as float."""
+    words, asked, command = e.member("guard"), e.member("control"), e.member("command")
+    slots = [e.member(f"{one.facts.name}.slot") for one in e.inputs]
+    limits = e.program.operations[-1].operands[6]
+    assert isinstance(limits, Place)
+    low, m = member(e.arrays.find(limits)[0], e.name), sum(one.size for one in e.outputs)
+    lines = [f"const int64_t clamps = {words}[SNN_CLAMPS], slewed = {words}[SNN_SLEWED];", "int64_t reason;"]
+    lines += [f"snn_begin_input({slot}, {e.big}_PERIOD_NS);" for slot in slots]
+    lines += [f"{e.name}_tick(s);"]
+    lines += [f"snn_end_input({slot});" for slot in slots]
+    lines += [f"{asked}[SNN_ELAPSED] = 0;", f"reason = {words}[SNN_REASON];"]
+    lines += [
+        f"s->status[0] = (uint32_t)({words}[SNN_FAULTED] != 0) | (reason & SNN_INPUT_INVALID ? 2u : 0u) |",
+        "               (reason & SNN_NOT_FINITE ? 4u : 0u) |",
+        "               (reason & (SNN_STOPPED | SNN_STOP_INPUT | SNN_OPERATOR) ? 8u : 0u) |",
+        f"               ({words}[SNN_CLAMPS] != clamps ? 16u : 0u) | ({words}[SNN_SLEWED] != slewed ? 32u : 0u);",
+    ]
+    for one in e.outputs:
+        k = f"{one.first} + i" if one.first else "i"
+        rounded = f"snn_rounded({command}[{k}], {low}[{k}], {low}[{m + one.first} + i])"
+        lines.append(f"for (i = 0; i < {one.size}; i++) s->command_{one.name}[i] = {rounded};")
+    return lines

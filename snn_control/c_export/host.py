@@ -1,0 +1,49 @@
+"""Exported C on this computer: compiled to a shared library, and called through ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .compilers import compile_c, host_compiler
+from .layout import Layout
+
+__all__ = ["HostMachine"]
+
+
+class HostMachine:
+    """The C of a folder, as a `snn_control.c_export.mirror.Machine`.
+
+    flags : arguments of the compiler
+    """
+
+    def __init__(
+        self, folder: Path, layout: Layout, flags: Sequence[str] = ("-std=c99", "-O2"), compiler: Sequence[str] = ()
+    ) -> None:
+        name = layout.name
+        sources = [folder / f"{name}.c", folder / f"{name}_selftest.c"]
+        with tempfile.TemporaryDirectory() as build:
+            library = Path(build) / f"{name}.so"
+            there = [path for path in sources if path.exists()]
+            arguments: list[str | Path] = [*flags, "-fPIC", "-shared", *there, "-o", library]
+            compile_c(compiler or host_compiler(), arguments)
+            self._library = ctypes.CDLL(str(library))
+        self._name = name
+        self._memory = np.zeros(layout.n_bytes // 8, np.int64).view(np.uint8)
+        self._at = ctypes.c_void_p(self._memory.ctypes.data)
+
+    def call(self, function: str, *more: Any) -> int:
+        called = getattr(self._library, f"{self._name}_{function}")
+        called.restype = ctypes.c_int32
+        return int(called(self._at, *more))
+
+    def read(self) -> np.ndarray:
+        return self._memory.copy()
+
+    def write(self, at: int, data: np.ndarray) -> None:
+        self._memory[at : at + data.nbytes] = data.view(np.uint8)

@@ -1,0 +1,43 @@
+"""Numbers as C source text: the shortest decimal that gives the same bits."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+
+__all__ = ["array", "literal", "values"]
+
+SPECIAL = {
+    "<f4": {"inf": "SNN_INF", "-inf": "-SNN_INF", "nan": "SNN_NAN"},
+    "<f8": {"inf": "SNN_INF_DOUBLE", "-inf": "-SNN_INF_DOUBLE", "nan": "SNN_NAN_DOUBLE"},
+}
+WIDTH = 116
+
+
+def values(numbers: np.ndarray) -> list[str]:
+    """Return each number of an array as a C literal."""
+    numbers = numbers.reshape(-1)
+    if numbers.dtype.kind != "f":
+        return [literal(int(x)) for x in numbers]
+    special, end = SPECIAL[numbers.dtype.str], "f" if numbers.dtype.itemsize == 4 else ""
+    return [special[text] if text in special else text + end for text in numbers.astype(str).tolist()]
+
+
+def literal(number: int) -> str:
+    """Return a whole number as a C literal."""
+    if number == -(1 << 63):
+        return "(-INT64_C(9223372036854775807) - 1)"
+    if abs(number) < 1 << 31:
+        return str(number)
+    return f"{number}u" if 0 <= number < 1 << 32 else f"INT64_C({number})"
+
+
+def array(declaration: str, texts: list[str]) -> str:
+    """Return the definition of a constant array: ``declaration = {texts};``, in lines of at most 120 columns."""
+    if len(texts) > 1 and len(set(texts)) == 1 and texts[0] in ("0", "0.0", "0.0f"):
+        texts = texts[:1]  # C fills the rest with 0
+    lines = textwrap.wrap(", ".join(texts), WIDTH, break_long_words=False, break_on_hyphens=False)
+    if len(lines) == 1 and len(declaration) + len(lines[0]) < WIDTH - 10:
+        return f"{declaration} = {{{lines[0]}}};"
+    return f"{declaration} = {{\n" + "\n".join(f"    {line}" for line in lines) + "\n};"

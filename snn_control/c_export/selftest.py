@@ -1,0 +1,246 @@
+"""NAME_selftest.c: embedded ticks with the results that the engine gave for them.
+
+It shows on the robot's own processor that compiler, flags and rounding mode keep the bits of the engine. For each tick,
+a hash of the whole state and the words of the commands are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..engine.bound import Bound
+from ..engine.control import ELAPSED, RESTART
+from ..engine.kernels.inputs import sample
+from ..engine.program import IO, Place
+from ..engine.slots import AGE, COUNT, FRESH, clear_marks, count_age
+from .arrays import PAIR, CArray
+from .exported import Exported, Input
+from .literals import array, values
+
+__all__ = ["TICKS", "selftest"]
+
+TICKS = 24
+RESET_AT, LATE_AT = 17, 9  # ticks with a reset, and with a late start
+LATE = 1400  # thousandths of a period
+MOST_EVENTS = 24  # in a tick
+SPECIAL = {5: 1e-40, 11: np.nan, 15: 1e-21, 20: -np.inf, 22: 3e38}  # tick -> first number of a sample
+MISSING = (0, 7, 13)  # ticks without a sample, by tick % 16 of the first input
+
+HASH = """\
+static uint32_t hash, at;
+
+static void add(uint32_t word) {
+    word ^= word >> 15;
+    word *= 0x85EBCA6Bu;
+    hash += word * (2u * at++ + 1u);
+}
+
+"""
+#: type of an element -> body of the function that adds it to the hash
+ADDS = {
+    "float": "snn_bits b; b.f = x[i]; add(snn_magnitude(x[i]) > SNN_INFINITY ? 0x7FC00000u : b.u);",
+    "double": "snn_wide b; b.d = x[i]; add((uint32_t)b.u); add((uint32_t)(b.u >> 32));",
+    "int64_t": "add((uint32_t)(uint64_t)x[i]); add((uint32_t)((uint64_t)x[i] >> 32));",
+    "snn_pair": "snn_bits b; b.f = x[i].weight; add(x[i].target); add(b.u);",
+    **dict.fromkeys(("int32_t", "uint32_t", "uint16_t", "uint8_t", "int8_t"), "add((uint32_t)x[i]);"),
+}
+
+
+@dataclass
+class _Given:
+    """Samples and events that the ticks give to an input."""
+
+    fresh: list[int] = field(default_factory=list)
+    numbers: list[np.ndarray] = field(default_factory=list)
+    events: list[tuple[np.ndarray, ...]] = field(default_factory=list)
+
+
+def selftest(e: Exported) -> str:
+    """Return the text of NAME_selftest.c. The engine runs the ticks."""
+    given = [_Given() for _ in e.inputs]
+    hashes, commands = _run(e, given)
+    n = e.name
+    tables = [line for one, what in zip(e.inputs, given, strict=True) for line in _tables(e, one, what)]
+    tables.append(array(f"static const uint32_t expected[{TICKS}]", [f"0x{h:08X}u" for h in hashes]))
+    m = commands.shape[1]
+    tables.append(array(f"static const double commands[{TICKS * m}]", values(commands)))
+    lines = "\n".join(f"        {line}" for one in e.inputs for line in _gives(e, one))
+    return f"""\
+/* {e.title}
+ * {TICKS} ticks and what the engine computed in them. */
+#include "{n}.h"
+
+#include "snn_kernels.h"
+
+{chr(10).join(tables)}
+
+{HASH}{"".join(_adders(e))}
+static void hash_state(const {n}_state *s) {{
+{chr(10).join(f"    {line}" for line in _hashed(e))}
+}}
+
+int32_t {n}_selftest({n}_state *s) {{
+    int32_t differing = 0, t, k;
+    {n}_init(s);
+    for (t = 0; t < {TICKS}; t++) {{
+{lines}
+        if (t == {RESET_AT}) {n}_reset(s);
+        if (t == {LATE_AT}) {n}_elapsed(s, {LATE});
+        {n}_step(s);
+        hash = at = 0;
+        hash_state(s);
+        differing += hash != expected[t];
+        for (k = 0; k < {m}; k++) {{
+            snn_wide got, wanted;
+            got.d = {e.member("command")}[k];
+            wanted.d = commands[{m} * t + k];
+            differing += ((uint32_t)got.u != (uint32_t)wanted.u) + (got.u >> 32 != wanted.u >> 32);
+        }}
+    }}
+    {n}_init(s);
+    return differing;
+}}
+"""
+
+
+# what the engine does ----------------------------------------------------------------------------------------------
+def _run(e: Exported, given: list[_Given]) -> tuple[list[int], np.ndarray]:
+    """Run the ticks. Return the hash of the state and the commands after each tick."""
+    bound, rng = Bound(e.program), np.random.default_rng(0)
+    control = bound.array("control")
+    for one in e.inputs:
+        bound.array(f"{one.facts.name}.slot")[AGE] = -1
+    hashes, commands = [], []
+    for t in range(TICKS):
+        for k, (one, what) in enumerate(zip(e.inputs, given, strict=True)):
+            _give(e, bound, one, what, t, (t + 3 * k) % 16 in MISSING, rng)
+        control[RESTART] += t == RESET_AT
+        control[ELAPSED] = LATE if t == LATE_AT else 0
+        bound.tick()
+        for one in e.inputs:
+            clear_marks(bound.array(f"{one.facts.name}.slot"))
+        hashes.append(_hash(e, bound))
+        commands.append(bound.array("command").copy())
+    return hashes, np.array(commands)
+
+
+def _give(
+    e: Exported, bound: Bound, one: Input, what: _Given, t: int, missing: bool, rng: np.random.Generator
+) -> None:  # fmt: skip
+    name, size = one.facts.name, one.facts.size
+    slot = bound.array(f"{name}.slot")
+    what.fresh.append(int(not missing))
+    if one.facts.kind == "value":
+        low, high = _range(e, name)
+        x = (low + (high - low) * rng.beta(0.7, 0.7, size)).astype(np.float32)
+        if t in SPECIAL:
+            x[0] = SPECIAL[t]
+        what.numbers.append(x)
+        if not missing:
+            bound.array(f"{name}.data").reshape(-1)[:] = x
+    else:
+        n = 0 if missing else int(rng.integers(1, min(MOST_EVENTS, one.facts.capacity) + 1))
+        period = e.program.facts.period_ns
+        times = np.sort(rng.integers(0, period, n)) + t * period
+        columns = times, rng.integers(0, size[0] + 1, n), rng.integers(0, size[1] + 1, n), rng.integers(0, 2, n)
+        what.events.append(columns)
+        for key, column in zip(("t", "x", "y", "p"), columns, strict=True):
+            bound.array(f"{name}.{key}")[:n] = column
+        slot[COUNT] = n
+    slot[FRESH] = what.events[-1][0].size if what.events else int(not missing)
+    count_age(slot, e.program.facts.period_ns, 0)
+
+
+def _range(e: Exported, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the range of an input; numbers without a range get one."""
+    at = sample.words.index("limits"), sample.words.index("slot")
+    slot = e.program.names[f"{name}.slot"]
+    row = next(o.operands for o in e.program.operations if o.kernel == sample.name and o.operands[at[1]] == slot)
+    assert isinstance(row[at[0]], Place)
+    low, high = row[at[0]].view(e.program.constants)[:2].astype(np.float64)  # type: ignore[union-attr]
+    return np.maximum(low, -3.0), np.minimum(np.maximum(high, low + 1e-3), 3.0)
+
+
+def _hash(e: Exported, bound: Bound) -> int:
+    """Return the hash that the C computes after a tick."""
+    words = [_words(bound, one) for one in _state(e)]
+    w = np.concatenate(words)
+    w ^= w >> np.uint32(15)
+    w *= np.uint32(0x85EBCA6B)
+    return int((w * (2 * np.arange(w.size, dtype=np.uint32) + np.uint32(1))).sum(dtype=np.uint32))
+
+
+def _words(bound: Bound, one: CArray) -> np.ndarray:
+    found = []
+    for part in one.parts:
+        n = np.dtype(part.dtype).itemsize * part.count
+        x = bound.state[part.engine : part.engine + n].view(part.dtype).astype(part.c_dtype)
+        if x.dtype == np.float32:
+            x[np.isnan(x)] = np.uint32(0x7FC00000).view(np.float32)
+        found.append(x.view("<u4") if x.dtype.itemsize >= 4 else x.astype("<u4"))
+    return np.concatenate(found)
+
+
+def _state(e: Exported) -> list[CArray]:
+    return [one for one in e.arrays.members if one.place.kind != IO]
+
+
+# what is written ---------------------------------------------------------------------------------------------------
+def _tables(e: Exported, one: Input, what: _Given) -> Iterator[str]:
+    """Yield the constant arrays with what the ticks give to an input."""
+    n = one.name
+    if one.facts.kind == "value":
+        yield array(f"static const uint8_t fresh_{n}[{TICKS}]", [str(k) for k in what.fresh])
+        numbers = np.concatenate(what.numbers)
+        yield array(f"static const float given_{n}[{numbers.size}]", values(numbers))
+        return
+    ends = np.cumsum([0, *(columns[0].size for columns in what.events)])
+    yield array(f"static const uint16_t first_{n}[{ends.size}]", [str(k) for k in ends])
+    kinds = {"t": "int64_t", "x": "uint16_t", "y": "uint16_t", "p": "uint8_t"}
+    for k, (key, kind) in enumerate(kinds.items()):
+        column = np.concatenate([columns[k] for columns in what.events])
+        if key != "t" or one.timed:
+            yield array(f"static const {kind} {n}_{key}[{column.size}]", values(column))
+
+
+def _gives(e: Exported, one: Input) -> Iterator[str]:
+    """Yield the statements that give an input what it gets in tick t."""
+    if one.facts.kind == "value":
+        yield f"if (fresh_{one.name}[t]) {e.name}_set_{one.name}(s, given_{one.name} + {one.facts.size} * t);"
+        return
+    keys = ("t", "x", "y", "p") if one.timed else ("x", "y", "p")
+    columns = ", ".join(f"{one.name}_{key}[k]" for key in keys)
+    yield f"for (k = first_{one.name}[t]; k < first_{one.name}[t + 1]; k++)"
+    yield f"    {e.name}_event_{one.name}(s, {columns});"
+
+
+def _adders(e: Exported) -> Iterator[str]:
+    """Yield the functions that add arrays to the hash, for the types that the state has."""
+    kinds = {one.c_type for one in _state(e)}
+    rings = [one for one in _state(e) if one.ring]
+    if rings:
+        kinds |= {"int64_t", "uint32_t"} | ({"uint16_t"} if any(one.multiplicity for one in rings) else set())
+    for kind in sorted(kinds - {""}):
+        body = "\n        ".join(f"{line.strip()};" for line in ADDS[kind].rstrip(";").split(";"))
+        yield f"static void add_{kind}(const {kind} *x, int32_t n) {{\n    int32_t i;\n    for (i = 0; i < n; i++) {{\n"
+        yield f"        {body}\n    }}\n}}\n\n"
+
+
+def _hashed(e: Exported) -> Iterator[str]:
+    """Yield the statements that add the members of the state to the hash."""
+    if any(one.ring for one in _state(e)):
+        yield "int32_t k;"
+    for one in _state(e):
+        if one.ring:
+            yield f"for (k = 0; k < {one.slots}; k++) {{"
+            yield f"    add_int64_t(&s->{one.name}[k].count, 1);"
+            yield f"    add_uint32_t(s->{one.name}[k].index, {one.neurons});"
+            if one.multiplicity:
+                yield f"    add_uint16_t(s->{one.name}[k].times, {one.neurons});"
+            yield "}"
+        else:
+            count = one.count if one.c_type == PAIR or one.slots else one.parts[0].count
+            yield f"add_{one.c_type}(s->{one.name}, {count});"

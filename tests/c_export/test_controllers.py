@@ -1,0 +1,107 @@
+"""Whole controllers in C give every bit of the engine: all state and all commands, tick by tick."""
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from snn_control.c_export.compilers import STRICT, compile_c, host_compiler
+from snn_control.c_export.host import HostMachine
+from snn_control.controller import Controller, build_program
+from snn_control.controller_file import load_spec
+from snn_control.engine.build import build
+from snn_control.resources import shipped, shipped_names
+from tests.c_export import networks
+from tests.c_export.driver import agree, export
+from tests.engine import zoo
+from tests.engine.random_controllers import descriptions, learners
+
+MAKE = {name: lambda name=name: build_program(load_spec(shipped(name))) for name in shipped_names()}
+MAKE |= {"float32": networks.workload, "int8": lambda: networks.workload("int8"), "zoo": zoo.program}
+TICKS = {"zoo": 40, "motion": 60, "event_tracker": 150, "event_landing": 150}
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_a_controller_in_c_has_the_bits_of_the_engine(name, tmp_path):
+    program = MAKE[name]()
+    layout = export(program, tmp_path)
+    machine = HostMachine(tmp_path, layout)
+    assert machine.call("selftest") == 0
+    agree(program, layout, machine, TICKS.get(name, 250))
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("name", MAKE)
+def test_a_controller_in_c_has_the_bits_of_the_engine_for_long(name, tmp_path):
+    program = MAKE[name]()
+    layout = export(program, tmp_path)
+    agree(program, layout, HostMachine(tmp_path, layout, ("-std=c99", "-O3", "-march=native")), 10_000)
+
+
+@pytest.mark.parametrize("name", ["cartpole", "zoo", "pan_tilt", "arm"])
+def test_it_compiles_without_a_warning_and_runs_with_sanitizers(name, tmp_path):
+    export(MAKE[name](), tmp_path)
+    files = [tmp_path / "controller.c", tmp_path / "controller_selftest.c"]
+    compile_c(host_compiler(), [*STRICT, "-Werror", "-O2", "-fPIC", "-shared", *files, "-o", tmp_path / "strict.so"])
+    main = tmp_path / "main.c"
+    main.write_text(
+        '#include "controller.h"\nstatic controller_state s;\nint main(void) { return controller_selftest(&s); }\n'
+    )
+    flags = ["-std=c99", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    compile_c(host_compiler(), [*flags, *files, main, "-o", tmp_path / "checked"])
+    compile_c([str(tmp_path / "checked")], [])
+
+
+def random_agrees(description, seed, folder: Path):
+    network, inputs, outputs, dt, period, guard = description
+    program = build(network, inputs, outputs, dt=dt, period=period, guard=guard, seed=seed)
+    layout = export(program, folder)
+    agree(program, layout, HostMachine(folder, layout, FAST), 60, seed)
+
+
+FAST = ("-std=c99", "-O1")
+QUICK = settings(max_examples=20, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+
+
+@QUICK
+@given(descriptions(), st.integers(0, 1 << 40))
+def test_random_networks_agree(tmp_path_factory, description, seed):
+    random_agrees(description, seed, tmp_path_factory.mktemp("random"))
+
+
+@settings(QUICK, max_examples=5)
+@given(learners(), st.integers(0, 1 << 40))
+def test_random_learning_networks_agree(tmp_path_factory, description, seed):
+    random_agrees(description, seed, tmp_path_factory.mktemp("random"))
+
+
+def test_the_functions_of_the_interface_do_what_a_controller_does(tmp_path):
+    """Samples, ages in periods, stop and release, reset: through the functions that a program calls."""
+    controller = Controller.load("cartpole")
+    layout = export(controller.program, tmp_path)
+    machine, rng = HostMachine(tmp_path, layout), np.random.default_rng(3)
+    machine.call("init")
+    held = False
+    for t in range(60):
+        x = rng.normal(size=4).astype(np.float32)
+        if t in (10, 30):
+            machine.call("stop")
+            controller.bound.array("control")[2] |= 1 << 62
+            held = True
+        if t in (20, 35):
+            machine.call("release")
+            controller.bound.array("control")[2] = (int(controller.bound.array("control")[2]) ^ (1 << 62)) + 1
+            held = False
+        if t == 40:
+            machine.call("reset")
+            controller.restart()
+        machine.call("set_observation", ctypes.c_void_p(x.ctypes.data))
+        want = controller.step({"observation": x})["push"]
+        machine.call("step")
+        command = machine.read()[layout.commands.c :][:8].view(np.float64)
+        assert command[0] == want[0], t
+        assert bool(machine.call("status") & 8) == held
+    assert machine.call("status") == 0
