@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from ..engine.kernels.guard import guard
 from ..engine.program import Place
 from .calls import member, statements
 from .exported import Exported, Input
@@ -23,7 +26,7 @@ def source(e: Exported) -> str:
         for one in e.arrays.constants
     ]
     parts = [
-        f'/* {e.title} */\n#include "{e.name}.h"\n\n#include "snn_kernels.h"',
+        f'/* {e.title} */\n#include "{e.name}.h"\n\n{_options(e)}#include "snn_kernels.h"',
         f"typedef char {e.name}_has_no_padding[sizeof({e.name}_state) == {e.big}_STATE_BYTES ? 1 : -1];",
         "\n".join([*constants, *initial.constants()]),
         *_beginnings(e, initial),
@@ -32,6 +35,20 @@ def source(e: Exported) -> str:
         *_public(e),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _limits(e: Exported) -> Place:
+    """Return the place of the limits of the commands, which are operands of the guard."""
+    limits = e.program.operations[-1].operands[guard.words.index("limits")]
+    assert isinstance(limits, Place)
+    return limits
+
+
+def _options(e: Exported) -> str:
+    """Return the definitions with which the kernels leave out what this controller does not need."""
+    m = sum(one.size for one in e.outputs)
+    motion = _limits(e).view(e.program.constants).reshape(-1)[3 * m :]
+    return "" if np.isfinite(motion).any() else "#define SNN_MOTION_LIMITS 0\n"
 
 
 def _function(declaration: str, lines: list[str]) -> str:
@@ -122,9 +139,7 @@ def _step(e: Exported) -> list[str]:
     """Return the lines of the step: ages, the tick, the status, and the commands as float."""
     words, asked, command = e.member("guard"), e.member("control"), e.member("command")
     slots = [e.member(f"{one.facts.name}.slot") for one in e.inputs]
-    limits = e.program.operations[-1].operands[6]
-    assert isinstance(limits, Place)
-    low, m = member(e.arrays.find(limits)[0], e.name), sum(one.size for one in e.outputs)
+    low, m = member(e.arrays.find(_limits(e))[0], e.name), sum(one.size for one in e.outputs)
     lines = [f"const int64_t clamps = {words}[SNN_CLAMPS], slewed = {words}[SNN_SLEWED];", "int64_t reason;"]
     lines += [f"snn_begin_input({slot}, {e.big}_PERIOD_NS);" for slot in slots]
     lines += [f"{e.name}_tick(s);"]

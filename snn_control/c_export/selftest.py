@@ -7,16 +7,14 @@ a hash of the whole state and the words of the commands are compared.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..engine.bound import Bound
 from ..engine.control import ELAPSED, RESTART
-from ..engine.kernels.inputs import sample
-from ..engine.program import IO, Place
-from ..engine.slots import AGE, COUNT, FRESH, clear_marks, count_age
+from ..engine.program import IO
 from .arrays import PAIR, CArray
+from .example_ticks import ExampleTicks, Given
 from .exported import Exported, Input
 from .literals import array, values
 
@@ -25,9 +23,6 @@ __all__ = ["TICKS", "selftest"]
 TICKS = 24
 RESET_AT, LATE_AT = 17, 9  # ticks with a reset, and with a late start
 LATE = 1400  # thousandths of a period
-MOST_EVENTS = 24  # in a tick
-SPECIAL = {5: 1e-40, 11: np.nan, 15: 1e-21, 20: -np.inf, 22: 3e38}  # tick -> first number of a sample
-MISSING = (0, 7, 13)  # ticks without a sample, by tick % 16 of the first input
 
 HASH = """\
 static uint32_t hash, at;
@@ -49,19 +44,9 @@ ADDS = {
 }
 
 
-@dataclass
-class _Given:
-    """Samples and events that the ticks give to an input."""
-
-    fresh: list[int] = field(default_factory=list)
-    numbers: list[np.ndarray] = field(default_factory=list)
-    events: list[tuple[np.ndarray, ...]] = field(default_factory=list)
-
-
 def selftest(e: Exported) -> str:
     """Return the text of NAME_selftest.c. The engine runs the ticks."""
-    given = [_Given() for _ in e.inputs]
-    hashes, commands = _run(e, given)
+    given, hashes, commands = _run(e)
     n = e.name
     tables = [line for one, what in zip(e.inputs, given, strict=True) for line in _tables(e, one, what)]
     tables.append(array(f"static const uint32_t expected[{TICKS}]", [f"0x{h:08X}u" for h in hashes]))
@@ -107,61 +92,19 @@ int32_t {n}_selftest({n}_state *s) {{
 
 
 # what the engine does ----------------------------------------------------------------------------------------------
-def _run(e: Exported, given: list[_Given]) -> tuple[list[int], np.ndarray]:
-    """Run the ticks. Return the hash of the state and the commands after each tick."""
-    bound, rng = Bound(e.program), np.random.default_rng(0)
+def _run(e: Exported) -> tuple[list[Given], list[int], np.ndarray]:
+    """Run the ticks. Return what they give to each input, and the hash of the state and the commands after each."""
+    ticks, hashes, commands = ExampleTicks(e), [], []
+    bound = ticks.bound
     control = bound.array("control")
-    for one in e.inputs:
-        bound.array(f"{one.facts.name}.slot")[AGE] = -1
-    hashes, commands = [], []
     for t in range(TICKS):
-        for k, (one, what) in enumerate(zip(e.inputs, given, strict=True)):
-            _give(e, bound, one, what, t, (t + 3 * k) % 16 in MISSING, rng)
+        ticks.give(t)
         control[RESTART] += t == RESET_AT
         control[ELAPSED] = LATE if t == LATE_AT else 0
         bound.tick()
-        for one in e.inputs:
-            clear_marks(bound.array(f"{one.facts.name}.slot"))
         hashes.append(_hash(e, bound))
         commands.append(bound.array("command").copy())
-    return hashes, np.array(commands)
-
-
-def _give(
-    e: Exported, bound: Bound, one: Input, what: _Given, t: int, missing: bool, rng: np.random.Generator
-) -> None:  # fmt: skip
-    name, size = one.facts.name, one.facts.size
-    slot = bound.array(f"{name}.slot")
-    what.fresh.append(int(not missing))
-    if one.facts.kind == "value":
-        low, high = _range(e, name)
-        x = (low + (high - low) * rng.beta(0.7, 0.7, size)).astype(np.float32)
-        if t in SPECIAL:
-            x[0] = SPECIAL[t]
-        what.numbers.append(x)
-        if not missing:
-            bound.array(f"{name}.data").reshape(-1)[:] = x
-    else:
-        n = 0 if missing else int(rng.integers(1, min(MOST_EVENTS, one.facts.capacity) + 1))
-        period = e.program.facts.period_ns
-        times = np.sort(rng.integers(0, period, n)) + t * period
-        columns = times, rng.integers(0, size[0] + 1, n), rng.integers(0, size[1] + 1, n), rng.integers(0, 2, n)
-        what.events.append(columns)
-        for key, column in zip(("t", "x", "y", "p"), columns, strict=True):
-            bound.array(f"{name}.{key}")[:n] = column
-        slot[COUNT] = n
-    slot[FRESH] = what.events[-1][0].size if what.events else int(not missing)
-    count_age(slot, e.program.facts.period_ns, 0)
-
-
-def _range(e: Exported, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the range of an input; numbers without a range get one."""
-    at = sample.words.index("limits"), sample.words.index("slot")
-    slot = e.program.names[f"{name}.slot"]
-    row = next(o.operands for o in e.program.operations if o.kernel == sample.name and o.operands[at[1]] == slot)
-    assert isinstance(row[at[0]], Place)
-    low, high = row[at[0]].view(e.program.constants)[:2].astype(np.float64)  # type: ignore[union-attr]
-    return np.maximum(low, -3.0), np.minimum(np.maximum(high, low + 1e-3), 3.0)
+    return ticks.given, hashes, np.array(commands)
 
 
 def _hash(e: Exported, bound: Bound) -> int:
@@ -189,7 +132,7 @@ def _state(e: Exported) -> list[CArray]:
 
 
 # what is written ---------------------------------------------------------------------------------------------------
-def _tables(e: Exported, one: Input, what: _Given) -> Iterator[str]:
+def _tables(e: Exported, one: Input, what: Given) -> Iterator[str]:
     """Yield the constant arrays with what the ticks give to an input."""
     n = one.name
     if one.facts.kind == "value":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snn_control.c_export import exported, write
+from snn_control.c_export.export import exported, write
 from snn_control.c_export.layout import Layout, read_layout
 from snn_control.c_export.mirror import Machine, Mirror
 from snn_control.engine.bound import Bound

@@ -14,6 +14,11 @@ enum { SNN_JUMP, SNN_RAMP, SNN_STAY };
 
 enum { SNN_PERIOD = 1000, SNN_MOST_ELAPSED = 10000 };
 
+/* 0 if no command has a limit of slew, acceleration or jerk: their arithmetic is left out then. */
+#ifndef SNN_MOTION_LIMITS
+#define SNN_MOTION_LIMITS 1
+#endif
+
 /* Limits: six rows of m numbers. */
 typedef struct {
     const double *low, *high, *safe, *slew, *acceleration, *jerk;
@@ -135,7 +140,7 @@ SNN_INLINE int32_t snn_limit_command(int32_t j, double target, int32_t way, cons
     double z = motion[j], average = SNN_NAN_DOUBLE;
     int32_t reached;
     target = way == SNN_STAY ? z : target;
-    if (way == SNN_JUMP) {
+    if (way == SNN_JUMP || !SNN_MOTION_LIMITS) {
         z = target;
     } else if (l->words == 1 || l->acceleration[j] > 1.7976931348623157e308) {
         double most = l->periods == 1.0 ? l->slew[j] : l->slew[j] * l->periods;
@@ -178,6 +183,22 @@ SNN_FN int64_t snn_reasons(int32_t inputs, const int64_t *validity, const int64_
     return reason;
 }
 
+/* e / 1000 rounded to nearest, without the division of float64, which is long where the processor has none */
+SNN_FN double snn_thousandths(int32_t e) {
+    uint64_t m = (uint64_t)(e / SNN_PERIOD);
+    int32_t rest = e % SNN_PERIOD, shift = 0;
+    snn_wide b;
+    while (m < UINT64_C(0x20000000000000)) { /* 54 bits, of which the last one rounds */
+        rest *= 2;
+        m = m << 1 | (rest >= SNN_PERIOD);
+        rest -= rest >= SNN_PERIOD ? SNN_PERIOD : 0;
+        shift++;
+    }
+    m = (m >> 1) + ((m & 1u) && (rest > 0 || (m & 2u)));
+    b.u = ((uint64_t)(1076 - shift) << 52) + (m - UINT64_C(0x10000000000000));
+    return b.d;
+}
+
 SNN_KERNEL_INLINE(guard, 6) {
     const int64_t held = control[SNN_RELEASE] & SNN_HELD, released = control[SNN_RELEASE] ^ held;
     int64_t reason = control[SNN_DRIVER] | snn_reasons(inputs, validity, required, m, raw), elapsed = control[SNN_ELAPSED];
@@ -191,9 +212,9 @@ SNN_KERNEL_INLINE(guard, 6) {
         if ((stops[0] | stops[1]) != 0) reason |= SNN_STOP_INPUT;
     }
     faulted = snn_latch(words, reason, release, released);
-    if (elapsed > 0 && elapsed != SNN_PERIOD) {
+    if (SNN_MOTION_LIMITS && elapsed > 0 && elapsed != SNN_PERIOD) {
         int32_t e = elapsed < SNN_MOST_ELAPSED ? (int32_t)elapsed : SNN_MOST_ELAPSED;
-        l.periods = (double)e / 1000.0;
+        l.periods = snn_thousandths(e);
         l.rounds = e < SNN_PERIOD / 2 ? 1 : (e + SNN_PERIOD / 2) / SNN_PERIOD;
     }
     words[SNN_BEGUN] |= !faulted;

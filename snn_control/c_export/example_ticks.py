@@ -1,0 +1,90 @@
+"""Ticks for examples: samples within their range, special numbers, missing samples, and events, for every input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..engine.bound import Bound
+from ..engine.kernels.inputs import sample
+from ..engine.program import Place
+from ..engine.slots import AGE, COUNT, FRESH, clear_marks, count_age
+from .exported import Exported, Input
+
+__all__ = ["ExampleTicks", "Given"]
+
+MOST_EVENTS = 24  # in a tick
+SPECIAL = {5: 1e-40, 11: np.nan, 15: 1e-21, 20: -np.inf, 22: 3e38}  # tick -> first number of a sample
+MISSING = (0, 7, 13)  # ticks without a sample, by tick % 16 of the first input
+WIDEST = 3.0  # numbers without a range are within this
+
+
+@dataclass
+class Given:
+    """Samples and events that the ticks give to an input."""
+
+    fresh: list[int] = field(default_factory=list)
+    numbers: list[np.ndarray] = field(default_factory=list)
+    events: list[tuple[np.ndarray, ...]] = field(default_factory=list)
+
+
+class ExampleTicks:
+    """Gives inputs to a bound Program of its own.
+
+    given : for each input, what it has got
+    plain : whether numbers that are not finite, and missing samples, are left out
+    """
+
+    def __init__(self, e: Exported, plain: bool = False, most_events: int = MOST_EVENTS) -> None:
+        self.bound, self.given, self._e = Bound(e.program), [Given() for _ in e.inputs], e
+        self._rng, self._plain, self._most = np.random.default_rng(0), plain, most_events
+        for one in e.inputs:
+            self._slot(one)[AGE] = -1
+
+    def _slot(self, one: Input) -> np.ndarray:
+        return self.bound.array(f"{one.facts.name}.slot")
+
+    def give(self, t: int) -> None:
+        """Write the inputs of tick ``t``. Call it for the ticks in their order, and run each tick after it."""
+        for k, one in enumerate(self._e.inputs):
+            missing = not self._plain and (t + 3 * k) % 16 in MISSING
+            slot, given = self._slot(one), self.given[k]
+            clear_marks(slot)
+            given.fresh.append(int(not missing))
+            if one.facts.kind == "value":
+                self._sample(one, given, t, missing)
+                slot[FRESH] = not missing
+            else:
+                slot[FRESH] = slot[COUNT] = self._events(one, given, t, missing)
+            count_age(slot, self._e.program.facts.period_ns, 0)
+
+    def _sample(self, one: Input, given: Given, t: int, missing: bool) -> None:
+        low, high = self._range(one.facts.name)
+        x = (low + (high - low) * self._rng.beta(0.7, 0.7, one.facts.size)).astype(np.float32)
+        if t in SPECIAL and not self._plain:
+            x[0] = SPECIAL[t]
+        given.numbers.append(x)
+        if not missing:
+            self.bound.array(f"{one.facts.name}.data").reshape(-1)[:] = x
+
+    def _events(self, one: Input, given: Given, t: int, missing: bool) -> int:
+        (width, height), rng, period = one.facts.size, self._rng, self._e.program.facts.period_ns
+        n = 0 if missing else int(rng.integers(1, min(self._most, one.facts.capacity) + 1))
+        times = np.sort(rng.integers(0, period, n)) + t * period
+        columns = times, rng.integers(0, width + 1, n), rng.integers(0, height + 1, n), rng.integers(0, 2, n)
+        given.events.append(columns)
+        for key, column in zip(("t", "x", "y", "p"), columns, strict=True):
+            self.bound.array(f"{one.facts.name}.{key}")[:n] = column
+        return n
+
+    def _range(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the range of an input."""
+        at = sample.words.index("limits"), sample.words.index("slot")
+        program = self._e.program
+        slot = program.names[f"{name}.slot"]
+        row = next(o.operands for o in program.operations if o.kernel == sample.name and o.operands[at[1]] == slot)
+        limits = row[at[0]]
+        assert isinstance(limits, Place)
+        low, high = limits.view(program.constants)[:2].astype(np.float64)
+        return np.maximum(low, -WIDEST), np.minimum(np.maximum(high, low + 1e-3), WIDEST)
