@@ -15,6 +15,8 @@ from ..resources import controller_path
 __all__ = ["add_c_options", "export_c"]
 
 UNITS = {"": 1, "k": 1024, "m": 1024**2}
+#: names of `snn_control.c_export.shells.SHELLS`
+SHELL_NAMES = ("plain", "crazyflie", "micro_ros", "ros2_control")
 OPTIMISE = ("-Os", "-O2", "-O3")
 
 
@@ -33,6 +35,8 @@ def add_c_options(parser: Any) -> None:
     group = parser.add_argument_group("C")
     group.add_argument("--c", metavar="FOLDER", help="folder for the C of the controller; it is created")
     group.add_argument("--name", help="name of the controller in C (default: that of the file)")
+    text = "also write a program around it, complete; may be given several times"
+    group.add_argument("--shell", action="append", default=[], choices=SHELL_NAMES, help=text)
     text = f"also compile it for a processor, run it there (emulated), and print sizes and time: {', '.join(TARGETS)}"
     group.add_argument("--target", choices=tuple(TARGETS), metavar="PROCESSOR", help=text)
     group.add_argument("--mhz", type=number(0.001, " MHz"), help="clock of the processor, for the time of a tick")
@@ -45,6 +49,7 @@ def add_c_options(parser: Any) -> None:
 def export_c(options: argparse.Namespace) -> int:
     from ..c_export.export import c_name, exported, write
     from ..c_export.readme import constant_bytes
+    from ..c_export.shells import SHELLS
     from ..controller import build_program
 
     spec = load_spec(path := controller_path(options.file, "FILE"))
@@ -59,9 +64,11 @@ def export_c(options: argparse.Namespace) -> int:
     except ProgramError as error:
         raise DescriptionError(str(path), NO_VALUE, str(error)) from None
     report = _measured(e, options) if options.target else []
+    shells = {path: text for one in options.shell for path, text in SHELLS[one](e).items()}
     with writing("--c", options.c):
-        write(e, folder)
-    print(f"{folder}/{name}.h, {name}.c, {name}_selftest.c, snn_kernels.h, {name}.json, README.md")
+        write(e, folder, shells)
+    files = [f"{name}.c", f"{name}_selftest.c", "snn_kernels.h", f"{name}.json", "README.md", *shells]
+    print(f"{folder}/{name}.h, {', '.join(files)}")
     if spec.tunable:
         print(f"fixed in C, at the values of the file: {', '.join(sorted(spec.tunable))}")
     if not report:
@@ -89,8 +96,6 @@ def _measured(e: Any, options: argparse.Namespace) -> list[str]:
     ]
     if options.mhz:
         period, most = e.program.facts.period * 1e6, found.seconds(options.mhz) * 1e6
-        lines.append(
-            f"  time          {most:>11,.0f} us at {options.mhz:g} MHz, estimated; the period is {period:,.0f} us"
-        )
+        lines.append(f"  time          {most:>11,.0f} us at {options.mhz:g} MHz, estimated; period {period:,.0f} us")
     same = f"{found.differing} results differ from the engine" if found.differing else "the same bits as the engine"
     return [*lines, f"  self-test     {found.differing:>11,} on the emulated processor: {same}"]

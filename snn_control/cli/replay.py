@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import DescriptionError, InputError, counted
 from .common import add_command, add_shared, print_json
+from .replay_c import replay_c
 
 MORE = """\
 The parameter 'record' of controller_node, or its service ~/snapshot, wrote RUN.npz: it has commands and spikes.
@@ -21,6 +22,7 @@ also 1 if a RUN.mcap is damaged: its checksums are compared, and it is replayed 
 examples:
   snn_control replay runs/a.npz
   snn_control replay runs/a.npz --controller other.yaml       where does another controller act differently?
+  snn_control replay runs/a.npz --c firmware/my               does the microcontroller's C act alike?
   NUMBA_CPU_NAME=generic snn_control replay runs/a.npz        with code for any processor
 """
 #: condition of a file -> message about it
@@ -35,6 +37,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument("run", metavar="RUN.npz", help="record of commands and spikes")
     text = "controller file (default: RUN_controller.yaml beside the record)"
     parser.add_argument("--controller", default=None, metavar="FILE", help=text)
+    text = "also through the C that 'export --c' wrote: all bits of all ticks are compared"
+    parser.add_argument("--c", default=None, metavar="FOLDER", help=text)
     add_shared(parser, "--json")
 
 
@@ -55,17 +59,22 @@ def run(options: argparse.Namespace) -> int:
         found = replay_log(controller, log, arrays)
     except InputError as error:
         raise DescriptionError("RUN", str(file), str(error)) from None
+    ticks, c_differs = replay_c(Controller.from_spec(spec), log, options.c) if options.c else (0, "")
     period = controller.period_ns * 1e-9
     if options.json:
         print_json({
             "run": str(file), "whole": condition == "whole", "damaged": condition == "damaged",
             "identical": found.identical, "seconds": found.ticks * period, **vars(found),
+            **({"c_ticks": ticks, "c_differs": c_differs} if options.c else {}),
         })  # fmt: skip
     else:
         print(_told(found, spec, period))
+        if options.c:
+            same = f"identical to the bit, in the whole state of {counted(ticks, 'tick')}"
+            print(f"C of {options.c}: {f'differs in {c_differs}' if c_differs else same}")
         if condition != "whole":
             print(NOT_WHOLE[condition])
-    return 0 if found.identical and condition != "damaged" else 1
+    return 0 if found.identical and not c_differs and condition != "damaged" else 1
 
 
 def _told(found: Any, spec: Any, period: float) -> str:

@@ -167,6 +167,13 @@ def test_the_command(tmp_path, capsys):
     found = json.loads(out)
     assert (code, found["identical"], found["tick"]) == (0, True, None)
     assert found["first_tick"] + found["ticks"] == 300
+    assert call(capsys, "export", companion(file, "controller"), "--c", tmp_path / "c")[0] == 0
+    code, out, _ = call(capsys, "replay", file, "--c", tmp_path / "c")
+    assert (code, "identical to the bit, in the whole state of " in out) == (0, True)
+    source = tmp_path / "c" / "a_controller.c"
+    source.write_text(source.read_text().replace("0.9421f", "0.9422f"))
+    code, out, _ = call(capsys, "replay", file, "--c", tmp_path / "c")
+    assert (code, f"C of {tmp_path / 'c'}: differs in tick " in out) == (1, True)
     quicker = replace(patient_spec, outputs=tuple(replace(one, slew=1.0) for one in patient_spec.outputs))
     quicker.save(tmp_path / "other.yaml")
     code, out, _ = call(capsys, "replay", file, "--controller", tmp_path / "other.yaml")

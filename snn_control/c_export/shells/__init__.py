@@ -1,0 +1,18 @@
+"""Programs around an exported controller, each complete: for a PC, a Crazyflie, micro-ROS and ros2_control."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..exported import Exported
+from . import crazyflie, micro_ros, plain, ros2_control
+
+__all__ = ["SHELLS"]
+
+#: name -> function that returns the files of a shell: path within the folder of the C -> text
+SHELLS: Mapping[str, Callable[[Exported], dict[str, str]]] = {
+    "plain": plain.files,
+    "crazyflie": crazyflie.files,
+    "micro_ros": micro_ros.files,
+    "ros2_control": ros2_control.files,
+}
