@@ -8,6 +8,7 @@ from typing import Any
 from ..engine.program import POST, PRE, PROGRAM, STEP, Operation, Place, Program
 from ..errors import ProgramError
 from .arrays import DROPPED, Arrays, CArray, used_words
+from .kernel_text import FUNCTION, wrapped
 from .literals import literal
 from .parameters import INT32
 
@@ -32,8 +33,11 @@ class _Call:
         self.operands: dict[str, Any] = {word: operand for word, _, operand in self.words}
 
     def text(self) -> str:
-        arguments = ", ".join(self._argument(*word) for word in self.words)
-        return f"snn_{self.operation.kernel}({arguments}); /* {self.operation.label.replace('*/', '')} */"
+        """Return the call, after a comment with the place in the controller."""
+        label = self.operation.label.replace("*/", "")
+        arguments = [self._argument(*word) for word in self.words]
+        call = wrapped(f"{FUNCTION}{self.operation.kernel}(", arguments, ");")
+        return f"/* {label} */\n{call}"
 
     def _array(self, word: str) -> CArray | None:
         operand = self.operands.get(word)
@@ -77,14 +81,15 @@ def statements(program: Program, arrays: Arrays, name: str) -> Iterator[str]:
     calls: dict[int, list[str]] = {PRE: [], STEP: [], POST: []}
     for operation in program.operations:
         calls[operation.section].append(_Call(arrays, name, operation).text())
-    yield from calls[PRE]
+    lines = {section: [line for call in found for line in call.split("\n")] for section, found in calls.items()}
+    yield from lines[PRE]
     if program.steps == 1:
-        yield from calls[STEP]
+        yield from lines[STEP]
         yield "s->clock[1]++;"
     else:
         yield f"for (step = 0; step < {program.steps}; step++) {{"
-        yield from ("    " + line for line in calls[STEP])
+        yield from ("    " + line for line in lines[STEP])
         yield "    s->clock[1]++;"
         yield "}"
-    yield from calls[POST]
+    yield from lines[POST]
     yield "s->clock[0]++;"

@@ -20,7 +20,7 @@ from ..engine.registry import kernel
 from ..testing import SIZES, References, call_kernel, canonical, slow
 from .arrays import DROPPED
 from .compilers import compile_c, host_compiler
-from .kernel_text import header
+from .kernel_text import FUNCTION, header
 from .parameters import parameters
 
 __all__ = ["CKernels"]
@@ -76,4 +76,4 @@ def _by_row(name: str) -> str:
     for k, kind in enumerate(parameters(kernel(name)).values(), 1):
         arguments.append(f"({kind}){'(intptr_t)' * kind.endswith('*')}row[{k}]")
     row = f"void row_{name}(const int64_t *row)"
-    return f"{row};\n{row} {{ snn_{name}({', '.join(arguments)}); }}\n"
+    return f"{row};\n{row} {{ {FUNCTION}{name}({', '.join(arguments)}); }}\n"

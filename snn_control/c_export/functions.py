@@ -27,7 +27,7 @@ def source(e: Exported) -> str:
     ]
     parts = [
         f'/* {e.title} */\n#include "{e.name}.h"\n\n{_options(e)}#include "snn_kernels.h"',
-        f"typedef char {e.name}_has_no_padding[sizeof({e.name}_state) == {e.big}_STATE_BYTES ? 1 : -1];",
+        f"typedef char has_no_padding[sizeof({e.name}_state) == {e.big}_STATE_BYTES ? 1 : -1];",
         "\n".join([*constants, *initial.constants()]),
         *_beginnings(e, initial),
         _control(e),
@@ -153,6 +153,6 @@ def _step(e: Exported) -> list[str]:
     ]
     for one in e.outputs:
         k = f"{one.first} + i" if one.first else "i"
-        rounded = f"snn_rounded({command}[{k}], {low}[{k}], {low}[{m + one.first} + i])"
-        lines.append(f"for (i = 0; i < {one.size}; i++) s->command_{one.name}[i] = {rounded};")
+        rounded = f"snn_rounded({command}[{k}], {low}[{k}], {low}[{m + one.first} + i]);"
+        lines += [f"for (i = 0; i < {one.size}; i++)", f"    s->command_{one.name}[i] = {rounded}"]
     return lines

@@ -18,7 +18,7 @@ from ..engine import registry
 from ..errors import ProgramError
 from .parameters import parameters
 
-__all__ = ["REFUSED", "header", "refusal"]
+__all__ = ["FUNCTION", "NAMES", "REFUSED", "header", "refusal", "wrapped"]
 
 FOLDER = Path(__file__).parent / "kernels"
 FILES = (
@@ -28,6 +28,9 @@ FILES = (
 #: kernels of snn_control that are not exported: name -> reason
 REFUSED: Mapping[str, str] = {}
 COMPANION = "c"
+#: beginning of the name of a kernel in C
+FUNCTION = "snn_kernel_"
+GLUE = "\0"  # instead of a space at which no line ends
 
 BODY = re.compile(r"SNN_KERNEL(_INLINE)?\((\w+), (\d+)\) \{")
 NAMES = re.compile(r"\b(?:snn|SNN)_\w+")
@@ -69,7 +72,7 @@ def _piece(text: str) -> Piece | None:
         return None  # a comment on a whole file
     body = BODY.search(code)
     if body:
-        return Piece(text, body[2], int(body[3]), frozenset({f"snn_{body[2]}"}))
+        return Piece(text, body[2], int(body[3]), frozenset({FUNCTION + body[2]}))
     names = {name for match in DEFINED.findall(code) for name in match if name}
     if code.startswith("enum"):
         names |= set(NAMES.findall(code))
@@ -111,11 +114,17 @@ def _complete(piece: Piece) -> str:
     if not piece.kernel:
         return piece.text
     row = parameters(registry.kernel(piece.kernel))
-    words = ", ".join(f"{kind}{'' if kind.endswith('*') else ' '}{name}" for name, kind in row.items())
+    words = [f"{kind}{'' if kind.endswith('*') else ' '}{name}" for name, kind in row.items()]
     inline = "SNN_INLINE" if "SNN_KERNEL_INLINE(" in piece.text else "SNN_FN"
-    start = f"{inline} void snn_{piece.kernel}("
-    lines = textwrap.wrap(f"{start}{words}) {{", 116, subsequent_indent=" " * 4)
-    return BODY.sub(lambda _: "\n".join(lines), piece.text, count=1)
+    start = wrapped(f"{inline} void {FUNCTION}{piece.kernel}(", words, ") {")
+    return BODY.sub(lambda _: start, piece.text, count=1)
+
+
+def wrapped(start: str, words: Iterable[str], end: str) -> str:
+    """Return ``start word, word, .. end`` in lines of at most 112 columns; no word is broken."""
+    whole = [word.replace(" ", GLUE) for word in words]
+    text = start.replace(" ", GLUE) + ", ".join(whole) + end.replace(" ", GLUE)
+    return textwrap.fill(text, 112, subsequent_indent=" " * 4, break_long_words=False).replace(GLUE, " ")
 
 
 def header(kernels: Iterable[str], names: Iterable[str] = ()) -> str:
@@ -131,7 +140,7 @@ def header(kernels: Iterable[str], names: Iterable[str] = ()) -> str:
             raise ProgramError(f"kernel '{name}' cannot be exported to C: {reason}")
     pieces = _all(kernels)
     where = {name: piece for piece in pieces for name in piece.names}
-    wanted = [f"snn_{name}" for name in kernels] + list(names)
+    wanted = [FUNCTION + name for name in kernels] + list(names)
     wanted += [name for piece in pieces if piece.always for name in NAMES.findall(piece.text)]
     kept: set[str] = set()
     while wanted:

@@ -140,7 +140,8 @@ class Plugin:
         description is a dataclass of the package, whose fields are the keys in the file
     companions : objects that belong to kernels and that only their users import: kind -> ``"module:NAME"``, the name of
         a mapping from kernel to companion. Companions of the kind "reference" are pairs (reference implementation,
-        random operands), see `snn_control.testing`
+        random operands), see `snn_control.testing`. Those of the kind "c" are C sources, see
+        `snn_control.c_export.kernel_text`
     """
 
     kernels: tuple[Kernel, ...] = ()

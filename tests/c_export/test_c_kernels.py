@@ -68,8 +68,8 @@ def test_the_root_is_that_of_the_processor(tmp_path):
 
 def test_a_header_has_only_what_is_used():
     text = header(["copy"])
-    assert "snn_copy(int32_t n, float *y, const float *x)" in text
-    assert "snn_guard" not in text
+    assert "snn_kernel_copy(int32_t n, float *y, const float *x)" in text
+    assert "snn_kernel_guard" not in text
     assert "snn_exponential" not in text
 
 

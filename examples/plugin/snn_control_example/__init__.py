@@ -12,5 +12,8 @@ PLUGIN = Plugin(
     },
     encoders={"weber": (weber.WeberEncoder, weber.LOWERING)},
     rules={"oja": (oja.Oja, oja.lowering)},
-    companions={"reference": "snn_control_example.references:REFERENCES"},
+    companions={
+        "reference": "snn_control_example.references:REFERENCES",
+        "c": "snn_control_example.c_sources:C",
+    },
 )

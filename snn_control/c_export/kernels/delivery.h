@@ -5,8 +5,10 @@ SNN_FN void snn_add_rows(int32_t n, float *restrict y, const float *restrict w, 
                          int32_t count) {
     int32_t i, k = 0;
     for (; k + 4 <= count; k += 4) {
-        const float *restrict a = w + (size_t)fired[k] * (size_t)n, *restrict b = w + (size_t)fired[k + 1] * (size_t)n;
-        const float *restrict c = w + (size_t)fired[k + 2] * (size_t)n, *restrict d = w + (size_t)fired[k + 3] * (size_t)n;
+        const float *restrict a = w + (size_t)fired[k] * (size_t)n;
+        const float *restrict b = w + (size_t)fired[k + 1] * (size_t)n;
+        const float *restrict c = w + (size_t)fired[k + 2] * (size_t)n;
+        const float *restrict d = w + (size_t)fired[k + 3] * (size_t)n;
         for (i = 0; i < n; i++) y[i] = (((y[i] + a[i]) + b[i]) + c[i]) + d[i];
     }
     for (; k < count; k++) {
@@ -75,7 +77,8 @@ SNN_KERNEL(csr_spikes, 1) {
     const uint16_t *times = snn_times(list, multiplicity);
     int32_t count = snn_count(list), k;
     uint32_t used = 0;
-    (void)n_post, (void)n_pointers;
+    (void)n_post;
+    (void)n_pointers;
     for (k = 0; k < count; k++) {
         const snn_pair *first = weights + pointers[fired[k]], *end = weights + pointers[fired[k] + 1u];
         used += multiplicity ? snn_add_pairs_times(y, first, end, (float)times[k]) : snn_add_pairs(y, first, end);

@@ -39,7 +39,9 @@ SNN_KERNEL(region, 1) {
 
 SNN_KERNEL(hot_pixels, 1) {
     uint32_t n = 0, j;
-    (void)slot, (void)capacity, (void)height;
+    (void)slot;
+    (void)capacity;
+    (void)height;
     for (j = 1; j <= kept[0]; j++) {
         uint32_t k = kept[j], pixel = (uint32_t)y[k] * (uint32_t)width + x[k];
         if (!(mask[pixel >> 3] >> (pixel & 7u) & 1u)) kept[++n] = k;
@@ -50,7 +52,9 @@ SNN_KERNEL(hot_pixels, 1) {
 SNN_KERNEL(refractory, 1) {
     const uint32_t before = (uint32_t)(period - 1), span = (uint32_t)(2 * period - 1);
     uint32_t n = 0, j;
-    (void)slot, (void)capacity, (void)height;
+    (void)slot;
+    (void)capacity;
+    (void)height;
     for (j = 1; j <= kept[0]; j++) {
         uint32_t k = kept[j], pixel = (uint32_t)y[k] * (uint32_t)width + x[k], now = snn_microseconds(t[k]), *then;
         then = last + (apart ? 2u * pixel + (p[k] != 0) : pixel);
@@ -65,7 +69,9 @@ SNN_KERNEL(refractory, 1) {
 SNN_KERNEL(background, 1) {
     const uint32_t line = (uint32_t)width + 2u;
     uint32_t n = 0, j, dx, dy;
-    (void)slot, (void)capacity, (void)height;
+    (void)slot;
+    (void)capacity;
+    (void)height;
     for (j = 1; j <= kept[0]; j++) {
         uint32_t k = kept[j], now = snn_microseconds(t[k]), active = 0, *corner = last + y[k] * line + x[k];
         for (dy = 0; dy < 3; dy++)
@@ -81,7 +87,12 @@ SNN_KERNEL(background, 1) {
 
 SNN_KERNEL(one_polarity, 1) {
     uint32_t n = 0, j;
-    (void)slot, (void)capacity, (void)x, (void)y, (void)width, (void)height;
+    (void)slot;
+    (void)capacity;
+    (void)x;
+    (void)y;
+    (void)width;
+    (void)height;
     for (j = 1; j <= kept[0]; j++) {
         uint32_t k = kept[j];
         if ((p[k] != 0) == (keep != 0)) kept[++n] = k;
@@ -94,7 +105,12 @@ SNN_KERNEL(rate_limit, 1) {
     const int32_t given = (int32_t)kept[0], allowed = budget >> 20 < given ? (int32_t)(budget >> 20) : given;
     int32_t owed = given >> 1;
     uint32_t n = 0, j;
-    (void)slot, (void)capacity, (void)x, (void)y, (void)width, (void)height;
+    (void)slot;
+    (void)capacity;
+    (void)x;
+    (void)y;
+    (void)width;
+    (void)height;
     *tokens = budget - (int64_t)allowed * (1 << 20);
     if (allowed == given) return;
     for (j = 1; j <= kept[0]; j++) {

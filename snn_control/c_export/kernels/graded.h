@@ -13,7 +13,8 @@ SNN_INLINE int64_t snn_active(const uint32_t *fan_out, const float *x, int32_t m
 }
 
 /* y += x W, four rows at a time; the number of elements of x that are not 0 */
-SNN_FN int32_t snn_add_product(int32_t n, float *restrict y, const float *restrict w, int32_t m, const float *restrict x) {
+SNN_FN int32_t snn_add_product(int32_t n, float *restrict y, const float *restrict w, int32_t m,
+                               const float *restrict x) {
     int32_t j = 0, used = 0, i;
     for (; j + 4 <= m; j += 4) {
         const float a = x[j], b = x[j + 1], c = x[j + 2], d = x[j + 3], *restrict r = w + (size_t)j * (size_t)n;

@@ -1,7 +1,17 @@
 /* The guard: it detects faults and limits the motion of the commands. Its numbers are double, as in the engine. */
 
 /* Words of the guard. */
-enum { SNN_FAULTED, SNN_STREAK, SNN_REASON, SNN_SAFE_TICKS, SNN_CLAMPS, SNN_SLEWED, SNN_FAULTS, SNN_RELEASED, SNN_BEGUN };
+enum {
+    SNN_FAULTED,
+    SNN_STREAK,
+    SNN_REASON,
+    SNN_SAFE_TICKS,
+    SNN_CLAMPS,
+    SNN_SLEWED,
+    SNN_FAULTS,
+    SNN_RELEASED,
+    SNN_BEGUN
+};
 
 /* Bits of a reason. */
 enum { SNN_INPUT_INVALID = 1, SNN_NOT_FINITE = 2, SNN_STOPPED = 4, SNN_STOP_INPUT = 16, SNN_OPERATOR = 64 };
@@ -117,7 +127,8 @@ SNN_FN int64_t snn_averaged(double acceleration, double jerk, int32_t longest) {
 }
 
 /* Move command j for each elapsed period; the average, or NaN if jerk is not limited */
-SNN_FN double snn_accelerate(int32_t j, double target, int32_t way, const snn_limits *l, double *motion, double *position) {
+SNN_FN double snn_accelerate(int32_t j, double target, int32_t way, const snn_limits *l, double *motion,
+                             double *position) {
     const double acceleration = l->acceleration[j], slew = l->slew[j];
     const double near = 1e-6 * (acceleration < slew ? acceleration : slew);
     const int32_t longest = l->words - 2;
@@ -173,7 +184,8 @@ SNN_FN int32_t snn_latch(int64_t *words, int64_t reason, int64_t release, int64_
 }
 
 /* The faults of this tick as bits */
-SNN_FN int64_t snn_reasons(int32_t inputs, const int64_t *validity, const int64_t *required, int32_t m, const float *raw) {
+SNN_FN int64_t snn_reasons(int32_t inputs, const int64_t *validity, const int64_t *required, int32_t m,
+                           const float *raw) {
     int64_t reason = 0;
     int32_t k;
     for (k = 0; k < inputs; k++)
@@ -201,7 +213,8 @@ SNN_FN double snn_thousandths(int32_t e) {
 
 SNN_KERNEL_INLINE(guard, 6) {
     const int64_t held = control[SNN_RELEASE] & SNN_HELD, released = control[SNN_RELEASE] ^ held;
-    int64_t reason = control[SNN_DRIVER] | snn_reasons(inputs, validity, required, m, raw), elapsed = control[SNN_ELAPSED];
+    const int64_t elapsed = control[SNN_ELAPSED];
+    int64_t reason = control[SNN_DRIVER] | snn_reasons(inputs, validity, required, m, raw);
     snn_limits l = {limits, limits + m, limits + 2 * m, limits + 3 * m, limits + 4 * m, limits + 5 * m, 0, 0, 1.0, 1};
     int32_t faulted, clamps = 0, slewed = 0, begins = words[SNN_BEGUN] == 0, j;
     l.m = m;

@@ -89,7 +89,8 @@ SNN_KERNEL(credible, 1) {
     int64_t passed;
     double seconds;
     elapsed = elapsed < SNN_MOST_COUNTED ? elapsed : SNN_MOST_COUNTED;
-    passed = elapsed == SNN_WHOLE ? (int64_t)(double)(float)tick : (int64_t)((double)(float)tick * ((double)elapsed / 1000.0));
+    passed = (int64_t)(double)(float)tick;
+    if (elapsed != SNN_WHOLE) passed = (int64_t)((double)(float)tick * ((double)elapsed / 1000.0));
     for (i = 0; i < 2; i++)
         if (since[i] >= 0) since[i] = since[i] + passed < SNN_NO_LIMIT ? since[i] + passed : SNN_NO_LIMIT;
     if (slot[SNN_FRESH] <= 0) return;

@@ -6,8 +6,10 @@ SNN_FN void snn_sum_rows(int32_t n, int32_t *restrict sums, const int8_t *restri
     int32_t i, k = 0;
     for (i = 0; i < n; i++) sums[i] = 0;
     for (; k + 4 <= count; k += 4) {
-        const int8_t *restrict a = w + (size_t)fired[k] * (size_t)n, *restrict b = w + (size_t)fired[k + 1] * (size_t)n;
-        const int8_t *restrict c = w + (size_t)fired[k + 2] * (size_t)n, *restrict d = w + (size_t)fired[k + 3] * (size_t)n;
+        const int8_t *restrict a = w + (size_t)fired[k] * (size_t)n;
+        const int8_t *restrict b = w + (size_t)fired[k + 1] * (size_t)n;
+        const int8_t *restrict c = w + (size_t)fired[k + 2] * (size_t)n;
+        const int8_t *restrict d = w + (size_t)fired[k + 3] * (size_t)n;
         for (i = 0; i < n; i++) sums[i] += (a[i] + b[i]) + (c[i] + d[i]);
     }
     for (; k < count; k++) {
@@ -38,7 +40,9 @@ SNN_KERNEL(csr_spikes_int8, 1) {
     const uint32_t *fired = snn_fired(list);
     int32_t count = snn_count(list), k;
     uint32_t used = 0;
-    (void)n_post, (void)n_pointers, (void)multiplicity;
+    (void)n_post;
+    (void)n_pointers;
+    (void)multiplicity;
     for (k = 0; k < count; k++) {
         uint32_t j = pointers[fired[k]], end = pointers[fired[k] + 1u];
         used += end - j;

@@ -22,10 +22,11 @@ SNN_FN void snn_end_input(int64_t *slot) {
 
 /* A command as float, within its limits */
 SNN_FN float snn_rounded(double command, double low, double high) {
+    const float nearest = (float)command;
     snn_bits b;
-    b.f = (float)command;
-    if ((double)b.f > high) b.u += b.f > 0.0f ? 0xFFFFFFFFu : 1u;
-    if ((double)b.f < low) b.u += b.f < 0.0f ? 0xFFFFFFFFu : 1u;
+    b.f = nearest;
+    if ((double)nearest > high) b.u = nearest > 0.0f ? b.u - 1u : b.u + 1u;
+    if ((double)nearest < low) b.u = nearest < 0.0f ? b.u - 1u : b.u + 1u;
     return b.f;
 }
 

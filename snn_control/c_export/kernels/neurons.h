@@ -117,7 +117,8 @@ SNN_FN void snn_varied_neurons(int32_t n, const float *p, int32_t each, const fl
 SNN_KERNEL_INLINE(integrate_and_fire, 1) {
     unsigned char *slot = snn_own_slot(spikes, stride, slots, clock);
     if (each > 1 || adapt || multiplicity || mode > SNN_SUBTRACT) {
-        snn_varied_neurons(n, params, each, current, flags, multiplicity, refractory, mode, v, isyn, adapt, wait, counts);
+        snn_varied_neurons(n, params, each, current, flags, multiplicity, refractory, mode, v, isyn, adapt, wait,
+                           counts);
         snn_restart(n, current, bias);
         snn_emit(n, flags, slot, counter, multiplicity, counts);
     } else {

@@ -1,7 +1,7 @@
 /* Encoders of events: they pool the events of a tick on a grid. */
 
-/* The cell that contains the middle of a pixel, along one axis. Coordinates are in half-pixels. A middle on the boundary
-   of two cells belongs to the outer cell. */
+/* The cell that contains the middle of a pixel, along one axis. Coordinates are in half-pixels. A middle on the
+   boundary of two cells belongs to the outer cell. */
 SNN_INLINE uint32_t snn_cell_along(uint32_t middle, uint32_t size, uint32_t cells) {
     return (middle * cells - (middle < size)) / (2u * size);
 }
@@ -38,7 +38,8 @@ SNN_INLINE void snn_to_cells(snn_grid g, const int64_t *slot, const uint32_t *ke
 }
 
 SNN_KERNEL(pool, 5) {
-    snn_grid grid = {(uint32_t)columns, (uint32_t)rows, (uint32_t)width, (uint32_t)lines, (uint32_t)above, (uint32_t)of_on};
+    const snn_grid grid = {(uint32_t)columns, (uint32_t)rows,  (uint32_t)width,
+                           (uint32_t)lines,   (uint32_t)above, (uint32_t)of_on};
     int32_t i;
     (void)cells;
     for (i = 0; i < n; i++) out[i] = 0.0f;
@@ -46,7 +47,8 @@ SNN_KERNEL(pool, 5) {
 }
 
 SNN_KERNEL(surface, 4) {
-    snn_grid grid = {(uint32_t)columns, (uint32_t)rows, (uint32_t)width, (uint32_t)lines, (uint32_t)above, (uint32_t)of_on};
+    const snn_grid grid = {(uint32_t)columns, (uint32_t)rows,  (uint32_t)width,
+                           (uint32_t)lines,   (uint32_t)above, (uint32_t)of_on};
     int32_t i;
     (void)cells;
     for (i = 0; i < n; i++) out[i] = snn_settle(out[i] * *decay);

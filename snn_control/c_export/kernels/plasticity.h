@@ -53,7 +53,8 @@ SNN_FN uint32_t snn_depress(snn_plastic c, const float *y, float a, float low, f
     return used;
 }
 
-SNN_FN uint32_t snn_potentiate(snn_plastic c, const float *x, float a, float low, float high, const unsigned char *post) {
+SNN_FN uint32_t snn_potentiate(snn_plastic c, const float *x, float a, float low, float high,
+                               const unsigned char *post) {
     const uint32_t *fired = snn_fired(post);
     uint32_t used = 0, q;
     int32_t count = snn_count(post), k, i;

@@ -40,7 +40,9 @@ bool controllerOutOfTreeTest(void) {{ return passed; }}
 
 static void give(const setpoint_t *setpoint, const sensorData_t *sensors, const state_t *state) {{
 {given}
-    (void)setpoint, (void)sensors, (void)state;
+    (void)setpoint;
+    (void)sensors;
+    (void)state;
 }}
 
 void controllerOutOfTree(control_t *control, const setpoint_t *setpoint, const sensorData_t *sensors,
