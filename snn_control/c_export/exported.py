@@ -116,9 +116,10 @@ class Exported:
 
 
 def _names(things: Sequence[Any]) -> list[str]:
-    """Return a different C name for each thing."""
+    """Return a different C name for each thing, different in capital letters too."""
     names: list[str] = []
     for one in things:
         word = identifier(one.name)
-        names.append(word if word not in names else f"{word}_{len(names) + 1}")
+        taken = word.upper() in [name.upper() for name in names]
+        names.append(f"{word}_{len(names) + 1}" if taken else word)
     return names

@@ -84,8 +84,7 @@ def _control(e: Exported) -> str:
     lines += [f"{taken}[{rule.taken}] = {asked}[{rule.asked}];" for rule in e.rules]
     lines += [f"if (now != before) {n}_begin_network(s);"]
     lines += [f"if (now >> 32 != before >> 32) {n}_begin_weights(s);"] if e.rules else []
-    text = _function(f"static void {n}_take_control({n}_state *s)", lines)
-    return text.replace("    int32_t i;\n" + "    " + lines[0], f"    {lines[0]}\n    int32_t i;")
+    return _function(f"static void {n}_take_control({n}_state *s)", lines)
 
 
 def _tick(e: Exported) -> str:

@@ -41,6 +41,13 @@ def test_a_controller_in_c_has_the_bits_of_the_engine_for_long(name, tmp_path):
     agree(program, layout, HostMachine(tmp_path, layout, ("-std=c99", "-O3", "-march=native")), 10_000)
 
 
+@pytest.mark.parametrize("flags", [("-std=gnu11", "-O3", "-march=native"), ("-std=c99", "-O3", "-ffp-contract=fast")])
+def test_contraction_is_switched_off(flags, tmp_path):
+    program = MAKE["float32"]()
+    layout = export(program, tmp_path)
+    agree(program, layout, HostMachine(tmp_path, layout, flags), 100)
+
+
 @pytest.mark.parametrize("name", ["cartpole", "zoo", "pan_tilt", "arm"])
 def test_it_compiles_without_a_warning_and_runs_with_sanitizers(name, tmp_path):
     export(MAKE[name](), tmp_path)
@@ -55,11 +62,12 @@ def test_it_compiles_without_a_warning_and_runs_with_sanitizers(name, tmp_path):
     compile_c([str(tmp_path / "checked")], [])
 
 
-def random_agrees(description, seed, folder: Path):
+def random_agrees(description, seed, folder: Path, ticks=60):
     network, inputs, outputs, dt, period, guard = description
     program = build(network, inputs, outputs, dt=dt, period=period, guard=guard, seed=seed)
     layout = export(program, folder)
-    agree(program, layout, HostMachine(folder, layout, FAST), 60, seed)
+    agree(program, layout, HostMachine(folder, layout, FAST), ticks, seed)
+    return program, layout
 
 
 FAST = ("-std=c99", "-O1")
@@ -70,6 +78,20 @@ QUICK = settings(max_examples=20, phases=[Phase.generate], suppress_health_check
 @given(descriptions(), st.integers(0, 1 << 40))
 def test_random_networks_agree(tmp_path_factory, description, seed):
     random_agrees(description, seed, tmp_path_factory.mktemp("random"))
+
+
+@pytest.mark.deep
+@QUICK
+@given(descriptions(), st.integers(0, 1 << 40))
+def test_random_networks_agree_for_long(tmp_path_factory, description, seed):
+    pytest.importorskip("ziglang")
+    pytest.importorskip("unicorn")
+    from snn_control.c_export.emulator import EmulatedMachine
+
+    folder = tmp_path_factory.mktemp("random")
+    program, layout = random_agrees(description, seed, folder, 10_000)
+    for target, optimise in (("cortex-m4f", "-Os"), ("cortex-m4f", "-O2"), ("aarch64", "-O2")):
+        agree(program, layout, EmulatedMachine(folder, layout, target, optimise), 3000, seed)
 
 
 @settings(QUICK, max_examples=5)

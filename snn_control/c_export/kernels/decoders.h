@@ -29,7 +29,7 @@ SNN_FN void snn_add_counts(const unsigned char *list, int32_t multiplicity, int3
     for (k = 0; k < count; k++) {
         uint32_t i = fired[k];
         counts[i] += sign * (times ? (int32_t)times[k] : 1);
-        x[i] = (float)counts[i];
+        x[i] = (float)(int32_t)counts[i];
     }
 }
 
