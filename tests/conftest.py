@@ -11,7 +11,7 @@ from hypothesis import settings
 LONG = (
     "engine/test_kernels.py", "engine/test_compile.py", "events/test_fuzz.py", "test_types.py",
     "ros/test_controller_node.py", "ros/test_events_replay.py", "training/test_interruption.py",
-    "training/test_event_tracker.py", "engine/test_digests.py", "ros/test_replay.py", "test_flat.py", "test_docs.py",
+    "training/test_event_tracker.py", "c_export/test_controllers.py", "engine/test_digests.py", "ros/test_replay.py", "test_flat.py", "test_docs.py",
     "training/test_events.py", "ros/test_supervisor.py", "report/test_look.py", "engine/test_brian2.py",
     "ros/test_shipped_worlds.py", "sim_worlds/test_pan_tilt.py", "cli/test_events_replay.py", "training/test_seeds.py",
     "cli/test_training_page.py", "training/test_trying_worlds.py", "report/test_report.py", "cli/test_cli.py",
@@ -21,7 +21,7 @@ LONG = (
     "ros/test_view_node.py", "ros/test_launch.py", "engine/test_fuzz.py", "engine/test_tuning.py",
     "controller_file/test_writing.py", "cli/test_train.py", "ros/test_deploy.py", "nir/test_export.py",
     "events/test_codecs.py", "cli/test_plot.py", "engine/test_scale.py", "record/test_input_log.py",
-    "ros/test_encoder_node.py",
+    "ros/test_encoder_node.py", "c_export/test_targets.py",
 )  # fmt: skip
 
 LEFT_OUT = pytest.StashKey[int]()  # number of tests marked `deep` that are not run
