@@ -11,7 +11,8 @@ from hypothesis import settings
 LONG = (
     "engine/test_kernels.py", "engine/test_compile.py", "events/test_fuzz.py", "test_types.py",
     "ros/test_controller_node.py", "ros/test_events_replay.py", "training/test_interruption.py",
-    "training/test_event_tracker.py", "c_export/test_controllers.py", "engine/test_digests.py", "ros/test_replay.py", "test_flat.py", "test_docs.py",
+    "training/test_event_tracker.py", "c_export/test_controllers.py",
+    "engine/test_digests.py", "ros/test_replay.py", "test_flat.py", "test_docs.py",
     "training/test_events.py", "ros/test_supervisor.py", "report/test_look.py", "engine/test_brian2.py",
     "ros/test_shipped_worlds.py", "sim_worlds/test_pan_tilt.py", "cli/test_events_replay.py", "training/test_seeds.py",
     "cli/test_training_page.py", "training/test_trying_worlds.py", "report/test_report.py", "cli/test_cli.py",
