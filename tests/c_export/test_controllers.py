@@ -81,6 +81,7 @@ def test_random_networks_agree(tmp_path_factory, description, seed):
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(3600)
 @QUICK
 @given(descriptions(), st.integers(0, 1 << 40))
 def test_random_networks_agree_for_long(tmp_path_factory, description, seed):

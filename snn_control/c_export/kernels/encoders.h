@@ -1,23 +1,25 @@
 /* Encoders of values: once per tick. */
 
-SNN_KERNEL(population, 1) {
+SNN_KERNEL(population, 2) {
     int32_t d, k;
     for (d = 0; d < dimensions; d++)
         for (k = d * m; k < d * m + m; k++) {
-            float z = (values[d] - centres[k]) * params[2 * d];
-            out[k] = params[2 * d + 1] * snn_exponential(-0.5f * (z * z));
+            float z = (values[d] - centres[k]) * params[2 * d], response = snn_exponential(-0.5f * (z * z));
+            out[k] = response >= *cutoff ? params[2 * d + 1] * response : 0.0f;
         }
 }
 
-SNN_KERNEL(fields, 1) {
+SNN_KERNEL(fields, 2) {
+    const float drive = numbers[0], cutoff = numbers[1];
     int32_t d, k;
     for (k = 0; k < m; k++) {
-        float square = 0.0f;
+        float square = 0.0f, response;
         for (d = 0; d < dimensions; d++) {
             float z = (values[d] - centres[k * dimensions + d]) * inverse[d];
             square += z * z;
         }
-        out[k] = *drive * snn_exponential(-0.5f * square);
+        response = snn_exponential(-0.5f * square);
+        out[k] = response >= cutoff ? drive * response : 0.0f;
     }
 }
 
