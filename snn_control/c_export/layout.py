@@ -15,12 +15,13 @@ import numpy as np
 from ..engine.program import IO
 from ..errors import InputError
 from ..files import read_text
-from .arrays import Part
+from .arrays import ELEMENTS, Part
 from .exported import Exported
 
 __all__ = ["Layout", "read_layout"]
 
 BLOCKS = {"state": 2, "io": 3}
+DTYPES = set(ELEMENTS.values())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,12 +91,14 @@ def read_layout(folder: Path) -> Layout:
         }
         numbers = data["name"], data["digest"], int(data["period_ns"]), int(data["bytes"])
         return Layout(*numbers, tuple(int(x) for x in data["slots"]), parts)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{files[0]}: is damaged: {error}") from None
 
 
 def _part(block: int, row: list[Any], limit: int) -> Part:
     engine, dtype, c, c_dtype, count = row
+    if {dtype, c_dtype} - DTYPES:
+        raise ValueError(f"a part of dtype {dtype}, {c_dtype}")
     end = c + np.dtype(c_dtype).itemsize * count
     if min(engine, c, count) < 0 or end > limit:
         raise ValueError(f"a part from {c} to {end} of {limit} bytes")
