@@ -128,3 +128,31 @@ def test_the_functions_of_the_interface_do_what_a_controller_does(tmp_path):
         assert command[0] == want[0], t
         assert bool(machine.call("status") & 8) == held
     assert machine.call("status") == 0
+
+
+def test_learning_is_switched_and_forgotten_as_in_a_controller(tmp_path):
+    controller = Controller.load("arm")
+    layout = export(controller.program, tmp_path)
+    machine, rng = HostMachine(tmp_path, layout, FAST), np.random.default_rng(5)
+    machine.call("init")
+    for t in range(60):
+        given = {name: rng.normal(0, 0.5, one.size).astype(np.float32) for name, one in controller.inputs.items()}
+        if t in (20, 30):
+            machine.call("learn_state_to_torque", int(t == 30))
+            controller.learning(t == 30)
+        if t == 45:
+            machine.call("forget")
+            controller.restart(forget=True)
+        for name, x in given.items():
+            machine.call(f"set_{name}", ctypes.c_void_p(x.ctypes.data))
+        want = controller.step(given)["torque"]
+        machine.call("step")
+        (weights,) = layout.parts["state->torque.weights"]
+        image = machine.read()
+        assert image[layout.commands.c :][:16].tobytes() == want.tobytes(), t
+        learned = controller.bound.array("state->torque.weights")
+        assert image[weights.c :][: learned.nbytes].tobytes() == learned.tobytes(), t
+        if t in (15, 44):
+            assert np.any(learned)
+        if t == 45:
+            assert np.abs(learned).max() < 1e-2
