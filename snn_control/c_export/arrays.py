@@ -166,6 +166,7 @@ class Arrays:
         self._lines: dict[int, tuple[int, int, int]] = {}
         self._flags: dict[int, int] = {}
         self._pairs: set[tuple[int, int]] = set()
+        self._samples: set[Place] = set()
         self._taken: set[str] = set()
         self._roots: dict[int, list[CArray]] = {PROGRAM: [], STATE: [], IO: []}
         self._find_shapes()
@@ -178,7 +179,7 @@ class Arrays:
 
     # what the rows say about the arrays ------------------------------------------------------------------------
     def _find_shapes(self) -> None:
-        """Note rings of spike lists, delay lines, flags, and synapses stored as pairs."""
+        """Note rings of spike lists, delay lines, flags, samples of inputs, and synapses stored as pairs."""
         for operation in self._program.operations:
             words: dict[str, Any] = {name: operand for name, _, operand in used_words(operation)}
             row = registry.kernel(operation.kernel).row.values()
@@ -188,11 +189,11 @@ class Arrays:
                 self._flags[words["flags"].offset] = words["n"]
             if operation.kernel == "remember":
                 self._lines[words["line"].offset] = words["slots"], words["stride"], words["n"]
-            self._pairs |= {
-                (operand.kind, operand.offset)
-                for _, kind, operand in used_words(operation)
-                if isinstance(operand, Place) and operand.n_bytes and kind.endswith("snn_pair *")
-            }
+            for _, kind, operand in used_words(operation):
+                if isinstance(operand, Place) and operand.n_bytes and kind.endswith("snn_pair *"):
+                    self._pairs.add((operand.kind, operand.offset))
+                if isinstance(operand, Place) and kind.endswith("snn_value *"):
+                    self._samples.add(operand)
         for rule in self._program.facts.learning:
             weights = self._program.names[f"{rule.title}.weights"]
             if rule.sparse and weights.n_bytes:
@@ -255,18 +256,11 @@ class Arrays:
         count = self._flags.get(place.offset, count) if place.kind == STATE else count
         if CArray(name, place, "int64_t", SLOT).is_slot:
             return CArray(name, place, "int64_t", SLOT)
-        kind = "float" if self._is_sample(place) else NAMES[place.dtype]
+        kind = "float" if place in self._samples else NAMES[place.dtype]
         size = np.dtype(ELEMENTS[kind]).itemsize
         if size < 4:
             count = -(-count * size // 4) * 4 // size
         return CArray(name, place, kind, count)
-
-    def _is_sample(self, place: Place) -> bool:
-        return any(
-            operand == place and kind.endswith("snn_value *")
-            for operation in self._program.operations
-            for _, kind, operand in used_words(operation)
-        )
 
     # constants and members -------------------------------------------------------------------------------------
     def _distinct(self) -> dict[tuple[str, bytes], CArray]:
