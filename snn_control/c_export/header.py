@@ -113,9 +113,11 @@ def interface(e: Exported) -> Iterator[tuple[str, str]]:
     yield f"uint32_t {n}_status(const {n}_state *s)", f"Bits {e.big}_FAULTED and others, of the last tick."
     yield f"void {n}_stop({state})", "Go to the safe commands and stay there, until release."
     yield f"void {n}_release({state})", "End a stop, or a fault whose reason has gone."
+    text = f"In {n}_selftest.c: ticks whose results are known. Returns the number of words that differ."
+    yield f"int {n}_selftest(void)", text
     yield (
-        f"int32_t {n}_selftest({state})",
-        (f"In {n}_selftest.c: ticks whose results are known. Returns the number of words that differ, and calls init."),
+        f"int {n}_selftest_in({state})",
+        "The same with your struct, so that no second one is in RAM. Calls init at its end.",
     )
 
 

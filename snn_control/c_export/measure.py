@@ -67,7 +67,7 @@ def measure(e: Exported, target: str, optimise: str = "-Os") -> Measured:
         helpers, constants = max(0, linked.bytes_of(executable=True) - code), linked.bytes_of(executable=False)
         layout = Layout.of(e)
         machine = EmulatedMachine(folder, layout, target, optimise, count=True)
-    differing = machine.call("selftest")
+    differing = machine.call("selftest_in")
     ticks = ExampleTicks(e, plain=True, most_events=100)
     mirror, counts = Mirror(ticks.bound, layout, machine), []
     for t in range(TICKS):

@@ -26,7 +26,7 @@ def example(e: Exported) -> str:
             lines.append(f"    {n}_event_{one.name}(&s, {t}x, y, p);   /* for each event */")
     commands = [f"    use({n}_command_{one.name}(&s));   /* {one.size} float {one.unit}*/" for one in e.outputs]
     return "\n".join([
-        f"static {n}_state s;", "", f"if ({n}_selftest(&s) != 0) halt();   /* once; it also initialises s */",
+        f"static {n}_state s;", "", f"if ({n}_selftest_in(&s) != 0) halt();   /* once; it also initialises s */",
         f"for (;;) {{   /* every {e.program.facts.period_ns / 1e6:g} ms */", *lines, f"    {n}_step(&s);", *commands,
         f"    if ({n}_status(&s) & {e.big}_FAULTED) warn();", "}",
     ])  # fmt: skip

@@ -67,8 +67,9 @@ static void hash_state(const {n}_state *s) {{
 {chr(10).join(f"    {line}" for line in _hashed(e))}
 }}
 
-int32_t {n}_selftest({n}_state *s) {{
-    int32_t differing = 0, t, k;
+int {n}_selftest_in({n}_state *s) {{
+    int differing = 0;
+    int32_t t, k;
     {n}_init(s);
     for (t = 0; t < {TICKS}; t++) {{
 {lines}
@@ -87,6 +88,11 @@ int32_t {n}_selftest({n}_state *s) {{
     }}
     {n}_init(s);
     return differing;
+}}
+
+int {n}_selftest(void) {{
+    static {n}_state s;
+    return {n}_selftest_in(&s);
 }}
 """
 

@@ -34,7 +34,7 @@ SOURCE = """\
 static {n}_state s;
 static bool passed;
 
-void controllerOutOfTreeInit(void) {{ passed = {n}_selftest(&s) == 0; }}
+void controllerOutOfTreeInit(void) {{ passed = {n}_selftest_in(&s) == 0; }}
 
 bool controllerOutOfTreeTest(void) {{ return passed; }}
 

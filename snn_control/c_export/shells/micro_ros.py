@@ -45,7 +45,7 @@ int {n}_node(void) {{
     static rclc_executor_t executor;
 {handles}
     rcl_allocator_t allocator = rcl_get_default_allocator();
-    if ({n}_selftest(&s) != 0) return 2;
+    if ({n}_selftest_in(&s) != 0) return 2;
     timer = rcl_get_zero_initialized_timer();
     executor = rclc_executor_get_zero_initialized_executor();
     TRY(rclc_support_init(&support, 0, NULL, &allocator));

@@ -58,7 +58,7 @@ static int take(const char *what) {{
 int main(void) {{
     char line[{line}];
     int at = 0;
-    if ({n}_selftest(&s) != 0) {{
+    if ({n}_selftest_in(&s) != 0) {{
         fprintf(stderr, "the self-test failed: this build does not compute the bits of the engine\\n");
         return 1;
     }}

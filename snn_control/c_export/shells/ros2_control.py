@@ -72,7 +72,7 @@ class Controller : public controller_interface::ControllerInterface {{
     }}
 
     CallbackReturn on_configure(const rclcpp_lifecycle::State &) override {{
-        if ({n}_selftest(&state_) != 0) return CallbackReturn::ERROR;
+        if ({n}_selftest_in(&state_) != 0) return CallbackReturn::ERROR;
         if (names("command_interfaces").size() != COMMANDS) return CallbackReturn::ERROR;
         for (size_t k = 0; k < INPUTS.size(); k++) {{
             claimed_[k] = names(std::string("state_interfaces.") + INPUTS[k].name).size();
