@@ -333,7 +333,7 @@ def test_export_refuses_in_one_line(tmp_path, capsys):
     assert not (tmp_path / "net.nir").exists()
     code, _, err = call(capsys, "export", "cartpole", "--out", "my.onnx")
     assert (code, err.count("\n")) == (2, 1)
-    assert "--out = 'my.onnx': must end with .nir; only NIR files are written" in err
+    assert "--out = 'my.onnx': must end with .nir; --c FOLDER writes C" in err
     code, _, err = call(capsys, "export", "cartpole", "--out", tmp_path / "net.nir")
     assert (code, "inputs.observation.encoder = 'PopulationEncoder': NIR has no encoders" in err) == (2, True)
     file.write_text(CONTROLLER.replace("NEURON", "li"))

@@ -153,8 +153,8 @@ def test_a_lockstep_loop_is_woken_by_each_packet():
 
 def test_wrong_use_is_told():
     rig = Rig(64)
-    with pytest.raises(InputError, match="encoding 'evt4': must be one of evt3"):
-        rig.queue.push(b"", "evt4")
+    with pytest.raises(InputError, match="encoding 'evt9': must be one of evt3"):
+        rig.queue.push(b"", "evt9")
     with pytest.raises(DescriptionError, match=r"camera\.packets = 0"):
         PacketQueue(rig.receiver, "camera", packets=0)
     with pytest.raises(DescriptionError, match="must be an events input: camera"):

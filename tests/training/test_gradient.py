@@ -134,7 +134,7 @@ def test_the_slope_goes_to_its_end_while_the_budget_is_spent():
 
 def test_every_adjoint_is_tested():
     kernels = {o.kernel for make in NETWORKS for o in make(np.random.default_rng(1)).controller().program.operations}
-    assert set(companions("adjoint")) <= kernels
+    assert set(companions("adjoint")) - {"dense_spikes_int8"} <= kernels  # see test_quantization
 
 
 def repeat_to_the_bit(student, rng):
