@@ -169,10 +169,7 @@ class Controller(SteppedController):
             weights[:] = old
 
     def state(self) -> np.ndarray:
-        """Return a copy of the whole state for `restore`, (bytes,) uint8, with the Program's digest.
-
-        The pixels of simulated cameras that see frames are not part of it.
-        """
+        """Return a copy of the state without pixels of simulated cameras, for `restore`: (bytes,) uint8."""
         return self._state(...)
 
     def restore(self, state: np.ndarray) -> None:

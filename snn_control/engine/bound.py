@@ -57,8 +57,7 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
     which kind of block it points: PROGRAM, STATE or IO; or NUMBER for other words. Raise ProgramError if blocks do not
     fit.
     """
-    operations = program.operations
-    sections = [o.section for o in operations]
+    operations, sections = program.operations, [o.section for o in program.operations]
     if sections != sorted(sections) or not set(sections) <= {PRE, STEP, POST}:
         raise ProgramError("operations are not in the order of their sections")
     if not 1 <= program.steps < 1 << 32:
@@ -85,8 +84,8 @@ def _put(row: np.ndarray, kinds: np.ndarray, word: int, value: int | Place, bloc
 
 def _fill_header(program: Program, blocks: Blocks, sections: list[int], header: np.ndarray, kinds: np.ndarray) -> None:
     before, in_step, after = (sections.count(s) for s in (PRE, STEP, POST))
-    values: dict[str, Any] = {"before": before, "in_step": in_step, "after": after, "steps": program.steps}
-    values["clock"] = program.names["clock"]
+    values: dict[str, Any] = {"before": before, "in_step": in_step, "after": after}
+    values |= {"steps": program.steps, "clock": program.names["clock"]}
     if "control" in program.names:
         asked, restarts = program.names["control"], program.names["restarts"]
         values |= {"asked": asked, "taken": program.names["controlled"], "rules": asked.shape[0] - LEARNING}
@@ -166,14 +165,12 @@ def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
     """Return the function with which Python writes a sample to an input.
 
-    It is ``take(x)`` for values; for events it is ``take(t, x, y, p)``, or ``take(None)`` if none arrived. An input
-    whose source is frames has a `FrameTaker`.
+    It is ``take(x)`` for values, ``take(t, x, y, p)`` or ``take(None)`` for events, and a `FrameTaker` for frames.
     """
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
         return calls.value_taker(slot, data[0], period, io)
-    clock = program.names["clock"].view(state)
-    take = taker(slot, data, clock, period, io, state)
+    take = taker(slot, data, clock := program.names["clock"].view(state), period, io, state)
     return FrameTaker(take, one.size, one.camera, slot, data, clock, period) if one.camera else take
 
 
@@ -394,8 +391,7 @@ def stride_of(block: np.ndarray) -> int:
     return block.strides[0] if block.ndim > 1 else 0
 
 
-def _again(*arguments: Any) -> Bound:
-    program, rows, tuning, own, state, io = arguments
+def _again(program: Program, rows: Any, tuning: Any, own: Any, state: np.ndarray, io: np.ndarray) -> Bound:
     bound = Bound(program, rows, tuning, own is not None)
     if own is not None:
         bound.constants[:], bound.initial[:] = own

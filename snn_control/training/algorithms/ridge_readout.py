@@ -25,7 +25,8 @@ from ...errors import DescriptionError
 from ...network import LI, Network, OneToOne, Population, Projection
 from ...network.convolution import Convolution
 from ..environments.vector import VectorEnv
-from ..gradients.parameters import Parameter, Parameters
+from ..gradients.parameter import Parameter
+from ..gradients.parameters import Parameters
 from ..gradients.student import Student
 from .distributions import Categorical, DiagGaussian
 from .imitation import Imitation
