@@ -88,16 +88,9 @@ def train(
     """
     threads = optional("threadpoolctl", "training needs threadpoolctl", "training")
     spec = controller if isinstance(controller, ControllerSpec) else load_spec(controller_path(controller))
-    given = dict(arguments or {})
-    asked_for = Perturbations.of({**given.get(PERTURB, {}), **(perturb or {})}, PERTURB)
-    if perturbations := spec.training.perturb.replaced_by(asked_for).plain:
-        given[PERTURB] = perturbations
+    given = _arguments(spec, env, arguments or {}, perturb or {})
     made = functools.partial(make, env, given, disable_env_checker=True)
     probe = made()
-    if episode_limit(probe) is None:
-        given["max_episode_steps"] = LIMIT
-        probe.close()
-        probe = made()
     settings = dict(settings or {})
     with in_file(spec.path, "--", "settings", "trainable"):
         if _precision(settings.pop("weights", spec.training.weights)) == "int8":
@@ -120,6 +113,21 @@ def train(
         if learner is None:
             return adapt(spec, made, chosen, seed, folder, training_run.EVALUATION_EPISODES, progress)
         return TrainingRun(learner, chosen, made, folder, seed, how, progress).to_the_end()
+
+
+def _arguments(
+    spec: ControllerSpec, env: str, arguments: Mapping[str, Any], perturb: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments of the environment, with its perturbations and a limit of the episodes."""
+    given = dict(arguments)
+    asked_for = Perturbations.of({**given.get(PERTURB, {}), **perturb}, PERTURB)
+    if perturbations := spec.training.perturb.replaced_by(asked_for).plain:
+        given[PERTURB] = perturbations
+    probe = make(env, given, disable_env_checker=True)
+    if episode_limit(probe) is None:
+        given["max_episode_steps"] = LIMIT
+    probe.close()
+    return given
 
 
 def _precision(value: Any) -> str:
