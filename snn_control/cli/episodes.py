@@ -22,7 +22,7 @@ from ..engine.program import Program
 from ..errors import DescriptionError, RuntimeFault, SnnControlError, describe_exception
 from ..gym_adapter.flat import unflattened
 from ..resources import controller_path
-from ..training.environments.episodes import play
+from ..training.environments.episodes import play, random_actions
 from ..training.environments.gymnasium_calls import PERTURB, drawn_in
 from .common import make_environment, table
 from .processes import end_with_parent
@@ -116,9 +116,7 @@ class Player:
 
     def _other(self, who: str, seed: int) -> Callable[[Any, Mapping[str, Any]], Any]:
         if who == CHANCE:
-            space = self.env.action_space
-            space.seed(seed + 1_000_003)  # with the same seed it would repeat the environment's own draws
-            return lambda observation, info: space.sample()
+            return random_actions(self.env, seed)
         baseline = baselines_of(self.env)[who]
         return lambda observation, info: baseline.predict(unflattened(self.env, observation), info)[0]
 

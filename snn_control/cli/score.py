@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -76,7 +77,7 @@ def _one(options: argparse.Namespace) -> int:
     kind, results = _played(options.file, task, Path(), options.normalize, options.json)
     actor = options.file
     if options.add and Path(actor).is_file():  # so that the row can be played from the folder of the rows
-        actor = _relative(Path(actor), Path(options.add).parent)
+        actor = Path(os.path.relpath(actor, Path(options.add).parent)).as_posix()
     name = options.name or Path(options.file).stem
     row = Row(name, options.env, actor, kind, options.by, options.source, results=results)
     if options.add:
@@ -89,12 +90,6 @@ def _one(options: argparse.Namespace) -> int:
         if options.add:
             print(f"{options.add}: row '{name}' written")
     return 0
-
-
-def _relative(path: Path, folder: Path) -> str:
-    import os
-
-    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def _played(file: str, task: Task, folder: Path, normalize: str | None, quiet: bool) -> tuple[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from .table import Section, number
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["board_page", "board_pictures"]
+__all__ = ["COLUMNS", "board_page", "board_pictures", "cells"]
 
 COLOURS = {"controller": EXCITES, "policy": INHIBITS, "chance": MUTED}
 COLUMNS = ("name", "kind", "return", "IQM, 95 %", "spikes", "AC", "MAC", "memory [B]", "energy [nJ]", "int8 MLP [nJ]",
@@ -34,7 +34,7 @@ def board_page(rows: Sequence[Row]) -> str:
         ("environments", number(len(_environments(rows))), ""),
     ]
     tables = [
-        Section(name, COLUMNS, tuple(_cells(row) for row in rows if row.environment == name), NOTE)
+        Section(name, COLUMNS, tuple(cells(row) for row in rows if row.environment == name), NOTE)
         for name in _environments(rows)
     ]
     return Page("Scoreboard of spiking control", ["protocol 1"], tiles, board_pictures(rows), tables).html()
@@ -52,7 +52,8 @@ def _environments(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(row.environment for row in rows))
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def cells(row: Row) -> tuple[str, ...]:
+    """Return the cells of a row of the table, in the order of `COLUMNS`."""
     r, of = row.results, row.results["return"]
     cost = ["–"] * 7
     if own := r.get("operations"):

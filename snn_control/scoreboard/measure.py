@@ -17,7 +17,7 @@ from ..engine.workload import workload
 from ..gym_adapter.flat import unflattened
 from ..record.input_recorder import InputLogRecorder
 from ..record.provenance import software
-from ..training.environments.episodes import play
+from ..training.environments.episodes import play, random_actions
 from ..training.teachers.teacher import Teacher
 from .protocol import Task
 from .statistics import interquartile_mean, interval
@@ -35,13 +35,13 @@ class Actor:
 
     def begin(self, seed: int) -> None:
         if self.teacher is None:
-            self.env.action_space.seed(seed + 1_000_003)  # with the same seed it would repeat the environment's draws
+            self._random = random_actions(self.env, seed)
         else:
             self.teacher.reset()
 
     def act(self, observation: Any, info: Mapping[str, Any]) -> Any:
         if self.teacher is None:
-            return self.env.action_space.sample()
+            return self._random(observation, info)
         return self.teacher(self.env, unflattened(self.env, observation), info)
 
     def end(self, steps: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import DescriptionError
+from ..errors import DescriptionError, nearest
 
 __all__ = ["FIRST_SEED", "SUITES", "VERSION", "Task", "task_of"]
 
@@ -54,8 +54,6 @@ def task_of(environment: str) -> Task:
     """Return the task of an environment. Raises DescriptionError if the protocol does not have it."""
     tasks = {task.environment: task for suite in SUITES.values() for task in suite}
     if environment not in tasks:
-        from ..controller_file import nearest
-
         fix = nearest(environment, tasks) or f"one of {', '.join(tasks)}"
         raise DescriptionError("--env", environment, "is not an environment of the scoreboard", fix)
     return tasks[environment]

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import DescriptionError
 from ..files import read_text, replace_text, writing
+from . import protocol
 from .protocol import VERSION, task_of
 
 __all__ = ["Row", "read_board", "read_rows", "write_row"]
@@ -102,9 +103,7 @@ def _finite(value: Any) -> bool:
 
 def read_board(folder: Path) -> list[Row]:
     """Read all rows of a folder, sorted by environment in the order of the protocol, then by mean return."""
-    from .protocol import SUITES
-
-    order = [task.environment for suite in SUITES.values() for task in suite]
+    order = [task.environment for suite in protocol.SUITES.values() for task in suite]
     rows = [row for path in sorted(folder.glob("*.json")) for row in read_rows(path)]
     return sorted(rows, key=lambda row: (order.index(row.environment), -row.results["return"]["mean"], row.name))
 

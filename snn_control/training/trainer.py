@@ -88,19 +88,14 @@ def train(
     """
     threads = optional("threadpoolctl", "training needs threadpoolctl", "training")
     spec = controller if isinstance(controller, ControllerSpec) else load_spec(controller_path(controller))
-    given = _arguments(spec, env, arguments or {}, perturb or {})
+    given, probe = _environment(spec, env, arguments or {}, perturb or {})
     made = functools.partial(make, env, given, disable_env_checker=True)
-    probe = made()
     settings = dict(settings or {})
     with in_file(spec.path, "--", "settings", "trainable"):
         if _precision(settings.pop("weights", spec.training.weights)) == "int8":
             spec = with_int8(spec)
         how = _way(how, teacher, spec.training.how, probe.action_space)
-        learner: Learner | None = None
-        if how == "adapt":
-            chosen = settings_of(how, AdaptationSettings, spec.training.settings, settings)
-        else:
-            learner, chosen = _learner(spec, how, probe, seed, trainable, settings, teacher)
+        learner, chosen = _learner(spec, how, probe, seed, trainable, settings, teacher)
     probe.close()
     asked = {"env": env, "arguments": given, "how": how, "seed": seed, "settings": asdict(chosen)}
     asked["controller"] = _digest(spec)
@@ -115,10 +110,10 @@ def train(
         return TrainingRun(learner, chosen, made, folder, seed, how, progress).to_the_end()
 
 
-def _arguments(
+def _environment(
     spec: ControllerSpec, env: str, arguments: Mapping[str, Any], perturb: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the arguments of the environment, with its perturbations and a limit of the episodes."""
+) -> tuple[dict[str, Any], Any]:
+    """Return the environment, and its arguments with perturbations and a limit of the episodes."""
     given = dict(arguments)
     asked_for = Perturbations.of({**given.get(PERTURB, {}), **perturb}, PERTURB)
     if perturbations := spec.training.perturb.replaced_by(asked_for).plain:
@@ -126,8 +121,9 @@ def _arguments(
     probe = make(env, given, disable_env_checker=True)
     if episode_limit(probe) is None:
         given["max_episode_steps"] = LIMIT
-    probe.close()
-    return given
+        probe.close()
+        probe = make(env, given, disable_env_checker=True)
+    return given, probe
 
 
 def _precision(value: Any) -> str:
@@ -151,13 +147,15 @@ def _way(how: str | None, teacher: Any, of_file: str, space: Any) -> str:
 
 def _learner(
     spec: ControllerSpec, how: str, env: Any, seed: int, trainable: Any, given: Mapping[str, Any], teacher: Any
-) -> tuple[Learner, Any]:
-    """Return the learner ``how`` for an environment, and its settings.
+) -> tuple[Learner | None, Any]:
+    """Return the learner ``how`` for an environment, and its settings. "adapt" has settings alone.
 
     trainable : as in `train`
     given : the argument ``settings`` of `train`
     teacher : as in `train`
     """
+    if how == "adapt":
+        return None, settings_of(how, AdaptationSettings, spec.training.settings, given)
     cls, kind = LEARNERS[how]
     defaults = kind.defaults_for(spec, episode_limit(env) or LIMIT)
     own = spec.training.settings if spec.training.how in ("", "rl", how) else {}  # not those of another learner

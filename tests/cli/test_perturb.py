@@ -1,4 +1,4 @@
-"""``--perturb`` of ``run`` and ``train``: how it is written, what it changes, and that it is told."""
+"""``--perturb`` of ``run`` and ``train``: its syntax, its effect, and how outputs and files name it."""
 
 import json
 

@@ -25,3 +25,5 @@ def test_the_board_has_its_rows_and_their_files():
 def test_the_table_of_the_page_is_that_of_the_rows():
     text = scoreboard.PAGE.read_text("utf-8")
     assert scoreboard.page(text) == text
+    for row in read_board(BOARD):
+        assert f"| {row.name} | {row.kind} |" in text

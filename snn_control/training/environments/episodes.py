@@ -11,7 +11,7 @@ import numpy as np
 
 from ...controller import Controller
 
-__all__ = ["Spread", "episode", "play"]
+__all__ = ["Spread", "episode", "play", "random_actions"]
 
 #: 97.5 % quantile of Student's t for 1, 2, ... degrees of freedom
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -33,6 +33,12 @@ def play(
         if terminated or truncated:
             break
     return np.array(rewards), info
+
+
+def random_actions(env: Any, seed: int) -> Callable[[Any, Mapping[str, Any]], Any]:
+    """Return a function for `play` that draws random actions, for the episode with this seed."""
+    env.action_space.seed(seed + 1_000_003)  # with the same seed it would repeat the environment's own draws
+    return lambda observation, info: env.action_space.sample()
 
 
 def episode(
