@@ -31,6 +31,7 @@ The page is served on this machine alone: from another one, use ssh -L PORT:127.
 examples:
   snn_control watch cartpole --env CartPole-v1 --control
   snn_control watch event_tracker --env PanTiltTracking-v0
+  snn_control watch quadrotor_attitude --env QuadrotorAttitude-v0 --perturb observation_delay=6 mass=0.8:1.2
   snn_control watch --node controller --port 8765
   snn_control watch runs/a.npz
   snn_control watch runs/train-my
@@ -45,6 +46,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--node", metavar="NAME", help="name of a running controller_node")
     common.add_shared(parser, "--env", type=common.environment)
     common.add_shared(parser, "--arg")
+    common.add_shared(parser, "--perturb")
     parser.add_argument("--seed", type=common.whole(0), default=0, help="seed of the first episode (default 0)")
     parser.add_argument("--control", action="store_true", help="print a link with which the page may act")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default 127.0.0.1: this machine)")
@@ -81,6 +83,12 @@ def _kind(options: argparse.Namespace) -> Callable[[argparse.Namespace], Any]:
 
     Raises DescriptionError if arguments contradict each other.
     """
+    if options.env is None:
+        for flag, given in (("--arg", options.arg), ("--perturb", options.perturb)):
+            if given:
+                raise DescriptionError(
+                    flag, " ".join(given), "is for a simulated world", "give --env ID, or leave it out"
+                )
     if options.node is not None:
         if options.file is not None or options.env is not None:
             raise DescriptionError("--node", options.node, "needs neither FILE nor --env", "leave them out")
@@ -103,11 +111,11 @@ def _world(options: argparse.Namespace) -> Any:
 
     spec = load_spec(controller_path(options.file, "FILE"))
     controller = Controller.from_spec(spec)
-    arguments = common.keywords(options.arg)
+    arguments = common.arguments_of(options)
     env = _environment(options.env, arguments)
     common.check_fit(controller, env, options.file)
     env.close()
-    title = f"{options.file} in {options.env}"
+    title = " ".join([options.file, "in", options.env, *options.perturb])
     return WorldRun(controller, spec, lambda: _environment(options.env, arguments), title, options.seed)
 
 

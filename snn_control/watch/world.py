@@ -19,6 +19,7 @@ from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..errors import InputError, describe_exception, nearest
 from ..record.run_folder import companion, new_record, write_record
+from ..training.environments.gymnasium_calls import drawn_in
 from .feed import Feed
 from .scene import scene_of
 from .source import number_in
@@ -234,7 +235,8 @@ class WorldRun:
         self.controller.reset()
         self.feed.restart()
         observation, _ = env.reset(seed=int(seed))
-        self._marks.append({"t": self._time, "kind": "episode", "text": f"seed {seed}"})
+        drawn = (f"{name} {np.array2string(np.asarray(value), precision=3)}" for name, value in drawn_in(env).items())
+        self._marks.append({"t": self._time, "kind": "episode", "text": ", ".join([f"seed {seed}", *drawn])})
         return observation
 
     def _advance(self, env: Any, observation: Any) -> tuple[Any, bool]:

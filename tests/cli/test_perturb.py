@@ -1,10 +1,12 @@
 """``--perturb`` of ``run`` and ``train``: its syntax, its effect, and how outputs and files name it."""
 
 import json
+from contextlib import closing
 
 import pytest
 
 from snn_control.analysis.robustness import GRID
+from snn_control.cli import parser, watch
 from snn_control.cli.common import each_alone
 from snn_control.cli.episodes import World
 from snn_control.cli.robustness import measure
@@ -105,3 +107,16 @@ def test_robustness_in_processes_is_the_same_beside_the_baselines(capsys, monkey
     one, two = (measure(world, 2, 7, jobs) for jobs in (1, 2))
     assert one == two
     assert set(one.nominal) == {"controller", "EnergyLQR"}
+
+
+def test_a_watched_world_is_perturbed(capsys):
+    options = parser().parse_args(["watch", "--env", "CartPole-v1", "--perturb", "observation_delay=3", "cartpole"])
+    with closing(watch._world(options)) as source:
+        assert source.scene()["title"] == "cartpole in CartPole-v1 observation_delay=3"
+        marks: list[str] = []
+        while not marks:
+            marks += [mark["text"] for header, _ in source.frames() for mark in header["marks"]]
+        assert marks[0] == "seed 0, observation_delay 3"
+    code, _, err = call(capsys, "watch", "cartpole", "--perturb", "observation_delay=3")
+    assert code == 2
+    assert err.startswith("snn_control: --perturb = 'observation_delay=3': is for a simulated world")
