@@ -10,11 +10,13 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..controller import build_program
+from ..controller.pruning import without
+from ..controller_file import ControllerSpec
 from ..engine.program import Program
 from ..errors import RuntimeFault, describe_exception, how_to_install
 from ..findings import Finding, warning
@@ -46,10 +48,23 @@ def _error(returns: np.ndarray) -> float:
     return float(returns.std(ddof=1) / math.sqrt(len(returns)))
 
 
+class Best(NamedTuple):
+    """The best candidate of a stage.
+
+    score : mean return in the episodes in which the candidates were compared, otherwise in the validation
+    silent : neurons that did not fire in the episodes of the comparison: population -> (n,) bool
+    """
+
+    candidate: Candidate
+    score: float
+    silent: dict[str, np.ndarray]
+
+
 class TrainingRun:
     """Trains with one learner, in up to three stages.
 
     After reinforcement learning, the controller imitates itself to save spikes. At the end, its gains may be searched.
+    If spikes were saved, the result lacks the neurons that no longer fire.
     """
 
     def __init__(
@@ -103,6 +118,7 @@ class TrainingRun:
         if self.folder is not None:
             self.folder.keep_newest(lambda: self.learner.parameters.spec)
         resumed, ended, chosen = self.steps, False, None
+        silent: dict[str, np.ndarray] = {}
         try:
             if self.learner.improves and not self.history:
                 found = self.validate(self._program(), self.envs.interface)
@@ -111,26 +127,32 @@ class TrainingRun:
                 while not self.stage.has_ended:
                     self._phase()
                 if self._can_reduce_spikes():
-                    self._reduce_spikes(self._best()[0])
+                    self._reduce_spikes(self._best().candidate)
                 elif self._can_adjust():
                     self._adjust()
                 else:
-                    chosen, validation = self._best()
-            final = self._evaluated(chosen, self.n_evaluation)
+                    best = self._best()
+                    chosen, validation = best.candidate, best.score
+                    silent = best.silent if self._reduced_spikes else {}
+            spec, final = self._evaluated(chosen, self.n_evaluation, silent)
         except KeyboardInterrupt:
             ended = True
             if chosen is None:
                 chosen = self._best_so_far()
                 validation = chosen.score
-            final = self._evaluated(chosen, self.n_validation)
-        spec, warnings = self.learner.parameters.spec, list(self.diagnosis.reported.values())
+            spec, final = self._evaluated(chosen, self.n_validation, silent)
+        warnings = list(self.diagnosis.reported.values())
         return Trained(spec, self.how, final, self.history, self.steps, ended, validation, warnings, resumed)
 
-    def _evaluated(self, candidate: Candidate, episodes: int) -> Evaluation:
-        """Set the parameters to the values of a candidate, and evaluate the controller in new episodes."""
+    def _evaluated(
+        self, candidate: Candidate, episodes: int, silent: Mapping[str, np.ndarray]
+    ) -> tuple[ControllerSpec, Evaluation]:
+        """Set the parameters to the values of a candidate, remove the silent neurons, and evaluate the controller in
+        new episodes."""
         self._take(candidate.values)
+        spec = without(self.learner.parameters.spec, silent)
         play = with_environments(self.make, [FINAL + k for k in range(episodes)])
-        return play(build_program(self.learner.parameters.spec), self.envs.interface)
+        return spec, play(build_program(spec), self.envs.interface)
 
     def _candidate(self, found: Evaluation) -> Candidate:
         """Return the present values as a candidate, with the scores that a validation of them found."""
@@ -199,24 +221,23 @@ class TrainingRun:
     def _best_so_far(self) -> Candidate:
         return self.stage.best or Candidate(-math.inf, 0.0, math.inf, self.untrained)
 
-    def _best(self) -> tuple[Candidate, float]:
-        """Compare the candidates in additional episodes. Return the best candidate, and its mean return in these
-        episodes.
-
-        With fewer than two candidates no episodes are played, and the mean return is that of the validation.
-        """
+    def _best(self) -> Best:
+        """Compare the candidates in additional episodes. With fewer than two candidates no episodes are played."""
         candidates = self.stage.candidates
         if len(candidates) < 2:
             best = self._best_so_far()
-            return best, best.score
+            return Best(best, best.score, {})
         first, n = VALIDATION + self.n_validation, self.n_comparison
         if self.before:  # other episodes than those that selected what was learned
             first, n = first + n, self.n_evaluation if self.reduces_spikes else n
         look = with_environments(self.make, [first + k for k in range(n)])
+        found = [look(self._take(one.values), self.envs.interface) for one in candidates]
+        chosen = select([one.returns for one in found], [one.spikes for one in candidates], self.chance)
+        return Best(candidates[chosen], found[chosen].score, found[chosen].silent(self.learner.parameters.program))
 
-        returns = [look(self._take(one.values), self.envs.interface).returns for one in candidates]
-        chosen = select(returns, [one.spikes for one in candidates], self.chance)
-        return candidates[chosen], float(returns[chosen].mean())
+    @property
+    def _reduced_spikes(self) -> bool:
+        return any(SpikeReduction.key in row for row in self.history)
 
     # reducing spikes -----------------------------------------------------------------------------------------
     def _can_reduce_spikes(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...controller import Batch, build_program
+from ...controller.pruning import without
 from ...controller_file import ControllerSpec
 from ...errors import DescriptionError, RuntimeFault, SnnControlError, describe_exception
 from ...gym_adapter.spaces import as_command
@@ -23,7 +24,7 @@ from ..result import FINAL, VALIDATION, Phase
 from .heads import Head
 from .imitator import ConversionSettings, Imitator
 from .rectified import Rectified, rectified
-from .spiking import INPUT, SAMPLES, spiking_controller, thresholds, without
+from .spiking import INPUT, SAMPLES, spiking_controller, thresholds
 
 __all__ = ["Comparison", "Conversion", "Converted"]
 

@@ -9,7 +9,6 @@ doi:10.3389/fnins.2017.00682, with a scale for each neuron).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from ...controller_file import ControllerSpec, parse_spec
 from .heads import Head
 from .rectified import Rectified
 
-__all__ = ["INPUT", "OUTPUT", "READOUT", "SKIPS", "Written", "hidden", "spiking_controller", "thresholds", "without"]
+__all__ = ["INPUT", "OUTPUT", "READOUT", "SKIPS", "Written", "hidden", "spiking_controller", "thresholds"]
 
 INPUT, READOUT, OUTPUT = "observation", "readout", "action"
 SAMPLES = 4_000  # observations for the thresholds
@@ -129,23 +128,3 @@ def _output(source: Rectified, head: Head) -> dict[str, Any]:
         return {"decoder": {"type": "argmax", "actions": n, "terms": [term]}}
     squash = {"squash": True} if head.kind == "tanh" else {}
     return {"size": n, "decoder": term, "limits": [head.low.tolist(), head.high.tolist()], **squash}
-
-
-def without(spec: ControllerSpec, silent: dict[str, np.ndarray]) -> ControllerSpec:
-    """Return a controller without some neurons. At least one neuron of each population stays.
-
-    silent : population -> (n,) bool, true for the neurons to remove
-    """
-    stays = {name: ~gone if not gone.all() else np.arange(gone.size) == 0 for name, gone in silent.items()}
-    populations = tuple(
-        replace(p, size=int(stays[p.name].sum()), bias=np.asarray(p.bias)[stays[p.name]]) if p.name in stays else p
-        for p in spec.network.populations
-    )
-    projections = []
-    for p in spec.network.projections:
-        weights = np.asarray(p.weights)
-        weights = weights[stays[p.pre]] if p.pre in stays else weights
-        weights = weights[:, stays[p.post]] if p.post in stays else weights
-        projections.append(replace(p, weights=np.ascontiguousarray(weights)))
-    network = replace(spec.network, populations=populations, projections=tuple(projections))
-    return replace(spec, network=network)

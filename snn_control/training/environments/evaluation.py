@@ -59,6 +59,16 @@ class Evaluation:
     def operations(self) -> np.ndarray:
         return sum(self.operations_of.values(), np.zeros(len(self.seeds)))
 
+    def silent(self, program: Program) -> dict[str, np.ndarray]:
+        """Return which neurons fired in none of the episodes: spiking population -> (n,) bool.
+
+        program : the Program that was evaluated
+        """
+        spiking = [p for p in program.facts.populations if p.spiking]
+        fired = sum((one.fired for one in self.statistics), np.zeros(sum(p.size for p in spiking), np.int64))
+        parts = np.split(fired == 0, np.cumsum([p.size for p in spiking])[:-1])
+        return {p.name: part for p, part in zip(spiking, parts, strict=True)}
+
 
 def played(
     batch: Batch,

@@ -15,7 +15,7 @@ from snn_control.training.conversion.conversion import Conversion
 from snn_control.training.conversion.heads import Head
 from snn_control.training.conversion.imitator import ConversionSettings
 from snn_control.training.conversion.rectified import rectified
-from snn_control.training.conversion.spiking import spiking_controller, thresholds, without
+from snn_control.training.conversion.spiking import spiking_controller, thresholds
 from snn_control.training.environments.gymnasium_calls import make
 from snn_control.training.progress import Folder
 from snn_control.training.teachers.trained_policy import TrainedPolicy
@@ -122,22 +122,6 @@ def test_the_gradient_of_the_loss_is_its_derivative(kind, seed):
         assert abs(difference - expected) < 0.05 * np.abs(change).sum()
     else:
         assert difference == pytest.approx(expected, rel=2e-2, abs=2e-3)
-
-
-def test_a_controller_without_its_silent_neurons_gives_the_same_bits():
-    policy = policy_of("tanh", width=32)
-    *_, written, observations = converted(policy, 3.0)
-    fired = {"hidden_1": np.zeros(32, bool), "hidden_2": np.zeros(32, bool)}
-    controller = Controller.from_spec(written.spec)
-    commands = []
-    for one in observations[:200]:
-        commands.append(controller.step({"observation": one})["action"])
-        for name, seen in fired.items():
-            seen[controller.spikes(name)] = True
-    assert not all(seen.all() for seen in fired.values())
-    smaller = Controller.from_spec(without(written.spec, {name: ~seen for name, seen in fired.items()}))
-    for one, command in zip(observations, commands):
-        assert np.array_equal(smaller.step({"observation": one})["action"], command)
 
 
 # a whole conversion -------------------------------------------------------------------------------------------------
