@@ -46,10 +46,10 @@ def test_a_run_that_is_ended_at_random_moments_gives_the_same_bits(ended, how):
 def test_ctrl_c_in_the_last_evaluation_keeps_what_the_comparison_chose(monkeypatch):
     evaluated = training_run.TrainingRun._evaluated
 
-    def interrupted(self, candidate, episodes):
+    def interrupted(self, candidate, episodes, silent):
         if episodes == self.n_evaluation:
             raise KeyboardInterrupt
-        return evaluated(self, candidate, episodes)
+        return evaluated(self, candidate, episodes, silent)
 
     seen = []  # of each phase, all of which are compared
 
