@@ -59,9 +59,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def convert(options: argparse.Namespace) -> int:
     """Convert the policy that the options name. Return the exit code."""
     from ..errors import optional
+    from ..gym_adapter.period import period_of
     from ..training.conversion.conversion import Conversion
     from ..training.progress import Folder, locked_folder
-    from ..training.starting_point.file_text import period_of
 
     if not options.out:
         raise DescriptionError("--out", None, "is needed", "name the controller file to write, FILE.yaml")

@@ -34,6 +34,7 @@ from ...engine.compile import compile_function
 from ...engine.slots import ARRIVAL, FRESH, STAMP
 from ...errors import DescriptionError, RuntimeFault, counted, in_file, message_of
 from ...gym_adapter.flat import flat_environment
+from ...gym_adapter.period import stated_period
 from ...gym_adapter.spaces import as_action, check_action, check_image
 from ...realtime.clock import semaphore_drain, semaphore_wait
 from ...realtime.port import FREE, LOCKSTEP, REALTIME
@@ -76,7 +77,7 @@ class WorldNode(ProcessNode):
         "duration": Parameter(0.0, "Simulated time of the run [s]; 0: until stopped", 0.0, 1e6),
         "episodes": Parameter(0, "Number of episodes to run; 0: until stopped", 0, 2**31 - 1),
         "speed": Parameter(0.0, "Most simulated time in a second, in lockstep [s]; 0: no limit", 0.0, 1e6),
-        "step": Parameter(0.0, "Duration of one step [s]; 0: 1 / render_fps", 0.0, 10.0),
+        "step": Parameter(0.0, "Duration of one step [s]; 0: as the environment states it", 0.0, 10.0),
         "priority": Parameter(0, "SCHED_FIFO priority of the simulation; 0: none", 0, 98),
         "encoding": Parameter("mono", "Encoding of the event packets sent: mono or evt3", words=("mono", "evt3")),
         "patience": Parameter(60.0, "Maximum time to wait for the controller [s]", 0.1, 1e6),
@@ -93,7 +94,8 @@ class WorldNode(ProcessNode):
         if given.speed and not self.lockstep:
             raise DescriptionError("speed", given.speed, "is for lockstep; by the clock it is 1", "leave it out")
         self.env = self._make(given.world, given.arguments)
-        self.step_ns = round((given.step or 1.0 / (self.env.metadata.get("render_fps") or 50)) * 1e9)
+        period, says = (given.step, "parameter step") if given.step else stated_period(self.env)
+        self.step_ns = round(period * 1e9)
         self._io = io_node(self)
         with in_file(file), dds_threads():
             self._connect()
@@ -105,6 +107,10 @@ class WorldNode(ProcessNode):
         self._stamped = any(sensor.stamped for sensor in self.sensors)
         self._reporter, self._reported = Reporter(self), (time.monotonic(), 0, 0)
         self._begun = self.over = False
+        self.get_logger().info(f"{given.world}: a step is {period:g} s ({says}), {self.mode}")
+        if self.step_ns != round(self.spec.period * 1e9):
+            text = f"the period of {file} is {self.spec.period:g} s, a step of the world {period:g} s"
+            self.get_logger().warning(f"{text}: set the parameter step, unless the two differ on purpose")
         self.steady_timer(0.001, self._run)
 
     def _make(self, world: str, arguments: str) -> Any:

@@ -29,19 +29,19 @@ from ...controller import build_program
 from ...controller_file import parse_spec
 from ...controller_file.reader import Loader
 from ...gym_adapter.flat import flat_environment
+from ...gym_adapter.period import stated_period
 from ..environments.observation_statistics import actions_of, observe, ranges
 from . import event_pictures
 from .hidden_state import past_helps
 from .space_parts import MAX_OBSERVATION_NUMBERS, SpaceInput, SpaceOutput, inputs_of, outputs_of
 
-__all__ = ["STEPS", "period_of", "starting_point"]
+__all__ = ["STEPS", "starting_point"]
 
 STEPS = 2000  # steps with random actions to measure ranges, and again with held ones
 TICKS, LAYER, BIAS = 4, 64, 0.15  # network steps in a period; neurons of a layer, and their bias
 KEPT = 0.75  # share of the membrane that is left after a step
 PAST = 2  # delay of past observations in periods, if they are needed
 FIELDS, CUTOFF = 8, 0.01  # receptive fields of one number; share of its peak below which a field is 0
-PERIOD = 0.02  # s, step of an environment that does not state one
 SIGMA = 0.4  # width of fields at whole numbers: neighbouring fields hardly overlap
 GRID = 8  # columns and rows of a camera's cells
 #: how strongly one number of an input drives a layer: sum of the squares of its fields, times sqrt(2)
@@ -60,7 +60,7 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
     """
     env = flat_environment(env)
     (inputs, unseen), outputs = inputs_of(env.observation_space), outputs_of(env.action_space)
-    period, says = _period(env)
+    period, says = stated_period(env)
     short = period <= event_pictures.SHORT and any(one.kind == "events" for one in inputs)
     ticks = 1 if short else TICKS
     measured = _measure(env, inputs, outputs, seed, steps)
@@ -82,28 +82,6 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
     text = "\n".join([*lines, *_outputs_text(outputs, _readouts(inputs, outputs))]) + "\n"
     build_program(parse_spec(yaml.load(text, Loader)))  # check that the text can be built
     return text
-
-
-def period_of(env: Any) -> float:
-    """Return the duration of a step of an environment [s]; a usual one if it states none."""
-    return _period(env)[0]
-
-
-def _period(env: Any) -> tuple[float, str]:
-    """Return the duration of an environment's step [s], and a text that says where the environment states this
-    duration."""
-    for key in ("dt", "tau"):
-        value: Any = getattr(env.unwrapped, key, None)
-        if _is_time(value):
-            return float(value), f"its `{key}`"
-    rate: Any = (env.metadata or {}).get("render_fps")
-    if _is_time(rate):
-        return 1 / float(rate), "1 / its `render_fps`"
-    return PERIOD, "it does not state this time; all times are relative to this number"
-
-
-def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(1e-6 <= value <= 1e6)
 
 
 class _Measured(NamedTuple):
