@@ -10,26 +10,36 @@ from dataclasses import dataclass
 
 from ..controller_file import ControllerSpec
 from ..engine.program import Program
-from .energy import access, price
+from .energy import BYTES, SUM, access, price
 
-__all__ = ["Perceptron", "perceptron_of"]
-
-BIAS, WEIGHT = 4, 1  # bytes
+__all__ = ["Perceptron", "perceptron", "perceptron_of"]
 
 
 @dataclass(frozen=True)
 class Perceptron:
-    """Cost of a perceptron with int8 weights.
+    """Cost of a perceptron.
 
     operations : multiply-accumulates in a tick, one for each weight
     footprint : weights and biases [bytes]
     nanojoule : estimated energy of a tick with memory accesses [nJ]: a multiply-accumulate reads its weight and its
-        input (1 byte each), and each sum is written once (4 bytes)
+        input (1 byte each in int8, 4 in float32), and each sum is written once (4 bytes)
     """
 
     operations: int
     footprint: int
     nanojoule: float
+
+
+def perceptron(weights: int, sums: int, precision: str = "int8") -> Perceptron:
+    """Return the cost of a perceptron.
+
+    sums : number of its neurons and outputs
+    precision : "int8" or "float32"
+    """
+    size = BYTES[precision]
+    footprint = size * weights + SUM * sums
+    energy = weights * price("multiply_accumulate", precision) + (2 * size * weights + SUM * sums) * access(footprint)
+    return Perceptron(weights, footprint, energy * 1e-3)
 
 
 def perceptron_of(spec: ControllerSpec, program: Program) -> Perceptron:
@@ -47,8 +57,4 @@ def perceptron_of(spec: ControllerSpec, program: Program) -> Perceptron:
         operations += p.synapses if width is None else p.synapses * values[p.pre] // width
     operations += sum(c.synapses for c in program.facts.counted if c.label.startswith("outputs."))
     neurons = sum(size for name, size in sizes.items() if name not in values)
-    outputs = sum(o.size for o in spec.outputs)
-    footprint = WEIGHT * operations + BIAS * (neurons + outputs)
-    moved = 2 * WEIGHT * operations + BIAS * (neurons + outputs)
-    energy = operations * price("multiply_accumulate", "int8") + moved * access(footprint)
-    return Perceptron(operations, footprint, energy * 1e-3)
+    return perceptron(operations, neurons + sum(o.size for o in spec.outputs))

@@ -15,7 +15,7 @@ from . import common
 from .training_display import display
 
 if TYPE_CHECKING:
-    from ..training.conversion.conversion import Conversion, Converted
+    from ..training.conversion.conversion import Comparison, Conversion, Converted
 
 __all__ = ["MORE", "add_options", "convert"]
 
@@ -125,7 +125,7 @@ def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder
     from ..files import writing
 
     c, e = found.comparison, found.evaluation
-    kept = c.share >= options.least
+    kept = c.share >= options.least and c.policy.mean() > c.chance
     spikes, energy = float(e.spikes.mean()), _energies(found, run)
     head = (
         f"Made by: {command_of(options)}\n{options.env}: return {e.score:.4g}, policy {c.policy.mean():.4g}, share "
@@ -144,13 +144,16 @@ def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder
         })  # fmt: skip
     else:
         own = c.policy
-        rows = [
+        rows: list[list[Any]] = [
             ["policy", float(own.mean()), float(own.std()), float(own.min()), "", energy["policy_nanojoule"]],
             ["controller", e.score, float(e.returns.std()), float(e.returns.min()), spikes, energy["nanojoule"]],
+            ["policy in int8", "", "", "", "", energy["policy_int8_nanojoule"]],
             ["chance", c.chance, "", "", "", ""],
         ]  # fmt: skip
-        heads = ["", "return", "std", "worst", "spikes per step", "estimated energy [nJ per step]"]
-        common.table(f"{options.env}: {len(c.policy)} new episodes", heads, rows)
+        rows = [row for row in rows if any(one not in ("", None) for one in row[1:])]
+        heads = ["", "return", "std", "worst", "spikes per step", "energy [nJ per step]"]
+        title = f"{options.env}: {len(c.policy)} new episodes; energy is an estimate with memory accesses"
+        common.table(title, heads, rows)
         print(f"kept: {100 * c.share:.1f} % of the way from chance to the policy (95 %: at least {100 * c.low:.1f} %)")
         what = (
             "choices that differ" if run.head.kind == "argmax" else "mean difference of commands, of half their range"
@@ -163,30 +166,40 @@ def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder
         print("interrupted: the same command resumes it", file=sys.stderr)
         return 130
     if not kept:
-        why = "try more --spikes, --skip linear, or --set gradient_steps=1000"
         state = "written all the same" if options.keep else "not written"
-        print(f"{options.out}: {state}: share {c.share:.3f} is below --least {options.least:g}; {why}", file=sys.stderr)
+        print(f"{options.out}: {state}: {_shortfall(options, c)}", file=sys.stderr)
         return 1
     return 0
 
 
-def _energies(found: Converted, run: Conversion) -> dict[str, float | None]:
-    """Return the estimated energy of a step [nJ], of the controller (``nanojoule``) and of the policy
-    (``policy_nanojoule``).
+def _shortfall(options: argparse.Namespace, c: Comparison) -> str:
+    """Return why the controller is not good enough, and what to do."""
+    if c.policy.mean() <= c.chance:
+        given = "the statistics of its VecNormalize are missing (--normalize FILE.pkl), or " * (not options.normalize)
+        return f"the policy itself is no better than random actions: {given}it was trained in another environment"
+    skip = "" if options.skip == "fields" else "--skip fields, " if options.skip == "linear" else "--skip linear, "
+    fix = f"try more --spikes, {skip}or --set gradient_steps=1000"
+    return f"share {c.share:.3f} is below --least {options.least:g}; {fix}"
 
-    Each weight of the policy counts as one multiply-accumulate in float32. The policy's energy is None if its layers
-    are not known.
+
+def _energies(found: Converted, run: Conversion) -> dict[str, float | None]:
+    """Return the estimated energy of a step with memory accesses [nJ]: of the controller (``nanojoule``), of the policy
+    (``policy_nanojoule``), and of the policy with int8 weights (``policy_int8_nanojoule``).
+
+    The energy of the policy is None if its layers are not known.
     """
-    from ..analysis.energy import estimate, price
+    from ..analysis.energy import estimate, memory
+    from ..analysis.perceptron import perceptron
     from ..controller import Controller
 
     controller = Controller.from_spec(found.spec)
     name = found.spec.inputs[0].name
     for observation in run.data["observations"][-OBSERVATIONS:]:
         controller.step({name: observation})
-    weights = sum(w.size for w, _ in run.policy.layers)
-    policy = weights * price("multiply_accumulate") * 1e-3 if weights else None
-    return {"nanojoule": float(estimate(controller.bound).tick) * 1e-3, "policy_nanojoule": policy}
+    weights, sums = (sum(layer[k].size for layer in run.policy.layers) for k in (0, 1))
+    own = (perceptron(weights, sums, one).nanojoule if weights else None for one in ("float32", "int8"))
+    total = float(estimate(controller.bound).tick + memory(controller.bound)) * 1e-3
+    return {"nanojoule": total, **dict(zip(("policy_nanojoule", "policy_int8_nanojoule"), own, strict=True))}
 
 
 def _page(options: argparse.Namespace, found: Converted, folder: Path) -> str | None:

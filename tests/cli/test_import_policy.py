@@ -19,6 +19,11 @@ def swing(observation):
     return np.array([np.clip(-8 * np.arctan2(sin, cos) - 2 * speed, -2, 2)], np.float32)
 
 
+def spin(observation):
+    """A policy that is worse than random actions."""
+    return np.array([2.0 if observation[2] >= 0 else -2.0], np.float32)
+
+
 @pytest.fixture
 def pendulum(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -39,6 +44,7 @@ def test_a_policy_becomes_a_controller_file_and_the_numbers_of_a_comparison(pend
     assert found["episodes"] == 100
     assert found["share_low"] <= found["share"]
     assert found["share"] > 0.9
+    assert found["policy_nanojoule"] > found["policy_int8_nanojoule"] > 0
     command = Controller.load(tmp_path / "a.yaml").step({"observation": [1.0, 0.0, 0.0]})["action"]
     assert command.shape == (1,)
     assert (tmp_path / "runs/import-a/report.html").is_file()
@@ -55,6 +61,13 @@ def test_too_little_is_not_written_unless_it_is_kept(pendulum, tmp_path):
     assert code == 1
     assert (tmp_path / "a.yaml").exists()
     assert json.loads(out)["skip_share"] >= 0
+
+
+def test_a_policy_that_is_worse_than_chance_is_named_instead_of_a_share_of_its_return(pendulum, tmp_path):
+    code, _, error = pendulum("tests.cli.test_import_policy:spin", "--least", "-100", "--json")
+    assert code == 1
+    assert "not written: the policy itself is no better than random actions: the statistics of its VecNorm" in error
+    assert not (tmp_path / "a.yaml").exists()
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
