@@ -144,6 +144,7 @@ def _file(options: argparse.Namespace) -> int:
         steps = counted(trained.steps, "step")
         print(f"{folder}: training already complete ({steps}); evaluating only", file=sys.stderr)
     trained.spec.save(out, _head(options, trained))
+    print(f"{out}: written; plays the same episodes with others to compare", file=sys.stderr)
     _tell(options, {first: trained}, first, folder, out, arguments)
     return _ended(trained.ended, bool(trained.history))
 

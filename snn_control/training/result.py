@@ -36,6 +36,7 @@ class Phase:
     seconds : time since this call of `train` started [s]
     report : numbers from the learner
     warnings : findings of this phase about what prevents learning (`LearningDiagnosis`)
+    last : whether the stage ends with this phase; its best controllers are then compared in new episodes
     """
 
     number: int
@@ -48,6 +49,7 @@ class Phase:
     report: Mapping[str, float]
     warnings: Sequence[Finding] = ()
     stage: str = "learning"
+    last: bool = False
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,8 @@ class TrainingRun:
         self._save()
         best, seconds = self._best_so_far().score, time.monotonic() - self.begun
         done = len(self.history), self.steps, self.total_timesteps
-        self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, self.stage.name))
+        where = self.stage.name, self.stage.has_ended
+        self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, *where))
 
     def _confirm(self, phase: int, returns: np.ndarray, threshold: float) -> np.ndarray:
         """Return the returns of a validation and of up to CONFIRMING more episodes, until one misses the threshold."""
