@@ -67,4 +67,7 @@ for name in package.xml config launch; do
     ln -sfn "$PWD/$name" "$venv/share/snn_control/$name"
 done
 ln -sfn "$PWD/resource/snn_control" "$index/snn_control"
-say "ready: $venv"
+case "$extras" in
+    all*) say "ready: $venv" ;;
+    *) say "ready: $venv, with $extras alone; make setup adds ROS 2 and the rest" ;;
+esac

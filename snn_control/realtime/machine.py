@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import RuntimeFault, counted
+from ..errors import RuntimeFault, counted, how_to_install
 from ..findings import ERROR, NOTE, OK, WARNING, Finding
 from .clock import check_libc
 from .rights import Rights, ask, may_lock_memory, why_no_memory
@@ -178,7 +178,8 @@ def _clock() -> Finding:
 
 def _middleware(root: Path) -> Iterator[Finding]:
     if importlib.util.find_spec("rclpy") is None:
-        yield Finding("ROS 2", ERROR, "rclpy is missing: no node starts", "source /opt/ros/DISTRIBUTION/setup.bash")
+        fix = f"source /opt/ros/DISTRIBUTION/setup.bash, or take the wheels: {how_to_install('ros')}"
+        yield Finding("ROS 2", ERROR, "rclpy is missing: no node starts", fix)
     else:
         name = os.environ.get("RMW_IMPLEMENTATION", "the default")
         yield Finding("ROS 2", OK, f"{os.environ.get('ROS_DISTRO') or 'rclpy is installed'}, middleware {name}")
