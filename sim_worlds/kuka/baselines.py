@@ -13,7 +13,7 @@ from .robot import FRICTION, STEP, TORQUES, Kuka
 __all__ = ["DAMPING", "INTEGRAL", "PD", "PID", "STIFFNESS", "ComputedTorque"]
 
 #: gains of joints 1 to 7 [N m/rad, N m s/rad, 1/s], tuned together by CMA-ES for PID with no load and with 3 kg,
-#: ``randomize=1``, on seeds below 1000. The shipped spiking controller has the same stiffness and damping
+#: ``randomize=1``, on seeds below 1000
 STIFFNESS = np.array([430.0, 3300.0, 230.0, 410.0, 30.0, 44.0, 17.0])
 DAMPING = np.array([44.0, 180.0, 15.0, 30.0, 1.0, 1.5, 0.29])
 INTEGRAL = np.array([4.4, 4.4, 4.4, 4.4, 8.4, 8.4, 8.4])

@@ -12,6 +12,7 @@ from sim_worlds.kuka.robot import DELAY, HAND, LAG, STEP, Kuka
 from sim_worlds.kuka.task import MIDDLE, sines, waypoints
 from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, InputError
+from snn_control.training.environments.perturbed.apply import perturbed
 
 WORLD = "sim_worlds:KukaPayload-v0"
 TIMES = np.arange(3001) * STEP
@@ -245,3 +246,10 @@ def test_the_shipped_controller_learns_what_the_load_asks_for(make):
             observation, _, _, over, info = world.step(one.predict(observation)[0])
         rms[name] = info["score"]["rms_error"]
     assert rms["learning"] < rms["PID"] < 0.5 * rms["not learning"]
+
+
+def test_the_shipped_controller_tolerates_two_steps_of_delay(make):
+    world, controller = make(load=1.5, duration=3.0, scored_from=1.0), Controller.load("kuka")
+    late = {"observation_delay": 2}, {"action_delay": 2}
+    rms = [play(one, controller, 5) for one in (world, *(perturbed(world, given) for given in late))]
+    assert max(rms) < 1.25 * rms[0]
