@@ -48,8 +48,8 @@ class Measured:
         return self.code + self.helpers + self.constants
 
     def seconds(self, mhz: float) -> float:
-        """Return the estimated time of the longest tick, without wait states of the flash."""
-        return self.most * TARGETS[self.target].cycles / (mhz * 1e6)
+        """Return the estimated time of the longest tick."""
+        return TARGETS[self.target].seconds(self.most, mhz)
 
 
 def measure(e: Exported, target: str, optimise: str = "-Os") -> Measured:

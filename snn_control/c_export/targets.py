@@ -26,6 +26,10 @@ class Target:
     model: str
     cycles: float = 1.6
 
+    def seconds(self, instructions: float, mhz: float) -> float:
+        """Return the estimated time of instructions, without wait states of the flash."""
+        return instructions * self.cycles / (mhz * 1e6)
+
 
 def _thumb(abi: str, cpu: str) -> tuple[str, ...]:
     return "-target", f"thumb-freestanding-{abi}", f"-mcpu={cpu}"

@@ -26,6 +26,7 @@ from ..training.environments.episodes import play, random_actions
 from ..training.environments.gymnasium_calls import PERTURB, drawn_in
 from .common import make_environment, table
 from .processes import end_with_parent
+from .processor import processor_of
 
 __all__ = [
     "CHANCE", "CONTROLLER", "Player", "Task", "World", "baselines_of", "in_processes", "print_statistics",
@@ -44,6 +45,7 @@ class World:
 
     steps : maximum number of steps of an episode; None: no limit other than that of the environment
     keep_learning : whether learned weights are kept from one episode to the next
+    target : processor of `snn_control.c_export.targets.TARGETS` that controls, emulated; "": the engine controls
     """
 
     file: str
@@ -51,6 +53,7 @@ class World:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     steps: int | None = None
     keep_learning: bool = False
+    target: str = ""
 
 
 def baselines_of(env: Any) -> Mapping[str, Any]:
@@ -68,6 +71,7 @@ class Player:
         self.controller = Controller.load(path) if self.spec is None else Controller.from_spec(self.spec)
         self.env = make_environment(world.environment, world.arguments)
         self._more: More = ()
+        self.processor = processor_of(self.controller, path, world.target) if world.target else None
 
     def close(self) -> None:
         self.env.close()
@@ -144,7 +148,7 @@ class Player:
             "us_a_step": seconds / max(1, len(rewards)) * 1e6, "spikes": spikes, "synaptic_operations": operations,
             "spikes_a_second": spikes / simulated, "synaptic_operations_a_second": operations / simulated,
             "faults": counted["guard"]["faults"], "safe_ticks": counted["guard"]["safe_ticks"],
-            "conduct": watcher.take(),
+            "conduct": watcher.take(), "processor": self.processor.take() if self.processor else None,
         }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from .episodes import CHANCE, CONTROLLER, Player, Task, World, in_processes
 
 __all__ = ["measure", "run_robustness"]
 
-ALONE = ("record", "video", "keep_learning", "alone")  # options that this measurement does not use
+ALONE = ("record", "video", "keep_learning", "alone", "target", "mhz")  # options that this measurement does not use
 
 
 def run_robustness(options: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from ..training.environments.episodes import Spread
 from ..training.environments.gymnasium_calls import PERTURB
 from . import common
 from .episodes import CHANCE, CONTROLLER, Player, Task, World, in_processes, print_statistics, statistics_of
+from .processor import add_processor_options, check_processor, figures_of, print_processor
 
 MORE = """\
 The controller is compared with chance (the same episodes with random actions), and with classical controllers if the
@@ -30,6 +31,7 @@ examples:
   snn_control plot --input recorded.npz cartpole
   snn_control run --env CartPole-v1 --perturb observation_delay=2 dropout=0:0.2 cartpole
   snn_control run --env CartPole-v1 --robustness cartpole
+  snn_control run --env CartPole-v1 --episodes 1 --target cortex-m4f --mhz 168 cartpole
 """
 
 #: heading -> key of an episode's row in the JSON
@@ -64,6 +66,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--robustness", action="store_true", help=text)
     text = "the page of --robustness (default runs/robustness-NAME.html)"
     parser.add_argument("--out", metavar="HTML", help=text)
+    add_processor_options(parser)
     common.add_shared(parser, "--json")
 
 
@@ -75,7 +78,11 @@ def run(options: argparse.Namespace) -> int:
     if options.out:
         raise DescriptionError("--out", options.out, "is for --robustness", "leave it out")
     begin = time.perf_counter()
-    world = World(options.file, options.env, common.arguments_of(options), options.steps, options.keep_learning)
+    check_processor(options)
+    world = World(
+        options.file, options.env, common.arguments_of(options), options.steps, options.keep_learning,
+        options.target or "",
+    )  # fmt: skip
     with common.our_output():
         player = Player(world)
         _check(options, player)
@@ -98,7 +105,9 @@ def run(options: argparse.Namespace) -> int:
         common.print_json(result)
     else:
         _print(options, result, notes)
-    return 130 if jobs is None else 0
+    if jobs is None:
+        return 130
+    return 1 if (result["processor"] or {}).get("differing") else 0
 
 
 def _check(options: argparse.Namespace, player: Player) -> None:
@@ -205,7 +214,7 @@ def _origin(options: argparse.Namespace, row: dict[str, Any], seed: int) -> dict
 def _result(options: argparse.Namespace, player: Player, played: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Return the result of the command for JSON, without the duration and the number of processes."""
     rows, program = played[CONTROLLER], player.controller.program
-    conduct = [row.pop("conduct") for row in rows]
+    conduct, ticks = ([row.pop(key) for row in rows] for key in ("conduct", "processor"))
     of_chance = {row["seed"]: row["return"] for row in played.get(CHANCE, [])}
     gains = [row["return"] - of_chance[row["seed"]] for row in rows if row["seed"] in of_chance]
     steps = max(1, sum(row["steps"] for row in rows))
@@ -222,6 +231,7 @@ def _result(options: argparse.Namespace, player: Player, played: dict[str, list[
         "spikes_a_step": sum(row["spikes"] for row in rows) / steps,
         "synaptic_operations_a_step": sum(row["synaptic_operations"] for row in rows) / steps,
         **statistics_of(player.spec, program, conduct),
+        "processor": figures_of(options, ticks, program.facts.period) if options.target else None,
     }  # fmt: skip
 
 
@@ -250,6 +260,8 @@ def _print(options: argparse.Namespace, result: dict[str, Any], notes: list[str]
     columns = ["return", "episodes", "mean", "± 95 %", "std", "worst", "best", "steps"]
     common.table(title if len(rows) > MOST_ROWS else "", columns, shown)
     print_statistics(result)
+    if result["processor"]:
+        print_processor(result["processor"])
     gain, threshold = result["better_than_chance"], result["reward_threshold"]
     if gain and gain["interval"]:
         low, high = gain["interval"]
