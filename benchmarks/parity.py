@@ -1,13 +1,16 @@
 """Check that the trained network is the one that runs: the trainer's own network against the controller file it wrote.
 
-For each way to train, a controller is trained for a few phases and saved. Then the network of the training run acts in
-new episodes. It is stepped as when steps are collected: many states of one Program whose constants training writes, or
-for ``adapt`` the controller of its loop. Controllers loaded from the file get the same observations. After each control
-step the following are compared bit by bit: the commands, which neurons fired in which step of the network, and all of
-the state (membranes, currents, traces, learned weights, the guard). Only the count of synaptic operations is left out,
-because a weight that was 0 when training began is not counted during training.
+For each way to train, with float32 and int8 weights, a controller is trained for a few phases and saved. Then the
+network of the training run acts in new episodes. It is stepped as when steps are collected: many states of one Program
+whose constants training writes, or for ``adapt`` the controller of its loop. It is compared with three others, which
+get the same observations: controllers loaded from the file and stepped by named inputs (the engine), controllers that
+turn observations into actions of the environment (the Gymnasium adapter), and exported C, compiled for this computer.
 
-``python -m benchmarks parity``
+After each control step the following are compared bit by bit: the commands, which neurons fired in which step of the
+network, and all of the state (membranes, currents, traces, learned weights, the guard). Only the count of synaptic
+operations of the trained network is left out, because a weight that was 0 when training began is not counted.
+
+``python -m benchmarks parity``; with a trained file: ``python -m benchmarks.parity FILE --env ID``
 """
 
 from __future__ import annotations
@@ -24,6 +27,10 @@ from unittest import mock
 
 import numpy as np
 
+from snn_control.c_export.export import exported, write
+from snn_control.c_export.host import HostMachine
+from snn_control.c_export.layout import Layout
+from snn_control.c_export.mirror import Mirror
 from snn_control.controller import Controller
 from snn_control.controller.base import SteppedController
 from snn_control.controller_file import ControllerSpec, load_spec
@@ -32,6 +39,7 @@ from snn_control.training.algorithms.learner import Learner
 from snn_control.training.algorithms.online import Adaptation
 from snn_control.training.environments.gymnasium_calls import make
 from snn_control.training.environments.vector import VectorEnv
+from snn_control.training.gradients.parameters import DEFAULT, Parameters
 from snn_control.training.starting_point.file_text import starting_point
 
 from .processes import verdict
@@ -64,12 +72,21 @@ class Route:
     teacher: Any = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        return f"{self.how} {self.settings.get('weights', '')}".strip()
 
+
+ON_POLICY = {"n_envs": ROWS, "n_steps": 64, "rollouts": 2}
+OFF_POLICY = {"n_envs": 4, "n_steps": 100, "learning_starts": 200, "train_freq": 4}
+INT8 = {"weights": "int8"}
 ROUTES = {
-    one.how: one
+    one.name: one
     for one in (
-        Route("ppo", "CartPole-v1", {"n_envs": ROWS, "n_steps": 64, "rollouts": 2}),
-        Route("sac", "Pendulum-v1", {"n_envs": 4, "n_steps": 100, "learning_starts": 200, "train_freq": 4}),
+        Route("ppo", "CartPole-v1", ON_POLICY),
+        Route("ppo", "CartPole-v1", {**ON_POLICY, **INT8}),
+        Route("sac", "Pendulum-v1", OFF_POLICY),
+        Route("sac", "Pendulum-v1", {**OFF_POLICY, **INT8}),
         Route("imitate", "Pendulum-v1", {"n_envs": 8, "n_steps": 64, "gradient_steps": 20}, teacher=swing_up),
         Route("evolve", "CartPole-v1", {"n_envs": 2, "population": 6}),
         Route(
@@ -88,7 +105,9 @@ class Found:
     """The result of a comparison.
 
     steps, episodes, spikes : how many were compared
-    commands, fired, states : control steps in which a command, a spike, or a bit of the state differs
+    commands, fired, states : control steps in which a command, a spike, or a bit of the state of the trained network
+        differs from the engine
+    adapter, c : control steps in which an action or a bit of the adapter, or a bit of the C, differs from the engine
     """
 
     steps: int = 0
@@ -97,17 +116,40 @@ class Found:
     commands: int = 0
     fired: int = 0
     states: int = 0
+    adapter: int = 0
+    c: int = 0
+
+    @property
+    def differing(self) -> tuple[int, ...]:
+        return self.commands, self.fired, self.states, self.adapter, self.c
 
     @property
     def same(self) -> bool:
-        return self.commands == self.fired == self.states == 0
+        return not any(self.differing)
 
 
-class Pair:
-    """A row of the trained network, and a controller from the file; ``row`` is ... if there are no rows."""
+def host_machine(loaded: Controller) -> tuple[Layout, HostMachine]:
+    """Return the C of a controller, compiled for this computer."""
+    e = exported(loaded.program, "controller")
+    with tempfile.TemporaryDirectory() as folder:
+        write(e, Path(folder))
+        return Layout.of(e), HostMachine(Path(folder), Layout.of(e))
 
-    def __init__(self, trained: SteppedController, row: Any, loaded: Controller) -> None:
-        self.loaded = loaded
+
+class Others:
+    """A row of the trained network, and what is compared with it; ``row`` is ... if there are no rows.
+
+    loaded : controller from the file
+    machine : its C
+    space : space of the environment's actions
+    """
+
+    def __init__(
+        self, trained: SteppedController, row: Any, loaded: Controller, layout: Layout, machine: HostMachine, space: Any
+    ) -> None:
+        self.loaded, self.adapter, self._space = loaded, copy.copy(loaded), space
+        self._c, self._c_differs = Mirror(loaded.bound, layout, machine), False
+        loaded.observers.append(self._step_c)
         facts, ours, theirs = loaded.program.facts, trained.bound, loaded.bound
         commands = [f"{one.name}.command" for one in facts.outputs]
         spikes = [f"{one.name}.spikes" for one in facts.populations if one.spiking]
@@ -119,17 +161,30 @@ class Pair:
         self._states = [(ours.state[row][part], theirs.state[part]) for part in parts]
         self._counts = theirs.array("spike_counts")
 
-    def step(self, observation: Any, start: bool, found: Found) -> None:
-        """Make the control step that the trained network has made, and compare."""
+    def _step_c(self) -> None:
+        self._c.give()
+        self._c.step()
+        self._c_differs |= bool(self._c.difference())
+
+    def step(self, observation: Any, start: bool, action: Any, found: Found) -> None:
+        """Make the control step that the trained network has made, and compare.
+
+        action : what the trained network does in the environment
+        """
         if start:
             found.episodes += 1
             self.loaded.reset(keep_learning=True)
-        before = int(self._counts.sum())
+            self.adapter.reset(keep_learning=True)
+            self._c.begin()
+        before, self._c_differs = int(self._counts.sum()), False
         self.loaded.step(self.loaded.read_observation(observation))
         found.steps, found.spikes = found.steps + 1, found.spikes + int(self._counts.sum()) - before
         for key, pairs in (("commands", self._commands), ("fired", self._fired), ("states", self._states)):
             differs = any(one.tobytes() != other.tobytes() for one, other in pairs)
             setattr(found, key, getattr(found, key) + differs)
+        acts = np.asarray(self.adapter.act(observation, self._space)).tobytes() == np.asarray(action).tobytes()
+        found.adapter += not acts or self.adapter.bound.state.tobytes() != self.loaded.bound.state.tobytes()
+        found.c += self._c_differs
 
 
 def starting_file(route: Route, folder: Path) -> ControllerSpec | str:
@@ -176,6 +231,12 @@ def trained_by(route: Route, folder: Path, phases: int = PHASES) -> tuple[Any, P
     return made[0], trained.spec.save(folder / "trained.yaml")
 
 
+def opened(file: str) -> tuple[Learner, Path]:
+    """Open a trained file as training does; returns a learner with its network, and the file."""
+    spec = load_spec(file)
+    return Learner(Parameters(spec, spec.training.trainable or DEFAULT, np.random.default_rng(0)), None), Path(file)
+
+
 class Rows:
     """The network of a learner, stepped as when steps are collected."""
 
@@ -214,15 +275,21 @@ def compare(route: Route, made: Any, file: Path, steps: int, rows: int = ROWS) -
     ours: Rows | Alone = Alone(made) if isinstance(made, Adaptation) else Rows(made, rows)
     n, found, loaded = ours.n, Found(), Controller.load(file)
     envs = VectorEnv(lambda: make(route.env, route.arguments), n, load_spec(file))
-    pairs = [Pair(ours.stepped, ours.row(k), copy.copy(loaded)) for k in range(n)]
+    layout, machine = host_machine(loaded)
+    others = [
+        Others(ours.stepped, ours.row(k), copy.copy(loaded), layout, machine.another(), envs.envs[k].action_space)
+        for k in range(n)
+    ]
     inputs, start = envs.reset(SEED), np.ones(n, bool)
     for _ in range(-(-steps // n)):
         raw = [envs.current(k)[1] for k in range(n)]
         ours.step(inputs, start, raw)
-        for k, pair in enumerate(pairs):
-            pair.step(raw[k], bool(start[k]), found)
         names = [f"{one.name}.command" for one in envs.interface.outputs]
-        step = envs.step([ours.stepped.bound.array(name).reshape(n, -1) for name in names])
+        commands = [ours.stepped.bound.array(name).reshape(n, -1) for name in names]
+        actions = envs.interface.act(commands)
+        for k, one in enumerate(others):
+            one.step(raw[k], bool(start[k]), actions[k], found)
+        step = envs.step(commands)
         inputs, start = step.inputs, step.done
     envs.close()
     return found
@@ -231,17 +298,20 @@ def compare(route: Route, made: Any, file: Path, steps: int, rows: int = ROWS) -
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.parity", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} control steps instead of {STEPS:,}")
+    parser.add_argument("file", nargs="?", help="trained controller file; without it, controllers are trained")
+    parser.add_argument("--env", help="environment of the file")
     options = parser.parse_args(arguments)
     figures: dict[str, Any] = {"passed": True}
-    print("control steps of which commands, spikes, or a bit of the state differ; bar 0")
-    for how, route in ROUTES.items():
+    print("control steps that differ: commands, spikes, state of the trained network; Gymnasium adapter; C. Bar 0")
+    routes = {options.file: Route("", options.env, {})} if options.file else ROUTES
+    for name, route in routes.items():
         with tempfile.TemporaryDirectory() as folder:
-            found = compare(route, *trained_by(route, Path(folder)), QUICK if options.quick else STEPS)
-        figures[how] = asdict(found)
+            made, file = opened(options.file) if options.file else trained_by(route, Path(folder))
+            found = compare(route, made, file, QUICK if options.quick else STEPS)
+        figures[name] = asdict(found)
         figures["passed"] &= found.same
         of = f"{found.steps:,} steps of {found.episodes:,} episodes of {route.env}, {found.spikes:,} spikes"
-        differ = f"{found.commands}, {found.fired}, {found.states}"
-        print(f"{how:8} {differ} of {of}: {verdict(found.same)}", flush=True)
+        print(f"{name:8} {', '.join(map(str, found.differing))} of {of}: {verdict(found.same)}", flush=True)
     return figures
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import tempfile
 from collections.abc import Sequence
@@ -34,8 +35,17 @@ class HostMachine:
             compile_c(compiler or host_compiler(), arguments)
             self._library = ctypes.CDLL(str(library))
         self._name = name
-        self._memory = np.zeros(layout.n_bytes // 8, np.int64).view(np.uint8)
+        self._new_struct(layout.n_bytes)
+
+    def _new_struct(self, n_bytes: int) -> None:
+        self._memory = np.zeros(n_bytes // 8, np.int64).view(np.uint8)
         self._at = ctypes.c_void_p(self._memory.ctypes.data)
+
+    def another(self) -> HostMachine:
+        """Return the same compiled C with a struct of its own."""
+        one = copy.copy(self)
+        one._new_struct(self._memory.size)
+        return one
 
     def call(self, function: str, *more: Any) -> int:
         called = getattr(self._library, f"{self._name}_{function}")
