@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -55,18 +55,19 @@ def processor_of(controller: Controller, path: Path, target: str) -> Processor:
     return processor
 
 
-def figures_of(options: argparse.Namespace, episodes: Sequence[Ticks], period: float) -> dict[str, Any]:
+def figures_of(options: argparse.Namespace, episodes: Mapping[int, Ticks], period: float) -> dict[str, Any]:
     """Return the figures of the processor for JSON.
 
-    episodes : what it did in each episode
+    episodes : seed of an episode -> what it did there
     """
     from ..c_export.targets import TARGETS
 
-    of = reduce(add, episodes)
+    of = reduce(add, episodes.values())
+    first = next((f"seed {seed}, {one.first}" for seed, one in episodes.items() if one.first), "")
     mean, mhz, one = of.instructions / max(1, of.ticks), options.mhz, TARGETS[options.target]
     seconds = {"mean": one.seconds(mean, mhz), "most": one.seconds(of.most, mhz)} if mhz else None
     return {
-        "target": options.target, "ticks": of.ticks, "differing": of.differing, "first_difference": of.first,
+        "target": options.target, "ticks": of.ticks, "differing": of.differing, "first_difference": first,
         "instructions": {"mean": mean, "most": of.most}, "mhz": mhz, "seconds": seconds, "period": period,
     }  # fmt: skip
 

@@ -214,7 +214,7 @@ def _origin(options: argparse.Namespace, row: dict[str, Any], seed: int) -> dict
 def _result(options: argparse.Namespace, player: Player, played: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Return the result of the command for JSON, without the duration and the number of processes."""
     rows, program = played[CONTROLLER], player.controller.program
-    conduct, ticks = ([row.pop(key) for row in rows] for key in ("conduct", "processor"))
+    conduct, ticks = [row.pop("conduct") for row in rows], {row["seed"]: row.pop("processor") for row in rows}
     of_chance = {row["seed"]: row["return"] for row in played.get(CHANCE, [])}
     gains = [row["return"] - of_chance[row["seed"]] for row in rows if row["seed"] in of_chance]
     steps = max(1, sum(row["steps"] for row in rows))

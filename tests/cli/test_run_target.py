@@ -48,10 +48,10 @@ def test_the_processor_controls_and_differences_are_reported(emulated, capsys, m
     code, row, found = flown(capsys, "--steps", 50, "--target", "cortex-m4f")
     assert (code, found["ticks"], found["seconds"]) == (1, 50, None)
     assert 0 < found["differing"] <= 50
-    assert found["first_difference"].startswith("tick 0: ")
+    assert found["first_difference"].startswith("seed 0, tick 0: ")
     assert row["return"] != before["return"]
     out = call(capsys, *(one for one in QUADROTOR if one != "--json"), "--steps", 5, "--target", "cortex-m4f")[1]
-    assert "5: 5 differ from the engine, first tick 0: " in out
+    assert "5: 5 differ from the engine, first seed 0, tick 0: " in out
 
 
 def test_every_episode_begins_anew_in_any_number_of_processes(emulated, capsys):
