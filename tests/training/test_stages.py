@@ -60,12 +60,17 @@ def test_annealing_is_complete_at_the_end_even_where_nothing_was_learned():
     assert learning([0] * (40 - ANNEALING)).annealing_phase == 1
 
 
-def test_the_episodes_of_training_may_decide():
-    one = Learning(40, 200.0, 0.1, anneals=True, judged_by="training_return")
-    one.history = [{"score": -50.0, "error": 0.0, "training_return": 210.0} for _ in range(3)]
-    assert one.annealing_phase == 1
-    del one.history[-1]["training_return"]  # no episode ended in this phase
-    assert one.annealing_phase == 0
+def test_the_episodes_of_training_and_the_validation_must_reach_the_threshold():
+    def annealing(score, training_return, last=None):
+        one = Learning(40, 200.0, 0.1, anneals=True, judged_by="training_return")
+        one.history = [{"score": score, "error": 0.0, "training_return": training_return} for _ in range(3)]
+        one.history[-1] = last or one.history[-1]
+        return one.annealing_phase
+
+    assert annealing(210.0, 210.0) == 1
+    assert annealing(-50.0, 210.0) == 0  # sampled actions solve the task, the controller's own do not
+    assert annealing(210.0, -50.0) == 0
+    assert annealing(210.0, 195.0, {"score": 240.0, "error": 0.0}) == 1  # no episode ended in this phase
 
 
 def test_the_learning_rate_falls_linearly():

@@ -2,9 +2,9 @@
 
 1. The score of a phase is the mean return of its validation (with ``ppo``, of its training episodes), averaged over
    three phases.
-2. Learning ends when the best score has reached the environment's threshold, and no new best score has appeared for the
-   learner's ``patience``. If the environment names no threshold, the best validation must instead be three standard
-   errors above the score of random actions.
+2. Learning ends when the best score and the best validation have reached the environment's threshold, and no new best
+   score has appeared for the learner's ``patience``. If the environment names no threshold, the best validation must
+   instead be three standard errors above the score of random actions.
 3. ``ppo`` and ``sac`` then save spikes: the controller imitates itself. From phase to phase, the price of spikes rises
    by 30 % while the controller still has more than a twelfth of the spikes that it had after learning; otherwise the
    price falls. The stage ends after six phases with about a tenth of these spikes and a score as good as after
@@ -125,7 +125,7 @@ class Learning(Stage):
     anneals : whether learning ends with ANNEALING phases, to which the patience does not apply. They begin once the
         task is learned; if it is not learned, they are the last phases. Meanwhile the learning rate falls to 0, and
         sampled actions come close to the actions of the controller
-    judged_by : which score of a history row decides when learning ends
+    judged_by : which score of a history row decides, beside that of the validation, when learning ends
     confirms : whether the worst episode, too, must reach the threshold before learning ends
     chance : function that returns the score of random actions
     """
@@ -169,15 +169,17 @@ class Learning(Stage):
         best = max(rows, key=lambda row: row["score"], default=None)
         return best is not None and best["score"] > self.chance() + CLEARLY * best["error"]
 
-    def _means(self, rows: Sequence[dict[str, Any]]) -> list[float]:
+    def _means(self, rows: Sequence[dict[str, Any]], judged_by: str = "") -> list[float]:
         """Return the mean score of every RECENT consecutive phases."""
-        scores = [row.get(self.judged_by, row["score"]) for row in rows]
+        scores = [row.get(judged_by or self.judged_by, row["score"]) for row in rows]
         return [sum(scores[k - RECENT : k]) / RECENT for k in range(RECENT, len(scores) + 1)]
 
     def _solved(self, rows: Sequence[dict[str, Any]]) -> bool:
         if self.threshold is None:
             return self._above_chance(rows)
-        return max(self._means(rows), default=-math.inf) >= self.threshold
+        # sampled actions may solve a task that the controller's own actions do not solve
+        scores = {self.judged_by, "score"}
+        return all(max(self._means(rows, one), default=-math.inf) >= self.threshold for one in scores)
 
     def _settled(self, rows: Sequence[dict[str, Any]]) -> bool:
         """Return whether the best score is older than the number of phases that ``patience`` allows."""
