@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import DescriptionError
 
-__all__ = ["MOST", "codes", "fitted_scale"]
+__all__ = ["MOST", "codes", "fitted_scale", "trained_codes"]
 
 MOST = 127
 
@@ -31,3 +31,9 @@ def codes(path: str, weights: np.ndarray, scale: float | None) -> tuple[np.ndarr
         rule = f"must be at least {largest / MOST:.6g}, for a weight of {largest:g}"
         raise DescriptionError(path, factor, rule)
     return whole.astype(np.int8), factor
+
+
+def trained_codes(weights: np.ndarray, scale: float | None) -> tuple[np.ndarray, float]:
+    """Return the nearest int8 weights, and their scale: ``scale`` if it is large enough, otherwise `fitted_scale`."""
+    enough = scale is not None and np.rint(np.abs(weights).max(initial=0) / scale) <= MOST
+    return codes("scale", weights, scale if enough else None)

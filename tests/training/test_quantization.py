@@ -64,6 +64,23 @@ def test_dense_projections_from_neurons_that_spike_once_become_int8(spec):
         with_int8(replace(spec, network=replace(spec.network, populations=several)))
 
 
+def test_training_begins_with_the_scale_of_the_file(spec):
+    """A file without its silent neurons may lack the largest weight."""
+    trained = Parameters(with_int8(spec), DEFAULT, np.random.default_rng(0)).spec
+    halved = tuple(
+        replace(p, weights=np.where(np.abs(p.weights) < 60 * p.scale, p.weights, 0)) if p.scale else p
+        for p in trained.network.projections
+    )
+    pruned = replace(trained, network=replace(trained.network, projections=halved))
+    again = Parameters(pruned, DEFAULT, np.random.default_rng(0))
+    assert again.program.constants.tobytes() == build_program(pruned).constants.tobytes()
+    assert [p.scale for p in again.spec.network.projections] == [p.scale for p in halved]
+    weights = next(p for p in again.parameters if p.given_scale)
+    weights.values[0, 0] = 400 * weights.given_scale  # too large for this scale
+    again.write()
+    assert weights.scale.view(again.program.constants)[0] == pytest.approx(400 / 127 * weights.given_scale)
+
+
 def test_the_written_program_is_that_of_the_file_with_its_values(spec, tmp_path):
     parameters = Parameters(with_int8(spec), DEFAULT, np.random.default_rng(0))
     rng = np.random.default_rng(1)

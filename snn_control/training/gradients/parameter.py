@@ -18,7 +18,7 @@ from ...errors import DescriptionError
 from ...network import AllToAll, Distribution, NeuronModel, OneToOne, Projection
 from ...network.checks import Numbers
 from ...network.convolution import Convolution
-from ...network.quantization import codes
+from ...network.quantization import trained_codes
 
 __all__ = ["Parameter", "choose", "known_parameters", "with_start"]
 
@@ -38,7 +38,8 @@ class Parameter:
     low : lower limits of the numbers
     high : upper limits of the numbers
     population : the population to which a neuron parameter belongs; empty for other parameters
-    quantised : whether the Program and the file hold the nearest int8 weights, of which the largest is 127
+    quantised : whether the Program and the file hold the nearest int8 weights
+    given_scale : for int8 weights, the scale that the file names; None: the largest weight is 127
     scale : for int8 weights, the place of their scale
     """
 
@@ -50,6 +51,7 @@ class Parameter:
     unit: float = 1.0
     population: str = ""
     quantised: bool = False
+    given_scale: float | None = None
     scale: Place = None  # type: ignore[assignment]
     place: Place = None  # type: ignore[assignment]
     at: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # indices in ``place``
@@ -93,9 +95,9 @@ def _with_projection(k: int, key: str) -> Put:
     return put
 
 
-def _with_int8(k: int) -> Put:
+def _with_int8(k: int, given_scale: float | None) -> Put:
     def put(spec: ControllerSpec, values: np.ndarray) -> ControllerSpec:
-        whole, scale = codes("scale", values, None)
+        whole, scale = trained_codes(values, given_scale)
         fields = {"weights": whole * np.float32(scale), "scale": scale}
         projections = _changed(spec.network.projections, k, **fields)
         return replace(spec, network=replace(spec.network, projections=projections))
@@ -144,10 +146,11 @@ def known_parameters(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.ran
         quantised = p.precision == "int8" and isinstance(p.connector, AllToAll)
         if (p.precision == "float32" or quantised) and p.learning is None:
             values = _weights(p, sizes, rng)
-            put = _with_int8(k) if quantised else _with_projection(k, "weights")
+            put = _with_int8(k, p.scale) if quantised else _with_projection(k, "weights")
             # a separate current sums what arrives within tau_syn; in this unit one learning rate suits all
             unit = 1.0 if p.tau_syn is None else -math.expm1(-spec.dt / p.tau_syn)
             found.append(Parameter(f"{title}.weights", values / np.float32(unit), put, unit=unit, quantised=quantised))
+            found[-1].given_scale = p.scale
         if p.bias is not None:
             bias = _float32(p.bias, np.shape(p.bias) or (sizes[p.post],), rng)
             found.append(Parameter(f"{title}.bias", bias, _with_projection(k, "bias")))

@@ -22,7 +22,7 @@ from ...engine.lowering import FLOAT_MAX
 from ...engine.program import PROGRAM, Operation, Place, Program
 from ...engine.registry import kernel
 from ...errors import DescriptionError
-from ...network.quantization import codes
+from ...network.quantization import MOST, trained_codes
 from .adjoints.adjoint import numbers, signal
 from .adjoints.tape import Signal
 from .parameter import Parameter, choose, known_parameters, with_start
@@ -111,7 +111,7 @@ class Parameters:
             if p.population:
                 p.place.view(self.program.constants)[:] = self._table(p.population)
             elif p.quantised:
-                whole, scale = codes(p.name, p.numbers, None)
+                whole, scale = trained_codes(p.numbers, p.given_scale)
                 p.place.view(self.program.constants)[...] = whole.reshape(p.place.shape)
                 p.scale.view(self.program.constants)[:] = scale
             else:
@@ -195,7 +195,8 @@ class Parameters:
 
     def _find_quantised(self, p: Parameter) -> None:
         """Locate int8 weights and their scale: only the weights differ between two Programs with opposite weights."""
-        one, other = (build_program(p.put(self._spec, sign * np.ones_like(p.values))) for sign in (1, -1))
+        largest = np.full_like(p.values, MOST * (p.given_scale or 1.0))
+        one, other = (build_program(p.put(self._spec, sign * largest)) for sign in (1, -1))
         differs = int(np.flatnonzero(one.constants != other.constants)[0])
         for marked, own in zip(one.operations, self.program.operations, strict=True):
             if marked.kernel == "dense_spikes_int8":
