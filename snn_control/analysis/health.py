@@ -37,7 +37,7 @@ class InputHealth:
     ticks : number of ticks in which a sample arrived
     rejected : number of these samples that the engine rejected as not plausible
     worst : name of the number of the input that was most often beyond ``range``
-    clamped : share of the ticks in which this number was beyond ``range``
+    clamped : share of the ticks in which this number was finite and beyond ``range``
     low, high : the range of this number; infinite if there is none
     span : smallest and largest finite value of this number
     """
@@ -57,7 +57,8 @@ class InputStatistics:
     """Counts of the samples of a value input.
 
     samples, rejected : number of all samples, and number of samples that the engine rejected as not plausible
-    beyond : (size,) int64, number of samples in which each number was beyond the range
+    beyond : (size,) int64, number of samples in which each number was finite and beyond the range. Others are not
+        clamped: the rule ``not_finite`` replaces them or rejects the sample
     lowest, highest : (size,) float64, smallest and largest finite value of each number; NaN if there was none
     """
 
@@ -72,9 +73,9 @@ class InputStatistics:
         if not len(rows):
             return
         self.samples += len(rows)
-        with np.errstate(invalid="ignore"):
-            self.beyond += ((rows < self.low) | (rows > self.high)).sum(axis=0)
         known = rows if np.isfinite(rows).all() else np.where(np.isfinite(rows), rows, np.nan)
+        with np.errstate(invalid="ignore"):
+            self.beyond += ((known < self.low) | (known > self.high)).sum(axis=0)
         self.lowest = np.fmin(self.lowest, np.fmin.reduce(known))
         self.highest = np.fmax(self.highest, np.fmax.reduce(known))
 

@@ -104,6 +104,15 @@ def test_inputs_beyond_their_range_and_rejected_ones():
         assert [line[: len(text)] for line, text in zip(said, says, strict=True)] == says
 
 
+def test_infinite_samples_that_the_input_replaces_are_not_beyond_its_range():
+    """A beam of a laser scanner that hits nothing."""
+    values = controller({"a": {}}, [{"post": "a", "weights": EACH}], not_finite="high")
+    far = np.where(np.arange(400)[:, None] < 260, np.inf, MOVING)
+    assert lines_of(health_of(values, far), "inputs.x") == []
+    (line,) = lines_of(health_of(values, np.where(np.arange(400)[:, None] < 100, np.inf, 2.0)), "inputs.x")
+    assert "beyond its range [0, 1] in 75% of 400 ticks (from 2 to 2)" in line
+
+
 # what the engine takes out --------------------------------------------------------------------------------------
 def test_an_overflow_that_the_engine_takes_out_is_seen():
     """A graded loop that grows to infinity: the engine sets it to 0, the command stays finite."""

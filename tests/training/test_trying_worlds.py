@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,9 +120,20 @@ def test_an_environment_that_breaks_a_rule_is_named(spec, fault, says):
     commands = [np.zeros((1, 1)) for _ in envs.interface.outputs]
     for _ in range(99):
         envs.step(commands)
-    assert set(envs.not_finite) == {"free"}
     with pytest.raises(RuntimeFault, match=f"^Mixed: {says}"):
         envs.step(commands)
+
+
+def test_numbers_that_an_input_replaces_are_no_fault(spec):
+    (free,) = (one for one in spec.inputs if one.name == "free")
+    assert free.not_finite == "high"
+    for rule, counted in (("high", set()), ("reject", {"free"}), (("high", "hold", "reject"), {"free"})):
+        inputs = tuple(replace(one, not_finite=rule) if one is free else one for one in spec.inputs)
+        envs = environments.VectorEnv(Mixed, 1, replace(spec, inputs=inputs))
+        envs.reset(seed=1)
+        for _ in range(99):
+            envs.step([np.zeros((1, 1)) for _ in envs.interface.outputs])
+        assert set(envs.not_finite) == counted
 
 
 def test_a_critic_is_told_finite_numbers(spec):

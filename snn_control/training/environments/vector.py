@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...coding import ArgmaxDecoder, EventsInput, Input
+from ...coding import ArgmaxDecoder, EventsInput, Input, ValueInput
 from ...controller_file import ControllerSpec
 from ...errors import RuntimeFault, counted, message_of
 from ...gym_adapter.flat import unflattened
@@ -199,7 +199,7 @@ class VectorEnv:
     spec : the controller that acts in the copies
     keeps : whether to record the values of the inputs, for `met`
     not_finite : value input -> number of steps since the last reset in which a copy observed a number that is not
-        finite
+        finite, and that the input rejects
     """
 
     def __init__(self, make: Callable[[], Any], n: int, spec: ControllerSpec) -> None:
@@ -210,6 +210,8 @@ class VectorEnv:
         self.finished: list[float] = []  # returns of the episodes that ended since the last reset, in order
         self.keeps = False
         self.not_finite: Counter[str] = Counter()
+        values = (one for one in spec.inputs if isinstance(one, ValueInput))
+        self._rejected = {one.name: np.array(one.rules()) == "reject" for one in values}
         self._step = stepper(self.envs)
         self._met: list[dict[str, Any]] = []
 
@@ -238,7 +240,7 @@ class VectorEnv:
                 self._now[k] = reset(self.envs[k])
         inputs = self.interface.observe([observation for observation, _ in self._now])
         values = {name: x for name, x in inputs.items() if isinstance(x, np.ndarray)}
-        self.not_finite.update(name for name, x in values.items() if not np.isfinite(x).all())
+        self.not_finite.update(name for name, x in values.items() if not np.isfinite(x[:, self._rejected[name]]).all())
         if self.keeps:
             self._met.append(values)
         ends = self.interface.observe(last) if any(terminated) or any(truncated) else inputs
