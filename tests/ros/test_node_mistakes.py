@@ -17,7 +17,7 @@ MISTAKES = {
     "no file given": (
         {"controller_file": ""},
         None,
-        ["controller_file = ''", "must name a controller file", "-p controller_file:=FILE"],
+        ["controller_file = ''", "must name a controller file", "-p controller_file:=..."],
     ),
     "misspelt file": (
         {"controller_file": "", "controler_file": "x.yaml"},
@@ -123,7 +123,7 @@ def test_a_mistake_is_one_line_with_path_value_rule_and_fix(outcomes, case):
         (
             "controller_node",
             "The controller as a lifecycle node",
-            ["priority * SCHED_FIFO .* (default 80)", "autostart * .* (default true)"],
+            ["controller_file * .* (needed)", "priority * SCHED_FIFO .* (default 80)", "autostart * .* (default true)"],
         ),
         ("encoder_node", "The encoder node: it encodes sensor data as spikes", ["inputs * .* (default empty)"]),
         (

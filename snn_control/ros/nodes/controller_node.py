@@ -68,7 +68,9 @@ class ControllerNode(ProcessNode, LifecycleNode):
     EXAMPLE = "-p controller_file:=my_robot.yaml -p mode:=realtime"
     DECLARES_MORE, SEVERAL = True, True
     PARAMETERS: Mapping[str, Parameter] = {
-        "controller_file": Parameter("", "Controller file (.yaml), or name of a shipped one"),
+        "controller_file": Parameter(
+            "", "Controller file (.yaml), or name of a shipped one", required="must name a controller file",
+        ),
         "mode": Parameter(
             "realtime", "realtime: by the clock; event: by the trigger's messages; lockstep: with a simulated world",
             words=("realtime", "event", "lockstep"),
@@ -155,9 +157,6 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return error
 
     def _configure(self) -> None:
-        if not self.file:
-            fix = "write --ros-args -p controller_file:=FILE"
-            raise DescriptionError("controller_file", "", "must name a controller file", fix)
         if self.record and not self.record.endswith((".npz", ".mcap")):
             raise DescriptionError("record", self.record, "must end with .npz or .mcap")
         if self.given.fault_after and not self.record:

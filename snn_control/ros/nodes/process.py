@@ -214,11 +214,11 @@ class ProcessNode(Node):
         self._stop, self.exit_code, self.finished = stop, 0, False
         values = {name: declare(self, name, one) for name, one in self.PARAMETERS.items()}
         self.given: Any = SimpleNamespace(**values)
-        if not self.DECLARES_MORE:
-            self.warn_of_unknown()
-        for name, one in self.PARAMETERS.items():
-            if one.required and not values[name]:
-                raise DescriptionError(name, values[name], one.required, f"write --ros-args -p {name}:=...")
+        missing = [name for name, one in self.PARAMETERS.items() if one.required and not values[name]]
+        if missing or not self.DECLARES_MORE:
+            self.warn_of_unknown()  # a missing parameter may be a misspelt one
+        for name in missing:
+            raise DescriptionError(name, "", self.PARAMETERS[name].required, f"write --ros-args -p {name}:=...")
 
     def warn_of_unknown(self) -> None:
         """Warn of parameters that were given but not declared, because rclpy ignores them silently.
@@ -279,7 +279,8 @@ def help_of(node: type[ProcessNode]) -> str:
     width, lines = max(map(len, node.PARAMETERS), default=0), ""
     for name, one in node.PARAMETERS.items():
         default = str(one.default).lower() if isinstance(one.default, bool) else one.default
-        lines += f"  {name:<{width}}  {one.description} (default {'empty' if default == '' else default})\n"
+        shown = "needed" if one.required else f"default {'empty' if default == '' else default}"
+        lines += f"  {name:<{width}}  {one.description} ({shown})\n"
     command, names = f"{node.NAME}_node", "[NAME ...] " if node.SEVERAL else ""
     return (
         f"usage: {command} {names}[--ros-args -p NAME:=VALUE ... -r FROM:=TO ... --params-file FILE]\n\n"
