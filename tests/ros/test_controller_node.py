@@ -298,6 +298,7 @@ def test_diagnostics_name_both_sides_of_what_does_not_fit_once_a_second(tmp_path
     assert [s.name for s in array.status] == [f"/controller: {part}" for part in parts]
     loops = [{p.key: p.value for p in one.status[0].values} for one in robot.diagnostics[begin:]]
     loop = loops[-1]
+    assert array.status[0].message.endswith(f" missed since the last report, {loop['missed']} in total")
     assert np.median([float(one["rate_hz"]) for one in loops]) == pytest.approx(100, rel=0.05)
     assert {"ticks", "missed", "wake.p50_ns", "tick.count", "latency.p99.9_ns", "priority", "published"} <= loop.keys()
     assert process.end() == 0

@@ -91,7 +91,7 @@ def _loop(report: Reporter) -> DiagnosticStatus:
     if before:
         ticks, missed = (now[key] - before[key] for key in ("ticks", "missed"))
         values["rate_hz"] = ticks / report.seconds
-        message = f"{values['rate_hz']:.1f} Hz, {missed} missed"
+        message = f"{values['rate_hz']:.1f} Hz, {missed} missed since the last report, {now['missed']} in total"
         if missed > 0.01 * max(1, ticks):
             level = WARN
     if not now["running"]:

@@ -283,7 +283,7 @@ class WorldNode(ProcessNode):
         values = {"steps": self.steps, "skipped": self.skipped, "episodes": self.episodes, "rate_hz": rate,
                   "outdated_commands": self.outdated}  # fmt: skip
         level = WARN if waiting or missed > 0.01 * (self.steps - steps) else OK
-        text = waiting or f"{rate:.1f} steps/s, {missed} skipped"
+        text = waiting or f"{rate:.1f} steps/s, {missed} skipped since the last report, {self.skipped} in total"
         self._reporter.publish([status(self, "world", level, text, values)])
 
     def _more(self) -> bool:
