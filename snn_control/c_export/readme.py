@@ -51,10 +51,11 @@ The files are yours: use them under the terms of your own project.
 
 | | bytes |
 |---|---|
-| constants (flash) | {constant_bytes(e):,} |
+| constants of the source (flash) | {constant_bytes(e):,} |
 | `{n}_state` (RAM) | {e.struct_bytes:,} |
 
-The machine code comes on top: `snn_control export FILE --c FOLDER --target cortex-m4f` measures it.
+The machine code comes on top, and a compiler puts small constants into it, or leaves them out if no code needs them.
+`snn_control export FILE --c FOLDER --target cortex-m4f` measures both.
 
 ## Call it
 
