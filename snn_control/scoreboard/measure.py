@@ -19,7 +19,7 @@ from ..record.input_recorder import InputLogRecorder
 from ..record.provenance import software
 from ..training.environments.episodes import play, random_actions
 from ..training.teachers.teacher import Teacher
-from .protocol import Task
+from .protocol import PHYSICS, Task
 from .statistics import interquartile_mean, interval
 
 __all__ = ["Actor", "Spiking", "measure"]
@@ -139,5 +139,5 @@ def measure(task: Task, actor: Actor, progress: Callable[[int], object] = lambda
     return {
         "episodes": task.episodes, "return": spread | {"worst": float(values.min()), "best": float(values.max())},
         "steps": steps / task.episodes, **actor.results(), "digest": digest.hexdigest(),
-        "versions": software("gymnasium", "numpy", *(("mujoco",) if task.suite == "mujoco" else ())),
+        "versions": software("gymnasium", "numpy", *PHYSICS.get(task.extra, ())),
     }  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import DescriptionError, nearest
 
-__all__ = ["FIRST_SEED", "SUITES", "VERSION", "Task", "task_of"]
+__all__ = ["FIRST_SEED", "PHYSICS", "SUITES", "VERSION", "Task", "task_of"]
 
 VERSION = 1
 FIRST_SEED = 20_000_000  # of the episodes; training and its validations use other seeds
@@ -31,6 +31,8 @@ class Task:
 
 
 BOX2D, MUJOCO = "gymnasium[box2d]", "gymnasium[mujoco]"
+#: extra of a task -> packages whose versions a row names
+PHYSICS = {BOX2D: ("box2d",), MUJOCO: ("mujoco",)}
 _CLASSIC = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1")
 _BOX2D = ("LunarLander-v3", "BipedalWalker-v3")
 _MUJOCO = ("InvertedDoublePendulum-v5", "HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5")
