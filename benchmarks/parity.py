@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -41,6 +42,7 @@ from snn_control.training.environments.gymnasium_calls import make
 from snn_control.training.environments.vector import VectorEnv
 from snn_control.training.gradients.parameters import DEFAULT, Parameters
 from snn_control.training.starting_point.file_text import starting_point
+from snn_control.training.teachers.trained_policy import TrainedPolicy
 
 from .processes import verdict
 
@@ -56,6 +58,16 @@ def swing_up(observation: np.ndarray) -> np.ndarray:
     angle, energy = np.arctan2(y, x), speed * speed / 6 + 5 * (x - 1)
     torque = -12 * angle - 2.5 * speed if abs(angle) < 0.6 else -2 * energy * (1 if speed >= 0 else -1)
     return np.clip([torque], -2, 2)
+
+
+def swing_policy() -> TrainedPolicy:
+    """A policy for Pendulum-v1 that is a perceptron with random weights."""
+    rng = np.random.default_rng(0)
+    layers = tuple(
+        (rng.normal(0, np.sqrt(2 / a), (b, a)).astype(np.float32), np.zeros(b, np.float32))
+        for a, b in pairwise((3, 16, 1))
+    )
+    return TrainedPolicy(layers, "tanh", "tanh", (1,))
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,8 @@ class Route:
 
     @property
     def name(self) -> str:
-        return f"{self.how} {self.settings.get('weights', '')}".strip()
+        how = "policy" if isinstance(self.teacher, TrainedPolicy) else self.how
+        return f"{how} {self.settings.get('weights', '')}".strip()
 
 
 ON_POLICY = {"n_envs": ROWS, "n_steps": 64, "rollouts": 2}
@@ -88,6 +101,12 @@ ROUTES = {
         Route("sac", "Pendulum-v1", OFF_POLICY),
         Route("sac", "Pendulum-v1", {**OFF_POLICY, **INT8}),
         Route("imitate", "Pendulum-v1", {"n_envs": 8, "n_steps": 64, "gradient_steps": 20}, teacher=swing_up),
+        Route(
+            "imitate",
+            "Pendulum-v1",
+            {"n_envs": 8, "n_steps": 64, "gradient_steps": 20, "spikes": 40.0},
+            teacher=swing_policy(),
+        ),
         Route("evolve", "CartPole-v1", {"n_envs": 2, "population": 6}),
         Route(
             "adapt",

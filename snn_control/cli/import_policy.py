@@ -86,7 +86,7 @@ def convert(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace) -> Any:
-    from ..training.conversion.imitator import ConversionSettings
+    from ..training.conversion.settings import ConversionSettings
     from ..training.trainer import settings_of
 
     given = common.keywords(options.set, "--set") | {"skip": options.skip}

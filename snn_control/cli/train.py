@@ -26,7 +26,7 @@ MORE = """\
 A controller file is trained in a Gymnasium environment on the spikes of the engine that will run it:
   ppo       reinforcement learning, for discrete actions
   sac       reinforcement learning, for continuous actions
-  imitate   imitation of a teacher: --teacher
+  imitate   imitation of a teacher: --teacher; a policy (.zip, .onnx) as import does it, --set spikes=N sets its spikes
   evolve    CMA-ES over the weights that the outputs read; for few numbers, and rewards without a gradient
   adapt     online, in the loop: the learning rules of the file, which continue to learn on the robot
 Without --how, imitate is used if there is a teacher, otherwise the learner in the file's section training, otherwise

@@ -29,7 +29,17 @@ from ..files import Arrays, read_text, reason, replace_file, replace_text
 from .algorithms.networks import set_array
 from .tensorboard import EventFile
 
-__all__ = ["FILES", "NEWEST", "Folder", "arrays_of", "history_in", "locked_folder", "read_progress", "restore"]
+__all__ = [
+    "FILES",
+    "NEWEST",
+    "Folder",
+    "arrays_of",
+    "history_in",
+    "locked_folder",
+    "part_of",
+    "read_progress",
+    "restore",
+]
 
 FILES = ("run.json", "checkpoint.npz", "progress.csv")
 NEWEST = "newest.yaml"

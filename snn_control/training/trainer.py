@@ -11,7 +11,7 @@ import functools
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from .algorithms.gains import Gains
 from .algorithms.imitation import Imitation, ImitationSettings
 from .algorithms.learner import Learner, Settings
 from .algorithms.online import AdaptationSettings, adapt
+from .algorithms.policy_imitation import PolicyImitation, PolicyImitationSettings
 from .algorithms.ppo import PPO, PPOSettings
 from .algorithms.ridge_readout import ReadOut
 from .algorithms.sac import SAC, SACSettings
@@ -37,6 +38,8 @@ from .environments.gymnasium_calls import LIMIT, PERTURB, episode_limit, make
 from .gradients.parameters import DEFAULT, Parameters
 from .progress import Folder, locked_folder
 from .result import Phase, Trained
+from .teachers.teacher import policy_for
+from .teachers.trained_policy import policy_in
 from .training_run import TrainingRun
 
 __all__ = ["LEARNERS", "settings_of", "train"]
@@ -157,9 +160,12 @@ def _learner(
     if how == "adapt":
         return None, settings_of(how, AdaptationSettings, spec.training.settings, given)
     cls, kind = LEARNERS[how]
-    defaults = kind.defaults_for(spec, episode_limit(env) or LIMIT)
     own = spec.training.settings if spec.training.how in ("", "rl", how) else {}  # not those of another learner
+    if how == "imitate" and not {**own, **given}.get("solve") and (policy := policy_in(teacher)) is not None:
+        cls, kind, teacher = PolicyImitation, PolicyImitationSettings, policy_for(policy, env)
+    defaults = kind.defaults_for(spec, episode_limit(env) or LIMIT)
     chosen = settings_of(how, kind, {**defaults, **own}, given)
+    spec = replace(spec, reset_each_tick=getattr(chosen, "reset_each_tick", spec.reset_each_tick))
     gains = getattr(chosen, "gains", False)
     usual = near_the_output(spec) if isinstance(chosen, EvolutionSettings) and not chosen.factors else DEFAULT
     limits = _limits(trainable) if trainable else spec.training.trainable or usual

@@ -64,7 +64,7 @@ class TrainingRun:
     """Trains with one learner, in up to three stages.
 
     After reinforcement learning, the controller imitates itself to save spikes. At the end, its gains may be searched.
-    If spikes were saved, the result lacks the neurons that no longer fire.
+    If spikes were saved, or the learner prunes, the result lacks the neurons that no longer fire.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class TrainingRun:
                 else:
                     best = self._best()
                     chosen, validation = best.candidate, best.score
-                    silent = best.silent if self._reduced_spikes else {}
+                    silent = best.silent if self._reduced_spikes or self.learner.prunes else {}
             spec, final = self._evaluated(chosen, self.n_evaluation, silent)
         except KeyboardInterrupt:
             ended = True
@@ -189,7 +189,7 @@ class TrainingRun:
             returns = self._confirm(phase, returns, self.threshold)
             score = float(returns.mean())
             row |= {"score": score, "worst": float(returns.min()), "error": _error(returns)}
-        self.stage.consider(Candidate(score, _error(returns), spikes, learner.parameters.values()))
+        self._consider(Candidate(score, _error(returns), spikes, learner.parameters.values()))
         unseen = self.envs.not_finite
         look = self.diagnosis.new_findings
         warnings = [] if self.before else look(learner.parameters.spec, found, self.history, unseen)
@@ -202,6 +202,15 @@ class TrainingRun:
         done = len(self.history), self.steps, self.total_timesteps
         where = self.stage.name, self.stage.has_ended
         self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, *where))
+
+    def _consider(self, candidate: Candidate) -> None:
+        """Consider the controller of the newest phase, unless it has more spikes than wanted while an earlier one has
+        not."""
+        *before, reached = [row.get("reached", 1) for row in self.stage.history]
+        if before and not any(before):
+            self.stage.candidates.clear()
+        if reached or not any(before):
+            self.stage.consider(candidate)
 
     def _confirm(self, phase: int, returns: np.ndarray, threshold: float) -> np.ndarray:
         """Return the returns of a validation and of up to CONFIRMING more episodes, until one misses the threshold."""

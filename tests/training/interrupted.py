@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.parity import swing_up
+from benchmarks.parity import swing_policy, swing_up
 from snn_control.controller import build_program
 from snn_control.files import replace_text
 from snn_control.training import result, train, training_run
@@ -33,7 +33,8 @@ from tests.training.test_train import small
 EPISODES, LIMIT = 3, 40  # of a validation and of the evaluation, and steps of each
 ALONE = {"spike_cost": 0, "gain_generations": 0}  # nothing follows
 #: way to train -> environment, and settings of five phases; "saving": three of ppo, three of imitation that saves
-#: spikes, and two of a search for gains; "adjusting": three of imitation, and these
+#: spikes, and two of a search for gains; "policy":
+#: imitation of a perceptron, any number of spikes is few enough; "adjusting": three of imitation, and these
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "ppo": ("CartPole-v1", {"n_envs": 4, "n_steps": 64, "rollouts": 1, "total_timesteps": 5 * 256} | ALONE),
     "saving": (
@@ -52,6 +53,10 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "imitate": ("Pendulum-v1", {"n_envs": 2, "n_steps": 64, "gradient_steps": 10, "total_timesteps": 5 * 128}),
+    "policy": (
+        "Pendulum-v1",
+        {"n_envs": 2, "n_steps": 64, "gradient_steps": 10, "batch_size": 32, "spikes": 1e3, "total_timesteps": 5 * 128},
+    ),
     "adjusting": (
         "CartPole-v1",
         {"n_envs": 2, "n_steps": 64, "gradient_steps": 10, "total_timesteps": 3 * 128, "gain_generations": 2},
@@ -72,9 +77,9 @@ def run(how: str, folder: Path) -> dict[str, Any]:
     sparing.CHANGED = {"n_envs": 8, "n_steps": 128, "gradient_steps": 10}
     stages.CLEARLY = -100.0  # so few steps teach nothing that is above chance
     env, settings = RUNS[how]
-    how = {"saving": "ppo", "adjusting": "imitate"}.get(how, how)
-    arguments = {"max_episode_steps": LIMIT}
-    teacher = {"Pendulum-v1": swing_up, "CartPole-v1": upright}[env] if how == "imitate" else None
+    teachers = {"imitate": swing_up, "policy": swing_policy(), "adjusting": upright}
+    arguments, teacher = {"max_episode_steps": LIMIT}, teachers.get(how)
+    how = {"saving": "ppo", "adjusting": "imitate", "policy": "imitate"}.get(how, how)
     trained = train(
         small(env), env, arguments=arguments, how=how, teacher=teacher, seed=3, run=folder, settings=settings
     )

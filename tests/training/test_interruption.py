@@ -18,7 +18,7 @@ from tests.training.test_train import QUICK, small
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TIMES = 2  # one by each signal
-PARTS = ("ppo", "imitate")  # "saving" and "adjusting" begin as these
+PARTS = ("ppo", "imitate", "policy")  # "saving" and "adjusting" begin as these, and "policy" is tested in test_train
 WAYS = [pytest.param(how, marks=pytest.mark.deep) if how in PARTS else how for how in RUNS]
 
 

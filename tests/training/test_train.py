@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import threadpoolctl
 
+from benchmarks.parity import swing_policy
 from snn_control import Model
 from snn_control.coding import ArgmaxDecoder, MembraneDecoder, PopulationEncoder
 from snn_control.controller import Controller
@@ -61,6 +62,7 @@ def test_a_cart_pole_is_balanced_for_longer():
         ("Pendulum-v1", "ppo", QUICK),
         ("Pendulum-v1", "sac", {"n_steps": 10, "learning_starts": 40, "total_timesteps": 120}),
         ("CartPole-v1", "imitate", {"n_envs": 4, "n_steps": 64, "gradient_steps": 5, "total_timesteps": 768}),
+        ("Pendulum-v1", "imitate", {"n_envs": 2, "n_steps": 64, "gradient_steps": 5, "total_timesteps": 4 * 128}),
         ("CartPole-v1", "evolve", {"n_envs": 2, "episodes": 2, "population": 3, "total_timesteps": 9_000}),
     ],
 )
@@ -71,7 +73,8 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(tmp_path, env, how, setti
             if phase.number == stop:
                 raise KeyboardInterrupt
 
-        teacher = "tests.training.test_train:lean" if how == "imitate" else None
+        teachers = {"CartPole-v1": "tests.training.test_train:lean", "Pendulum-v1": swing_policy()}
+        teacher = teachers[env] if how == "imitate" else None
         return train(small(env), env, how=how, teacher=teacher, seed=5, run=run, settings=settings, progress=progress)
 
     whole = once(tmp_path / "whole")

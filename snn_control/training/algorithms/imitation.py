@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -22,10 +21,10 @@ from ...controller_file import ControllerSpec
 from ...errors import DescriptionError
 from ...network.checks import Flag, Whole
 from ..environments.vector import VectorEnv
-from ..gradients.student import Seen, Student
+from ..gradients.student import Seen, Sequences, Student
 from ..gradients.trained_part import TrainedPart, trained_part_of
 from ..teachers.teacher import Teacher, teacher_of
-from ..teachers.trained_policy import POLICY_FILES, load_policy
+from ..teachers.trained_policy import policy_in
 from .distributions import Categorical, DiagGaussian, distributions, only_chooses
 from .learner import Learner, Settings
 from .networks import Adam
@@ -146,16 +145,19 @@ class Imitation(Learner):
             raise DescriptionError("settings.n_steps", self.settings.n_steps, rule)
         self.policy = distributions(self.parameters.spec.outputs, 1.0)
         self.rounds = 0
-        is_policy = isinstance(self.teacher, str | Path) and str(self.teacher).endswith(POLICY_FILES)
-        teacher = load_policy(self.teacher) if is_policy else self.teacher  # a policy file is read once
+        teacher = policy_in(self.teacher) or self.teacher  # a policy file is read once
         self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(teacher, env) for env in envs.envs]
 
     def begin(self, envs: VectorEnv, rng: np.random.Generator) -> None:
         self.meet(envs)
         s, trained = self.settings, [p.values for p in self.parameters.parameters]
         self.optimizer = Adam(trained, s.learning_rate, s.max_grad_norm)
-        self.data: dict[str, np.ndarray] = {}
         self.keep_raw()
+        self.begin_data()
+
+    def begin_data(self) -> None:
+        """Begin without data, and find what is to run their sequences."""
+        self.data: dict[str, np.ndarray] = {}
         self.rest = trained_part_of(self.parameters)
         self.inner = self.rest or self  # runs the sequences: the trained part, or all of the controller
 
@@ -280,17 +282,25 @@ class Imitation(Learner):
 
         return teach
 
-    def update(self, rows: np.ndarray) -> tuple[float, float]:
-        s, part = self.settings, {key: value[rows] for key, value in self.data.items()}
+    def sequences(self, rows: np.ndarray) -> tuple[Sequences, dict[str, np.ndarray]]:
+        """Return some of the recorded sequences, and their labels: output -> (steps, rows, ...) float32."""
+        part = {key: value[rows] for key, value in self.data.items()}
         part = {key: value if key == "memory" else value.swapaxes(0, 1) for key, value in part.items()}
-        inputs = {key[7:]: value.astype(np.float32) for key, value in part.items() if key.startswith("inputs.")}
-        student = self.inner.student
-        heads, tape = student.run(inputs, np.ascontiguousarray(part["start"]), part["memory"])
+        inputs, labels = (
+            {key[len(of) :]: value.astype(np.float32) for key, value in part.items() if key.startswith(of)}
+            for of in ("inputs.", "label.")
+        )
+        return Sequences(inputs, np.ascontiguousarray(part["start"]), part["memory"]), labels
+
+    def update(self, rows: np.ndarray) -> tuple[float, float]:
+        s, student = self.settings, self.inner.student
+        data, labels = self.sequences(rows)
+        heads, tape = student.run(*data)
         counts = np.ones((s.sequence_length, 1, 1), np.float32)
         counts[: s.burn_in] = 0
         by_head, loss = {}, 0.0
         for one in self.policy:
-            g, cost = one.imitate(heads[one.name], part[f"label.{one.name}"])
+            g, cost = one.imitate(heads[one.name], labels[one.name])
             weight = counts / np.float32(counts.sum() * len(rows))
             by_head[one.name] = (g * weight).astype(np.float32)
             loss += float((cost[..., None] * weight).sum())

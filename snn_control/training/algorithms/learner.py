@@ -78,6 +78,7 @@ class Learner:
     checkpointed: tuple[str, ...] = ()
     #: arguments of `snn_control.training.schedule.stages.Learning`
     patience, anneals, judged_by, confirms = 0.1, False, "score", False
+    prunes = False  # whether the result lacks the neurons that no longer fire
     reduces_spikes = False  # whether `snn_control.training.schedule.stages.SpikeReduction` follows
     surrogate = Surrogate()
 
@@ -105,6 +106,9 @@ class Learner:
 
     def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         """Train for one phase, and return named numbers for the report on this phase.
+
+        The number ``reached`` is 0 if the controller has more spikes than wanted. As long as all controllers have, only
+        the newest is kept; later, those that have are not.
 
         remaining : share of the initial learning rate at the start of the phase; the attribute ``remaining_after`` is
             the share at its end

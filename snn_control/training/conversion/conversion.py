@@ -5,26 +5,29 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...controller import Batch, build_program
 from ...controller.pruning import without
-from ...controller_file import ControllerSpec
+from ...controller_file import ControllerSpec, Limits, Surrogate
 from ...errors import DescriptionError, RuntimeFault, SnnControlError, describe_exception
 from ...gym_adapter.spaces import as_command
+from ..algorithms.heads import Head
+from ..algorithms.imitator import CHOICE_UPDATES, UPDATES, Imitator, TrainingPlan
 from ..environments.episodes import play
 from ..environments.evaluation import Evaluation, evaluate, played
 from ..environments.gymnasium_calls import name_of
 from ..environments.vector import Interface
-from ..progress import Folder, arrays_of, history_in, restore
+from ..gradients.parameters import Parameters
+from ..gradients.student import Sequences, Student
+from ..progress import Folder, arrays_of, history_in, part_of, restore
 from ..result import FINAL, VALIDATION, Phase
-from .heads import Head
-from .imitator import ConversionSettings, Imitator
 from .rectified import Rectified, rectified
-from .spiking import INPUT, SAMPLES, spiking_controller, thresholds
+from .settings import ConversionSettings
+from .spiking import INPUT, OUTPUT, SAMPLES, Written, spiking_controller, thresholds
 
 __all__ = ["Comparison", "Conversion", "Converted"]
 
@@ -35,6 +38,8 @@ VALIDATED, FINALISTS, MORE = 20, 3, 60  # episodes of a candidate; number of the
 EVALUATED = 100  # episodes of the comparison
 TOGETHER = 20  # environments
 RESAMPLED = 2_000  # bootstrap samples
+STRAIGHT = Surrogate("triangle", 2.0)  # the derivative of a count: 1 at each step of the staircase, 1/2 between
+TRAINED = {"hidden_*.bias": Limits(), "readout.bias": Limits(), "*->*.weights": Limits()}
 
 
 @dataclass(frozen=True)
@@ -88,10 +93,11 @@ class Conversion:
         self, policy: Any, make: Callable[[], Any], period: float, settings: ConversionSettings, seed: int,
         folder: Folder | None = None, progress: Callable[[Phase], object] = lambda phase: None,
     ) -> None:  # fmt: skip
-        self.policy, self.settings, self.seed, self.period = policy, settings, seed, period
-        self.folder, self.progress = folder, progress
-        self.envs = [make() for _ in range(TOGETHER)]
         self.head = Head(policy)
+        updates = settings.gradient_steps or (CHOICE_UPDATES if self.head.kind == "argmax" else UPDATES)
+        self.policy, self.settings = policy, replace(settings, gradient_steps=updates)
+        self.seed, self.period, self.folder, self.progress = seed, period, folder, progress
+        self.envs = [make() for _ in range(TOGETHER)]
         self.begun = time.monotonic()
         self.history: list[dict[str, Any]] = []
         self.candidates: list[list[np.ndarray]] = []  # values of the controllers after some rounds
@@ -164,12 +170,29 @@ class Conversion:
         theta = thresholds(self.source, self.head, x, FIRST_SPIKES)
         scale = 1 / self.head.temperature if self.source.learned else 1.0
         written = spiking_controller(self.source, self.head, theta, self.period, self.settings.skip, scale)
-        self.imitator = Imitator(written, self.head, self.settings)
+        self.imitator = self._imitator(written)
         self.interface = Interface(
             written.spec, self.envs[0].observation_space, self.envs[0].action_space, self.envs[0].spec.id
         )
         self.data = {"observations": observations, "labels": self._labels(observations)}
         self._resume()
+
+    def _imitator(self, written: Written) -> Imitator:
+        """Return the imitator. It trains the values in the units of the network with ReLUs."""
+        s, parameters = self.settings, Parameters(written.spec, TRAINED, np.random.default_rng(0))
+        student = Student(parameters.program, parameters.places)
+        student.gradient.use(STRAIGHT)
+        plan = TrainingPlan(s.n_rounds * s.gradient_steps, s.learning_rate, s.spikes)
+        scales = [written.scale(p.name) for p in parameters.parameters]
+        return Imitator(parameters, student, self._loss, plan, scales)
+
+    def _loss(self, heads: dict[str, np.ndarray], labels: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
+        loss, g = self.head.loss(heads[OUTPUT][0], labels)
+        return loss, {OUTPUT: g[None]}
+
+    def _sequences(self, rows: np.ndarray) -> Sequences:
+        """Return some of the observations. Each is a sequence of its own, because the network keeps no state."""
+        return Sequences({INPUT: self.data["observations"][rows][None]}, np.ones((1, len(rows)), bool))
 
     def _episodes(self, seeds: Sequence[int]) -> tuple[np.ndarray, float, np.ndarray]:
         """Play episodes with the running means of the trained values. Return their returns, the spikes per step, and
@@ -196,11 +219,14 @@ class Conversion:
         self.data["observations"] = np.concatenate([self.data["observations"], seen])
         self.data["labels"] = np.concatenate([self.data["labels"], self._labels(seen)])
         rng = np.random.default_rng([self.seed, 1, number])
-        self.imitator.round(self.data["observations"], self.data["labels"], rng)
+        self.imitator.use(self.imitator.values)
+        for _ in range(s.gradient_steps):
+            rows = rng.integers(0, len(self.data["labels"]), s.batch_size)
+            self.imitator.update(self._sequences(rows), self.data["labels"][rows])
         row: dict[str, Any] = {"phase": number + 1, "steps": len(self.data["labels"]), "score": float(returns.mean()),
                "worst": float(returns.min()), "spikes_a_step": spikes, "loss": self.imitator.loss}  # fmt: skip
         self.history.append(row)
-        if self._counts(number):
+        if self.imitator.reached or number == s.n_rounds - 1:
             self.candidates.append([mean.copy() for mean in self.imitator.means])
         self._save()
         best, seconds = max(one["score"] for one in self.history), time.monotonic() - self.begun
@@ -208,12 +234,6 @@ class Conversion:
         self.progress(
             Phase(number + 1, number + 1, s.n_rounds, row["score"], best, spikes, seconds, told, (), "imitation")
         )
-
-    def _counts(self, number: int) -> bool:
-        """Return whether the controller after a round is a candidate, because its number of spikes has nearly reached
-        the target."""
-        _, _, spikes, _, first = self.imitator.numbers
-        return bool(spikes <= 1.05 * self.imitator.target(first)) or number == self.settings.n_rounds - 1
 
     # the result ----------------------------------------------------------------------------------------------
     def _chosen(self) -> ControllerSpec:
@@ -232,8 +252,9 @@ class Conversion:
         best = max(finalists, key=lambda k: scores[k].mean())
         self.imitator.means = candidates[best]
         self.imitator.use(self.imitator.means)
-        silent = self.imitator.silent(self.data["observations"])
-        return without(self.imitator.parameters.spec, silent)
+        rows, size = np.arange(len(self.data["observations"])), self.settings.batch_size
+        parts = (self._sequences(rows[k : k + size]) for k in range(0, len(rows), size))
+        return without(self.imitator.parameters.spec, self.imitator.silent(parts))
 
     def _compared(self, spec: ControllerSpec, ended: bool) -> Converted:
         seeds = range(FINAL, FINAL + EVALUATED)
@@ -276,8 +297,7 @@ class Conversion:
         if self.folder is None:
             return
         arrays = {f"data/{name}": one for name, one in self.data.items()}
-        for name in Imitator.checkpointed:
-            arrays |= {f"learner/{name}{rest}": a for rest, a in arrays_of(getattr(self.imitator, name)).items()}
+        arrays |= {f"learner{rest}": a for rest, a in arrays_of(self.imitator).items()}
         for k, one in enumerate(self.candidates):
             arrays |= {f"candidate/{k}/{j}": array for j, array in enumerate(one)}
         arrays["history"] = np.array(json.dumps(self.history))
@@ -290,10 +310,7 @@ class Conversion:
             return
         with self.folder.reading():
             self.data = {name: arrays[f"data/{name}"] for name in self.data}
-            for name in Imitator.checkpointed:
-                start = f"learner/{name}"
-                inner = {k[len(start) :]: a for k, a in arrays.items() if k == start or k.startswith(start + "/")}
-                setattr(self.imitator, name, restore(getattr(self.imitator, name), inner))
+            restore(self.imitator, part_of(arrays, "learner"))
             self.history = history_in(arrays)
             count = len({k.split("/")[1] for k in arrays if k.startswith("candidate/")})
             n = len(self.imitator.means)

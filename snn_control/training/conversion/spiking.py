@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...controller_file import ControllerSpec, parse_spec
-from .heads import Head
+from ..algorithms.heads import Head
 from .rectified import Rectified
 
 __all__ = ["INPUT", "OUTPUT", "READOUT", "SKIPS", "Written", "hidden", "spiking_controller", "thresholds"]
@@ -33,6 +33,18 @@ class Written(NamedTuple):
 
     spec: ControllerSpec
     theta: dict[str, np.ndarray]
+
+    def scale(self, name: str) -> np.ndarray:
+        """Return the factor that converts a trained array to the array of the controller file.
+
+        name : name of the array, ``pre->post.weights`` or ``population.bias``. A trained weight is multiplied by theta
+            of its target neuron and divided by theta of its source neuron
+        """
+        of, theta = name.rpartition(".")[0], self.theta
+        pre, _, post = of.partition("->")
+        if post:
+            return (theta[pre][:, None] / theta[post]).astype(np.float32)
+        return (1 / theta[of]).astype(np.float32)
 
 
 def hidden(k: int) -> str:

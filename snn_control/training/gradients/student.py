@@ -8,7 +8,7 @@ squashing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,9 +22,17 @@ from .adjoints.adjoint import signal
 from .adjoints.tape import Signal, Tape
 from .gradient import Gradient
 
-__all__ = ["Seen", "Student", "heads_of", "writable"]
+__all__ = ["Seen", "Sequences", "Student", "heads_of", "writable"]
 
 Seen = dict[str, np.ndarray]  # input -> (rows, ...), the inputs of the network
+
+
+class Sequences(NamedTuple):
+    """The arguments of `Student.run`."""
+
+    observations: Mapping[str, np.ndarray]
+    starts: np.ndarray
+    memory: np.ndarray | None = None
 
 
 def writable(program: Program) -> Program:

@@ -93,13 +93,17 @@ class TrainedPolicy:
 
         The action is a whole number if ``head`` is "argmax", otherwise a float32 array of shape ``shape``.
         """
-        (x,) = self.raw(observation)
         if self.head == "argmax":
-            return int(x.argmax())
+            return int(self.raw(observation).argmax())
+        return self.actions(observation).reshape(self.shape)
+
+    def actions(self, observations: Any) -> np.ndarray:
+        """Return the actions for k observations as (k, outputs) float32, if they are numbers; see `raw`."""
+        x = self.raw(observations)
         if self.head == "tanh":
             low, high = (-1, 1) if self.low is None else (self.low, self.high)
             x = low + (high - low) * (np.tanh(x.clip(-self.bound, self.bound)) + 1) / 2
-        return (x if self.low is None else x.clip(self.low, self.high)).reshape(self.shape)
+        return x if self.low is None else x.clip(self.low, self.high)
 
     def for_space(self, action_space: Any) -> TrainedPolicy:
         """Return the policy with its head adapted to an action space. `check` tests whether the result fits the space.

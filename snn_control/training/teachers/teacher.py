@@ -15,7 +15,7 @@ from ...gym_adapter.spaces import as_command
 from ..environments.gymnasium_calls import import_module
 from .trained_policy import POLICY_FILES, TrainedPolicy, load_policy
 
-__all__ = ["Teacher", "teacher_of"]
+__all__ = ["Teacher", "policy_for", "teacher_of"]
 
 
 class Teacher:
@@ -117,10 +117,16 @@ def _of_function(function: Callable[..., Any], name: Any) -> Teacher:
     return Teacher(name, lambda env, observation, info: function(observation))
 
 
-def _of_policy(policy: TrainedPolicy, env: Any) -> Teacher:
+def policy_for(policy: TrainedPolicy, env: Any) -> TrainedPolicy:
+    """Return the policy with its head adapted to an environment. Raises DescriptionError if it does not fit."""
     try:
         policy = policy.for_space(env.action_space)
         policy.check(env.observation_space, env.action_space)
     except ValueError as error:
         raise DescriptionError("--teacher", policy.path, str(error)) from None
+    return policy
+
+
+def _of_policy(policy: TrainedPolicy, env: Any) -> Teacher:
+    policy = policy_for(policy, env)
     return Teacher(policy.path, lambda env, observation, info: policy(observation))

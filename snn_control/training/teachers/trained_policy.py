@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ...errors import DescriptionError, optional
 from ...files import reason
@@ -14,7 +15,7 @@ from .policy_zip import read_policy_zip
 from .sb3_policy import sb3_policy
 from .vec_normalize import read_vec_normalize
 
-__all__ = ["POLICY_FILES", "Normalization", "TrainedPolicy", "load_policy"]
+__all__ = ["POLICY_FILES", "Normalization", "TrainedPolicy", "load_policy", "policy_in"]
 
 #: endings of the names of policy files
 POLICY_FILES = (".zip", ".onnx")
@@ -53,6 +54,13 @@ def load_policy(
         rule = f"is not a vecnormalize.pkl that can be used: {_printable(error)}"
         raise DescriptionError("--normalize", str(normalize), rule) from None
     return replace(policy, path=str(path), normalization=found)
+
+
+def policy_in(teacher: Any) -> TrainedPolicy | None:
+    """Return the policy that a teacher is, read from its file if need be; None for other teachers."""
+    if isinstance(teacher, str | Path) and str(teacher).endswith(POLICY_FILES):
+        return load_policy(teacher)
+    return teacher if isinstance(teacher, TrainedPolicy) else None
 
 
 def _printable(error: Exception) -> str:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from snn_control import Controller
 from snn_control.controller import Batch, build_program
+from snn_control.training.algorithms.heads import Head
 from snn_control.training.conversion.conversion import Conversion
-from snn_control.training.conversion.heads import Head
-from snn_control.training.conversion.imitator import ConversionSettings
 from snn_control.training.conversion.rectified import rectified
+from snn_control.training.conversion.settings import ConversionSettings
 from snn_control.training.conversion.spiking import spiking_controller, thresholds
 from snn_control.training.environments.gymnasium_calls import make
 from snn_control.training.progress import Folder
