@@ -26,9 +26,23 @@ EXAMPLES = {page: BLOCK.findall(page.read_text("utf-8")) for page in PAGES}
 
 #: what shortens the commands of a page and leaves the rest as it is: fewer steps of training, shorter episodes
 SHORTER = (
-    (r"(snn_control train [^#\n]*?)(?=\s*(#|$))", r"\1 --steps 1000"),
-    (r"--env sim_worlds:ArmUnknownLoad-v0", r"\g<0> --arg duration=2"),
-)
+    (r"(snn_control (?:train|quantize) [^#\n]*?)(?=\s*(#|$))", r"\1 --steps 500"),
+    (r"--env sim_worlds:ArmUnknownLoad-v0", r"\g<0> --arg duration=1"),
+    (r"range\(1, 2001\)", "range(1, 501)"), (r"2000 - k", "500 - k"), (r"\[500, 1500\]", "[125, 375]"),  # a recording
+)  # fmt: skip
+#: a line of the shell that only starts our command, which then runs in the process of the page: a start takes longer
+#: than most commands
+COMMAND = re.compile(r"snn_control ([^|&;<>$`\\]*)")
+QUICK = """\
+import contextlib, io, shlex, warnings
+from snn_control.cli import main
+from snn_control.training import training_run as run
+run.VALIDATION_EPISODES, run.COMPARISON_EPISODES, run.EVALUATION_EPISODES = 3, 4, 4
+def command(line):
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.resetwarnings()  # errors are those of the Python of the page
+        assert main(shlex.split(line)) == 0, line
+"""
 QUOTED = {"docs/tutorials/own_neuron.md"}  # parts of files of examples/plugin, which tests/test_plugins.py compares
 
 
@@ -62,8 +76,20 @@ def shortened(code):
     return code
 
 
-def program(page, change=str):
-    """A Python program that does what a reader of the page does, from top to bottom; ``change``: of its commands."""
+def shell(code):
+    return f"subprocess.run(['bash', '-ec', {code!r}], check=True, stdout=subprocess.DEVNULL)"
+
+
+def commands(code):
+    """The same as `shell`, for commands of our own in this process; shortened."""
+    code = shortened(code)
+    lines = [line.partition(" #")[0] for line in code.splitlines() if line and not line.startswith("#")]
+    found = [COMMAND.fullmatch(line) for line in lines]
+    return "\n".join(f"command({one[1]!r})" for one in found if one) if all(found) else shell(code)
+
+
+def program(page, run=shell):
+    """A Python program that does what a reader of the page does, from top to bottom; ``run``: the shell's blocks."""
     lines = ["import subprocess", "from pathlib import Path"]
     for mark, text, language, code in EXAMPLES[page]:
         if mark == "file":
@@ -71,7 +97,7 @@ def program(page, change=str):
         elif mark or language == "yaml":
             assert mark != "not run" or text, "say why it is not run"
         elif language == "bash":
-            lines.append(f"subprocess.run(['bash', '-ec', {change(code)!r}], check=True, stdout=subprocess.DEVNULL)")
+            lines.append(run(code))
         else:
             lines.append(code)
     return "\n".join(lines)
@@ -95,11 +121,11 @@ def run(folder, program):
 
 @pytest.mark.parametrize("page", RUN, ids=name)
 def test_the_examples_of_a_page_run_from_top_to_bottom(page, tmp_path):
-    run(tmp_path, program(page, shortened))
+    run(tmp_path, QUICK + program(page, commands))
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("page", [page for page in RUN if program(page, shortened) != program(page)], ids=name)
+@pytest.mark.parametrize("page", [page for page in RUN if program(page, commands) != program(page)], ids=name)
 def test_the_examples_of_a_page_run_as_long_as_they_are_written(page, tmp_path):
     run(tmp_path, program(page))
 

@@ -125,7 +125,15 @@ def test_the_gradient_of_the_loss_is_its_derivative(kind, seed):
 
 
 # a whole conversion -------------------------------------------------------------------------------------------------
-SETTINGS = ConversionSettings(n_rounds=3, gradient_steps=40, n_envs=4, spikes=60.0)
+SETTINGS = ConversionSettings(n_rounds=3, gradient_steps=20, n_envs=4, spikes=60.0)
+EPISODES = {"VALIDATED": 4, "FINALISTS": 2, "MORE": 4, "EVALUATED": 20}
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Few episodes of candidates and of the comparison."""
+    for name, episodes in EPISODES.items():
+        monkeypatch.setattr(f"snn_control.training.conversion.conversion.{name}", episodes)
 
 
 def pendulum():
@@ -152,6 +160,7 @@ def conversion(folder=None, settings=SETTINGS, policy=None, env=pendulum, progre
     return Conversion(policy or Swing(), env, 0.05, settings, 1, kept, progress)
 
 
+@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("skip", ["linear", "fields"])
 def test_a_function_is_imitated_and_the_file_has_the_bits_of_what_was_trained(tmp_path, skip):
     run = conversion(settings=replace(SETTINGS, skip=skip))
@@ -164,10 +173,11 @@ def test_a_function_is_imitated_and_the_file_has_the_bits_of_what_was_trained(tm
     for one in run.data["observations"][-300:]:
         expected = batch.step({"observation": one[None]})["action"][0]
         assert np.array_equal(saved.step({"observation": one})["action"], expected)
-    assert len(found.comparison.policy) == len(found.comparison.controller) == 100
+    assert len(found.comparison.policy) == len(found.comparison.controller) == EPISODES["EVALUATED"]
     assert found.comparison.low <= found.comparison.share
 
 
+@pytest.mark.usefixtures("few")
 def test_an_interrupted_conversion_resumes_to_the_same_bits(tmp_path):
     whole = conversion().run()
 
@@ -184,6 +194,7 @@ def test_an_interrupted_conversion_resumes_to_the_same_bits(tmp_path):
         assert np.array_equal(one.weights, other.weights)
 
 
+@pytest.mark.usefixtures("few")
 def test_a_policy_of_stable_baselines3_keeps_its_return():
     from snn_control.training.teachers.trained_policy import load_policy
 
