@@ -1,8 +1,8 @@
 """``python -m tests [ARGUMENTS OF PYTEST]``: all tests, with an empty home folder.
 
-Only what is found by a digest of all that it was made from is kept between runs, in the user's cache: compiled kernels
-and packages of messages. Everything else that lies in the home folder (fonts, settings, Python's bytecode) begins empty
-and is thrown away at the end.
+Only what is found by a digest of all that it was made from is kept between runs, in the user's cache: compiled kernels,
+packages of messages, and what zig compiled. Everything else that lies in the home folder (fonts, settings, Python's
+bytecode) begins empty and is thrown away at the end.
 
 First everything that does not watch the clock, on all cores, then the tests marked ``timed``, two at a time. The
 packages of messages are built meanwhile; the fixture ``interfaces`` waits for them.
@@ -45,10 +45,11 @@ def environment(home: Path) -> dict[str, str]:
             (home / here).symlink_to(there)
     kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     # as in `snn_control.engine.code_cache`, whose import starts threads, which would take the signals `group` blocks
-    compiled = os.environ.get("SNN_CONTROL_CACHE")
-    compiled = compiled or str(Path(os.environ.get("XDG_CACHE_HOME") or before / ".cache") / "snn_control")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or before / ".cache")
+    folders = {"SNN_CONTROL_CACHE": "snn_control", "ZIG_GLOBAL_CACHE_DIR": "zig"}
+    caches = {name: os.environ.get(name) or str(cache / folder) for name, folder in folders.items()}
     # the hundreds of processes that tests start would otherwise each compile all their modules
-    return kept | {"HOME": str(home), "PYTHONPYCACHEPREFIX": str(home / "bytecode"), "SNN_CONTROL_CACHE": compiled}
+    return kept | caches | {"HOME": str(home), "PYTHONPYCACHEPREFIX": str(home / "bytecode")}
 
 
 def stop(number: int, frame: object) -> None:

@@ -225,10 +225,11 @@ def test_every_topic_and_service_of_the_nodes_has_an_entry():
 def test_every_message_of_the_page_on_troubleshooting_is_in_the_code():
     """In the first column, ``...`` stands for what a message fills in; code of a word alone is no message."""
     trees = [ast.parse(path.read_text("utf-8")) for path in (ROOT / "snn_control").rglob("*.py")]
-    texts = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant | ast.JoinedStr)]
-    said = "\n".join(
-        "".join(str(one.value) for one in ast.walk(node) if isinstance(one, ast.Constant)) for node in texts
-    )
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    said = [str(node.value) for node in nodes if isinstance(node, ast.Constant)]
+    for text in (node for node in nodes if isinstance(node, ast.JoinedStr)):
+        said.append("".join(str(one.value) for one in ast.walk(text) if isinstance(one, ast.Constant)))
+    said = "\n".join(said)
     rows = re.findall(r"^\| (.*?) \|", (ROOT / "docs/howto/troubleshooting.md").read_text("utf-8"), re.MULTILINE)
     messages = [one for row in rows for one in re.findall("`([^`]+)`", row) if " " in one]
     assert len(messages) > 30

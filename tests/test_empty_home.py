@@ -24,13 +24,14 @@ def test_nothing_leads_out_of_the_home_but_the_settings_of_pip_and_compiled_code
     home.mkdir()
     monkeypatch.setenv("HOME", str(user))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(user / "settings"))
-    monkeypatch.setenv("SNN_CONTROL_CACHE", str(tmp_path / "compiled"))
+    for name in ("SNN_CONTROL_CACHE", "ZIG_GLOBAL_CACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "compiled"))
     for name in ("XDG_CACHE_HOME", "MPLCONFIGDIR"):
         monkeypatch.setenv(name, str(user))
     monkeypatch.setenv("KEPT", "1")
     given = runner.environment(home)
     assert (given["HOME"], given["KEPT"]) == (str(home), "1")
-    assert given["SNN_CONTROL_CACHE"] == str(tmp_path / "compiled")
+    assert given["SNN_CONTROL_CACHE"] == given["ZIG_GLOBAL_CACHE_DIR"] == str(tmp_path / "compiled")
     assert [name for name, value in given.items() if str(user) in value] == []
     assert (home / ".config/pip/pip.conf").read_text() == "[global]\n"
     assert sorted(path.name for path in home.iterdir()) == [".config", ".netrc"]

@@ -62,6 +62,7 @@ def trained():
     del gymnasium.registry["Drawn-v0"]
 
 
+SHORT = ["--steps", 768, "--set", "n_envs=4", "--set", "n_steps=64", "--set", "rollouts=1"]
 SCORES = {"controller": {"mean": -3.0, "std": 1.5, "worst": -9.0, "best": -0.25}}
 CHANCE = {"chance": {"mean": -20.0, "std": 4.0, "worst": -30.0, "best": -7.0}}
 CONDUCT = {
@@ -114,7 +115,7 @@ def test_what_cannot_be_drawn_is_said_in_its_place(tmp_path, trained, monkeypatc
 @pytest.mark.usefixtures("few_episodes")
 def test_the_command_ends_with_it_and_without_it(tmp_path, capsys):
     file = small("CartPole-v1").save(tmp_path / "my.yaml")
-    given = ("train", file, "--env", "CartPole-v1", "--run", tmp_path / "run", "--steps", 10_300, "--json")
+    given = ("train", file, "--env", "CartPole-v1", "--run", tmp_path / "run", *SHORT, "--json")
     code, out, _ = call(capsys, *given)
     found = json.loads(out)
     assert (code, found["page"]) == (0, str(tmp_path / "run" / "report.html"))

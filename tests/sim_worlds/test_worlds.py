@@ -20,7 +20,7 @@ from snn_control.errors import InputError
 from snn_control.resources import shipped
 
 SIMULATED = [name for name in WORLDS if name != "EventReplay-v0"]
-STEPS = 40
+STEPS = 30
 
 
 def make(name, **arguments):

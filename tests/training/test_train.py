@@ -44,9 +44,11 @@ def small(env_id, squash=True, **arguments):
     return m.spec()
 
 
+SHORT = ["--steps", 768, "--set", "n_envs=4", "--set", "n_steps=64", "--set", "rollouts=1"]
 QUICK = {"n_envs": 4, "n_steps": 64, "rollouts": 1, "total_timesteps": 768}
 
 
+@pytest.mark.usefixtures("few_episodes")
 def test_a_cart_pole_is_balanced_for_longer():
     settings = {"n_envs": 8, "rollouts": 10, "total_timesteps": 21_000}
     trained = train(small("CartPole-v1"), "CartPole-v1", seed=3, settings=settings)
@@ -119,7 +121,7 @@ def returns_of(file, env_id, episodes):
 def test_the_command_writes_a_controller_and_says_how_good_it_is(tmp_path, capsys):
     file = small("CartPole-v1").save(tmp_path / "my.yaml")
     common = ["train", file, "--env", "CartPole-v1", "--run", tmp_path / "run", "--out", tmp_path / "trained.yaml"]
-    code, out, _ = call(capsys, *common, "--steps", 10_300, "--seed", 2, "--json")
+    code, out, _ = call(capsys, *common, *SHORT, "--seed", 2, "--json")
     assert code == 0
     found = json.loads(out)
     assert found["how"] == "ppo"
@@ -127,7 +129,7 @@ def test_the_command_writes_a_controller_and_says_how_good_it_is(tmp_path, capsy
     assert found["worst"] <= found["mean"] <= found["best"]
     assert 5 < found["compared"]["chance"]["mean"] < 60
     text = (tmp_path / "trained.yaml").read_text()
-    assert f"# Made by: snn_control train {file} --env CartPole-v1 --seed 2 --steps 10300" in text
+    assert f"# Made by: snn_control train {file} --env CartPole-v1 --seed 2 --steps 768 --set " in text
     assert "of 4 episodes" in text
     same = ("--episodes", 4, "--seed", 1_500_000_000, "--alone", "--json")
     code, out, _ = call(capsys, "run", "--env", "CartPole-v1", *same, tmp_path / "trained.yaml")
@@ -136,7 +138,7 @@ def test_the_command_writes_a_controller_and_says_how_good_it_is(tmp_path, capsy
     assert (run["commands"], run["neurons"]) == (found["commands"], found["neurons"])
     assert found["neurons"][0]["where"] == "network.populations.h"
     assert found["commands"][0]["changes_hz"] > 0
-    code, _, err = call(capsys, *common, "--seed", 3, "--steps", 10_300)
+    code, _, err = call(capsys, *common, "--seed", 3, *SHORT)
     assert (code, "holds a run of another seed" in err) == (2, True)
     assert (tmp_path / "run" / "progress.csv").read_text().startswith("phase,steps,score")
 
