@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import json
 import os
 import re
 import shutil
@@ -106,22 +107,48 @@ def program(page, run=shell):
 RUN = [page for page in PAGES if name(page) not in QUOTED and len(program(page).splitlines()) > 2]
 
 
-def run(folder, program):
-    """In a separate process and folder: some examples register encoders and rules, some write files."""
+def line(*arguments):
+    """Of a Python process with our commands that does not know this folder."""
+    path = os.pathsep.join([str(ROOT), *(p for p in sys.path if p)])
+    commands = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return [sys.executable, "-W", "error", *arguments], os.environ | {"PYTHONPATH": path, "PATH": commands}
+
+
+def prepared(folder, program):
     shutil.copytree(ROOT / "config", folder / "config")
     if "gymnasium" in program:
         pytest.importorskip("gymnasium")
-    path = os.pathsep.join([str(ROOT), *(p for p in sys.path if p)])
-    commands = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=folder, timeout=240,
-                          capture_output=True, text=True,
-                          env=os.environ | {"PYTHONPATH": path, "PATH": commands})  # fmt: skip
+
+
+def run(folder, program):
+    """In a separate process and folder: some examples register encoders and rules, some write files."""
+    prepared(folder, program)
+    command, environment = line("-c", program)
+    done = subprocess.run(command, cwd=folder, env=environment, timeout=240, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.fixture(scope="module")
+def forked():
+    """The same, in a forked process."""
+    pytest.importorskip("gymnasium")
+    command, environment = line("-m", "tests.pages")
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as pages:
+
+        def run(folder, program):
+            prepared(folder, program)
+            pages.stdin.write(json.dumps([str(folder), program]) + "\n")
+            pages.stdin.flush()
+            assert pages.stdout.readline() == "0\n", (folder / "error.txt").read_text()
+
+        yield run
+        pages.stdin.close()
+
+
 @pytest.mark.parametrize("page", RUN, ids=name)
-def test_the_examples_of_a_page_run_from_top_to_bottom(page, tmp_path):
-    run(tmp_path, QUICK + program(page, commands))
+def test_the_examples_of_a_page_run_from_top_to_bottom(page, tmp_path, forked):
+    code = QUICK + program(page, commands)
+    (run if "__main__" in code else forked)(tmp_path, code)  # its workers import a file
 
 
 @pytest.mark.deep

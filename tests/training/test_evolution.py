@@ -27,6 +27,7 @@ def learner_of(env_id, **settings):
 
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "Acrobot-v1", "Pendulum-v1"])
+@pytest.mark.usefixtures("few_windows")
 def test_a_step_along_a_direction_changes_the_outputs_as_promised(env_id):
     """A read-out is linear in its weights, so that the change is exact."""
     learner, envs = learner_of(env_id)
@@ -127,6 +128,7 @@ class Indifferent(gymnasium.Env):
 gymnasium.register("Indifferent-v0", Indifferent, max_episode_steps=5)
 
 
+@pytest.mark.usefixtures("few_windows")
 def test_a_search_without_differences_begins_again_elsewhere(tmp_path, monkeypatch):
     for name in ("VALIDATION_EPISODES", "COMPARISON_EPISODES", "EVALUATION_EPISODES"):
         monkeypatch.setattr(training_run, name, 2)
@@ -155,6 +157,7 @@ def test_a_search_without_differences_begins_again_elsewhere(tmp_path, monkeypat
     assert again.history == whole.history
 
 
+@pytest.mark.usefixtures("few_windows")
 def test_directions_are_found_again_where_the_search_has_come_to(tmp_path, monkeypatch):
     for name in ("VALIDATION_EPISODES", "COMPARISON_EPISODES", "EVALUATION_EPISODES"):
         monkeypatch.setattr(training_run, name, 2)
