@@ -1,5 +1,7 @@
 """Settings that all tests share."""
 
+import importlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.option.markexpr == "timed" and collection_path.suffix == ".py":
         return b"pytest.mark.timed" not in collection_path.read_bytes() or None
     return None
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Each worker of xdist imports all files, and each begins with others: one rewrites the assertions of a file, which
+    takes longer than all else, and the others find its bytecode."""
+    config, here = session.config, Path(__file__).parent
+    worker = getattr(config, "workerinput", None)
+    if worker is None or config.option.markexpr == "timed" or config.args_source != config.ArgsSource.TESTPATHS:
+        return
+    files = [file for file in sorted(here.rglob("test_*.py")) if file.parent.name != "ros"]  # its conftest comes first
+    first = int(worker["workerid"].removeprefix("gw")) * len(files) // worker["workercount"]
+    for file in files[first:] + files[:first]:
+        with suppress(Exception, pytest.skip.Exception):  # what is wrong, or missing, is said when it is collected
+            importlib.import_module(".".join(file.relative_to(here.parent).with_suffix("").parts))
 
 
 @pytest.hookimpl(trylast=True)  # what ``-m`` and ``-k`` leave out is not counted
