@@ -283,7 +283,8 @@ def test_run_shows_what_the_guard_did(tmp_path, capsys):
     assert f"the guard gave the safe command for {row['safe_ticks']} ticks" in out
 
 
-def test_bench_measures(capsys):
+def test_bench_measures(capsys, monkeypatch):
+    monkeypatch.setattr("snn_control.analysis.speed.SECONDS", 0.1)
     code, out, _ = call(capsys, "bench", "cartpole", "--seconds", 2, "--wake-up", 0.3, "--json")
     result = json.loads(out)
     assert code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import pickle
 import warnings
@@ -24,6 +25,9 @@ STEPS = 30
 
 
 def make(name, **arguments):
+    """A world with short episodes, where their length can be chosen: much is drawn for the whole episode."""
+    if "duration" in inspect.signature(world_class(name)).parameters:
+        arguments = {"duration": 3.0} | arguments
     return gymnasium.make(f"sim_worlds:{name}", disable_env_checker=True, **arguments).unwrapped
 
 
@@ -160,7 +164,7 @@ def test_worlds_in_a_vector_are_the_worlds(name):
     vector = gymnasium.make_vec(f"sim_worlds:{name}", 2, vectorization_mode="sync")
     seen, _ = vector.reset(seed=[11, 12])
     for k, seed in enumerate((11, 12)):
-        alone = make(name).reset(seed=seed)[0]
+        alone = gymnasium.make(f"sim_worlds:{name}").reset(seed=seed)[0]
         for key, value in alone.items():
             np.testing.assert_array_equal(seen[key][k], value)
     vector.close()
