@@ -108,7 +108,7 @@ def specs(draw):
     return spec(net, inputs, outputs, dt, period, guard, **ros, **more)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(one=specs())
 @example(one=small(inputs=[ValueInput("x", unit="1e3")]))
 @example(one=small(inputs=[ValueInput("x", unit="a\x85\n\u2028b")]))

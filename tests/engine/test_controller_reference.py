@@ -67,13 +67,13 @@ def compare(description, seed, ticks):
     return sum(fired.values())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(description=descriptions(), seed=st.integers(0, 2**32 - 1))
 def test_a_random_controller_gives_the_bits_of_its_reference(description, seed):
     compare(description, seed, ticks=8)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(description=learners(), seed=st.integers(0, 2**32 - 1))
 def test_a_random_controller_that_learns_gives_the_bits_of_its_reference(description, seed):
     compare(description, seed, ticks=12)

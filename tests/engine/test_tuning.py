@@ -80,7 +80,7 @@ def settings_of(path):
     return st.floats(low, high, allow_subnormal=False)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.fixed_dictionaries({}, optional={path: settings_of(path) for path in ENDS}))
 def test_what_follows_has_the_bits_of_a_file_with_these_numbers(values):
     one = made()

@@ -148,7 +148,7 @@ def counted_by_engine(controller):
     return dense, effective
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(description=descriptions(), seed=st.integers(0, 2**32 - 1))
 def test_operations_are_those_of_a_count_by_hand(description, seed):
     network, inputs, outputs, dt, period, guard = description

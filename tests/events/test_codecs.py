@@ -7,7 +7,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_control.engine.compile import compile_function
@@ -116,7 +116,6 @@ def in_pieces(name, packets, frame, rng, by_address):
 @pytest.mark.parametrize("by_address", [False, True], ids=["arrays", "addresses"])
 @pytest.mark.parametrize("name", ENCODINGS)
 def test_in_pieces_it_is_the_same_as_in_one_go(name, by_address):
-    @settings(max_examples=30 if by_address else 100)  # the same function behind both
     @given(a_stream(name), st.integers(0, 2**32 - 1))
     def check(stream, seed):
         packets, frame = stream

@@ -160,7 +160,7 @@ def networks(draw):
     return Network(tuple(populations), tuple(projections)), sizes
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(drawn=networks(), seed=st.integers(0, 2**32 - 1))
 def test_a_random_network_comes_back_to_the_bit(drawn, seed, tmp_path_factory):
     network, sizes = drawn
