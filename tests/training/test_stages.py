@@ -125,11 +125,12 @@ def test_without_a_threshold_learning_ends_only_clearly_above_chance():
     assert [found(*given) for given in ((-1200, 10), (-150, 0), (-160, 4), (-160, 3))] == [True, False, False, True]
 
 
-def test_the_price_rises_while_spikes_are_many_whatever_the_score():
+def test_the_price_rises_while_spikes_are_many_and_stays_while_the_score_is_lower():
     assert learning(SOLVED).spike_cost_factor == 1
     assert reduction([]).spike_cost_factor == FIRST_PRICE
-    assert reduction([(270, 90), (0, 60)]).spike_cost_factor == pytest.approx(FIRST_PRICE * RISE**2)
-    assert reduction([(270, 90), (300, THERE)]).spike_cost_factor == pytest.approx(FIRST_PRICE)
+    assert reduction([(300, 90), (300, 60)]).spike_cost_factor == pytest.approx(FIRST_PRICE * RISE**2)
+    assert reduction([(300, 90), (0, 60), (0, 50)]).spike_cost_factor == pytest.approx(FIRST_PRICE * RISE)
+    assert reduction([(300, 90), (300, THERE)]).spike_cost_factor == pytest.approx(FIRST_PRICE)
 
 
 def test_spike_reduction_ends_after_some_phases_at_the_goal_or_after_the_last_phase():

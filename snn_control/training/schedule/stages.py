@@ -6,9 +6,9 @@
    score has appeared for the learner's ``patience``. If the environment names no threshold, the best validation must
    instead be three standard errors above the score of random actions.
 3. ``ppo`` and ``sac`` then save spikes: the controller imitates itself. From phase to phase, the price of spikes rises
-   by 30 % while the controller still has more than a twelfth of the spikes that it had after learning; otherwise the
-   price falls. The stage ends after six phases with about a tenth of these spikes and a score as good as after
-   learning, or after twenty phases at the latest.
+   by 30 % while the score is as good as after learning, and stays while it is lower. The price falls by 30 % when the
+   controller has less than a twelfth of the spikes that it had after learning. The stage ends after six phases with
+   about a tenth of these spikes and a score as good as after learning, or after twenty phases at the latest.
 4. A score is as good as another score if it is lower by at most two standard errors of that other score, or by at most
    1 % of the distance between the other score and the score of random actions.
 5. Up to four candidates of each stage are compared in the same new episodes. A candidate is accepted if its score is
@@ -196,8 +196,8 @@ class Learning(Stage):
 class SpikeReduction(Stage):
     """The stage in which a controller that has learned its task imitates itself with fewer spikes.
 
-    The price of spikes rises even while the score falls, because the score recovers later, while the number of spikes
-    stays low.
+    When the price of spikes rises, the score may fall. It recovers at the same price, while the number of spikes stays
+    low.
 
     learned : the candidate with which the stage begins; it stays in the list of candidates, as the last one
     chance : score of random actions
@@ -213,7 +213,8 @@ class SpikeReduction(Stage):
 
     @property
     def spike_cost_factor(self) -> float:  # type: ignore[override]
-        return FIRST_PRICE * RISE ** sum(1 if row["spikes_a_step"] > self.goal else -1 for row in self.history)
+        rises = (row["score"] >= self.least if row["spikes_a_step"] > self.goal else -1 for row in self.history)
+        return FIRST_PRICE * RISE ** sum(rises)
 
     @property
     def has_ended(self) -> bool:
