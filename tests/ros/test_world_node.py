@@ -222,9 +222,10 @@ def test_a_missing_controller_is_waited_for_and_then_named(tmp_path, start, robo
     assert world.wait() == 1
     lines = world.text.splitlines()
     missing = "/obs: /world publishes std_msgs/msg/Float64MultiArray, nobody subscribes"
-    assert f"waiting: {missing}" in lines[0]
+    assert "CartPole-v1: a step is 0.02 s (its `tau`), realtime" in lines[0]
+    assert f"waiting: {missing}" in lines[1]
     assert f"waited 3.9 s: {missing}" in lines[-1]
-    assert len(lines) == 2
+    assert len(lines) == 3
 
     world = start("world_node", name="other", **given)
     robot.listen(Float64MultiArray, "obs", lambda m: None, SENSOR)

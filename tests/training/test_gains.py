@@ -20,7 +20,8 @@ from tests.training.test_train import DT, small
 
 def test_gains_divide_ranges_and_change_nothing_else(monkeypatch):
     spec, settings = small("Pendulum-v1"), {"episodes": 1, "population": 4, "gains": True, "total_timesteps": 6_000}
-    monkeypatch.setattr(training_run.TrainingRun, "_best", lambda run: (run.stage.candidates[-1], 0.0))
+    best = training_run.Best
+    monkeypatch.setattr(training_run.TrainingRun, "_best", lambda run: best(run.stage.candidates[-1], 0.0, {}))
     trained = train(spec, "Pendulum-v1", how="evolve", seed=2, settings={"n_envs": 2} | settings)
     (low, high), (low_then, high_then) = spec.inputs[0].range, trained.spec.inputs[0].range
     gains = np.asarray(high) / high_then
