@@ -212,9 +212,8 @@ class ProcessNode(Node):
             super().__init__(name or self.NAME, **options)
         remove_profile()
         self._stop, self.exit_code, self.finished = stop, 0, False
-        values = {name: declare(self, name, one) for name, one in self.PARAMETERS.items()}
-        self.given: Any = SimpleNamespace(**values)
-        missing = [name for name, one in self.PARAMETERS.items() if one.required and not values[name]]
+        self.given: Any = SimpleNamespace(**{name: declare(self, name, one) for name, one in self.PARAMETERS.items()})
+        missing = [name for name, one in self.PARAMETERS.items() if one.required and not getattr(self.given, name)]
         if missing or not self.DECLARES_MORE:
             self.warn_of_unknown()  # a missing parameter may be a misspelt one
         for name in missing:
