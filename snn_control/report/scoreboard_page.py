@@ -92,6 +92,7 @@ def _returns(figure: Figure, rows: Sequence[Row]) -> tuple[str, str]:
         axes.plot([one["low"], one["high"]], [y, y], color="black", linewidth=1)
     labels = [f"{row.environment.removeprefix('sim_worlds:')}: {row.name}" for row, _ in shown]
     axes.set_yticks(at, labels)
+    axes.set_ylim(-0.7, len(shown) - 0.3)
     axes.set_xlim(left=min(0.0, *(one["low"] for _, one in shown)) if shown else 0.0)
     axes.set_xlabel("interquartile mean of the return: 0 is chance, 1 is the best row of the environment")
     axes.grid(axis="y", visible=False)
@@ -110,6 +111,7 @@ def _energies(figure: Figure, rows: Sequence[Row]) -> tuple[str, str]:
         axes.plot(energy["arithmetic"], y, "o", color=EXCITES, markerfacecolor="none")
         axes.plot(row.results["perceptron"]["nanojoule"], y, "s", color=INHIBITS)
     axes.set_yticks(at, [f"{row.environment.removeprefix('sim_worlds:')}: {row.name}" for row in shown])
+    axes.set_ylim(-0.7, len(shown) - 0.3)
     axes.set_xscale("log")
     axes.set_xlabel("nJ a step")
     caption = (
