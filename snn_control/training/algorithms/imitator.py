@@ -15,13 +15,13 @@ from ..gradients.parameters import Parameters
 from ..gradients.student import Sequences, Student
 from .networks import Adam
 
-__all__ = ["CHOICE_UPDATES", "ROUNDS", "UPDATES", "Imitator", "Loss", "TrainingPlan"]
+__all__ = ["ROUNDS", "UPDATES", "Imitator", "Loss", "TrainingPlan"]
 
 LAST_RATE = 0.02  # share of the learning rate that is left at the end (cosine)
 MEMORY = 0.99  # of the running means, for each update
 FIRST_PRICE = 0.02  # of all spikes, as a share of the first loss
 LEAST_PRICE = 4e-4  # of all spikes, as a share of the loss, so that it is soon high again when it is needed
-ROUNDS, CHOICE_UPDATES, UPDATES = 12, 300, 700  # rounds; updates in a round, for choices and for numbers
+ROUNDS, UPDATES = 12, 700  # rounds; updates in a round
 BELOW = 0.97  # target of the updates, in units of the wanted spikes
 REACHED = 1.05  # a controller with at most this many times the target has reached it
 RAMP = 0.6  # share of the updates in which spikes fall to their target

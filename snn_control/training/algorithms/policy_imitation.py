@@ -20,13 +20,13 @@ from ..teachers.trained_policy import TrainedPolicy
 from .distributions import Categorical, DiagGaussian, only_chooses
 from .heads import Head
 from .imitation import SEQUENCE, Imitation
-from .imitator import CHOICE_UPDATES, ROUNDS, Imitator, TrainingPlan
+from .imitator import ROUNDS, Imitator, TrainingPlan
 from .learner import Settings
 
 __all__ = ["PolicyImitation", "PolicyImitationSettings"]
 
 STEPS, MOST_STEPS = 256, 1024  # of an environment in a round; an episode, if it is not shorter or longer
-ROWS, UPDATES = 256, 1_000  # steps in an update; updates in a round, unless only choices are imitated
+ROWS, UPDATES, CHOICE_UPDATES = 256, 1_000, 300  # steps in an update; updates in a round, for numbers, for choices
 
 
 @dataclass(frozen=True)

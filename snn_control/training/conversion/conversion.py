@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ...controller_file import ControllerSpec, Limits, Surrogate
 from ...errors import DescriptionError, RuntimeFault, SnnControlError, describe_exception
 from ...gym_adapter.spaces import as_command
 from ..algorithms.heads import Head
-from ..algorithms.imitator import CHOICE_UPDATES, UPDATES, Imitator, TrainingPlan
+from ..algorithms.imitator import Imitator, TrainingPlan
 from ..environments.episodes import play
 from ..environments.evaluation import Evaluation, evaluate, played
 from ..environments.gymnasium_calls import name_of
@@ -94,8 +94,7 @@ class Conversion:
         folder: Folder | None = None, progress: Callable[[Phase], object] = lambda phase: None,
     ) -> None:  # fmt: skip
         self.head = Head(policy)
-        updates = settings.gradient_steps or (CHOICE_UPDATES if self.head.kind == "argmax" else UPDATES)
-        self.policy, self.settings = policy, replace(settings, gradient_steps=updates)
+        self.policy, self.settings = policy, settings
         self.seed, self.period, self.folder, self.progress = seed, period, folder, progress
         self.envs = [make() for _ in range(TOGETHER)]
         self.begun = time.monotonic()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from ...network.checks import OneOf
-from ..algorithms.imitator import ROUNDS
+from ..algorithms.imitator import ROUNDS, UPDATES
 from ..algorithms.learner import Settings
 from .spiking import SKIPS
 
@@ -23,7 +23,7 @@ class ConversionSettings(Settings):
         its numbers and Gaussian fields of them, to all layers
     n_envs : number of episodes in a round
     n_rounds : number of rounds, each with episodes and updates
-    gradient_steps : number of updates in a round; 0: 300 for choices, 700 for numbers
+    gradient_steps : number of updates in a round
     batch_size : number of observations in an update
     learning_rate : initial learning rate of Adam; it falls to a 50th along a cosine
     """
@@ -32,6 +32,6 @@ class ConversionSettings(Settings):
     skip: Annotated[str, OneOf(*SKIPS)] = "linear"
     n_envs: int = 8
     n_rounds: int = ROUNDS
-    gradient_steps: int = 0
+    gradient_steps: int = UPDATES
     batch_size: int = 256
     learning_rate: float = 3e-3
