@@ -96,6 +96,10 @@ def _settings(options: argparse.Namespace) -> Any:
 
 def _policy(options: argparse.Namespace, env: Any) -> Any:
     """Read the policy, and check that it fits the environment."""
+    ends = [getattr(env.action_space, end, 0.0) for end in ("low", "high")]
+    if not np.isfinite(ends).all():
+        rule = "has actions without bounds, which a controller's limits need"
+        raise DescriptionError("--env", options.env, rule, "give its action space bounds")
     from ..training.teachers.function_policy import FunctionPolicy
     from ..training.teachers.trained_policy import load_policy
 
@@ -154,7 +158,10 @@ def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder
         heads = ["", "return", "std", "worst", "spikes per step", "energy [nJ per step]"]
         title = f"{options.env}: {len(c.policy)} new episodes; energy is an estimate with memory accesses"
         common.table(title, heads, rows)
-        print(f"kept: {100 * c.share:.1f} % of the way from chance to the policy (95 %: at least {100 * c.low:.1f} %)")
+        if c.policy.mean() > c.chance:
+            print(
+                f"kept: {100 * c.share:.1f} % of the way from chance to the policy (95 %: at least {100 * c.low:.1f} %)"
+            )
         what = (
             "choices that differ" if run.head.kind == "argmax" else "mean difference of commands, of half their range"
         )

@@ -48,7 +48,7 @@ def _fixed(spec: ControllerSpec) -> set[str]:
         if not isinstance(p.connector, AllToAll) or np.ndim(p.weights) != 2:
             fixed |= {p.pre, p.post}
     for term in (term for output in spec.outputs for term in _terms(output)):
-        if np.ndim(getattr(term, _key(term))) == 0:
+        if np.ndim(getattr(term, _key(term), 0.0)) == 0:
             fixed.add(term.source)
     return fixed
 

@@ -22,7 +22,7 @@ def stated_period(env: Any) -> tuple[float, str]:
     for key in ("dt", "tau"):
         value: Any = getattr(env.unwrapped, key, None)
         if _is_time(value):
-            return float(value), f"its `{key}`"
+            return float(str(value)), f"its `{key}`"  # float32 0.05 is 0.05
     rate: Any = (env.metadata or {}).get("render_fps")
     if _is_time(rate):
         return 1 / float(rate), "1 / its `render_fps`"

@@ -104,7 +104,7 @@ def train(
     asked["controller"] = _digest(spec)
     if learner is not None:
         learner.surrogate = surrogate or spec.training.surrogate
-        asked |= {"teacher": str(teacher), **_asked_of(learner)}
+        asked |= {"teacher": _named(teacher), **_asked_of(learner)}
     # more threads are slower for matrices this small, and their number would change the bits
     with locked_folder(run) if run is not None else nullcontext(), threads.threadpool_limits(1):
         folder = Folder(run, asked) if run is not None else None
@@ -199,6 +199,13 @@ def _limits(trainable: Mapping[str, Any]) -> Mapping[str, Limits]:
     controller file."""
     plain = {name: asdict(one) if isinstance(one, Limits) else one for name, one in trainable.items()}
     return read_limits(Reader({"trainable": plain}, "", Path()))
+
+
+def _named(teacher: Any) -> str:
+    """Return the name of a teacher, with a digest of its file if it is one."""
+    if isinstance(teacher, str | Path) and Path(teacher).is_file():
+        return f"{teacher}, SHA-256 {hashlib.sha256(Path(teacher).read_bytes()).hexdigest()[:16]}"
+    return str(teacher)
 
 
 def _asked_of(learner: Learner) -> dict[str, Any]:

@@ -33,13 +33,14 @@ from .environments.vector import VectorEnv
 from .progress import Folder, arrays_of, history_in, restore
 from .result import FINAL, PHASE_SEEDS, VALIDATION, Phase, Trained, first_episode
 from .schedule.learning_diagnosis import LearningDiagnosis
-from .schedule.stages import REDUCTION, Candidate, GainSearch, Learning, SpikeReduction, Stage, select
+from .schedule.stages import ERRORS, REDUCTION, Candidate, GainSearch, Learning, SpikeReduction, Stage, select
 
 __all__ = ["TrainingRun"]
 
 VALIDATION_EPISODES, COMPARISON_EPISODES, EVALUATION_EPISODES = 10, 40, 100  # of a phase, a candidate, the result
 CONFIRMING = 1000  # episodes that confirm the end of a search; without them, one in a hundred may still fail
 TIMES = 10  # a search for gains may take this many times the steps of learning
+FAIR = 0.9  # share of the best score, counted from random actions
 STEPS, FEWEST = 2_000, 4  # if episodes are longer than STEPS, fewer are played, but at least FEWEST
 
 
@@ -70,7 +71,7 @@ class TrainingRun:
     def __init__(
         self, learner: Learner, settings: Any, make: Any, folder: Folder | None, seed: int, how: str, progress: Any
     ) -> None:
-        self.learner, self.reduces_spikes = learner, learner.reduces_spikes
+        self.learner, self.reduces_spikes, self.prunes = learner, learner.reduces_spikes, learner.prunes
         self.settings, self.make, self.folder = settings, make, folder
         self.seed, self.how, self.progress = seed, how, progress
         self.envs = VectorEnv(make, settings.n_envs, learner.parameters.spec)
@@ -133,7 +134,7 @@ class TrainingRun:
                 else:
                     best = self._best()
                     chosen, validation = best.candidate, best.score
-                    silent = best.silent if self._reduced_spikes or self.learner.prunes else {}
+                    silent = best.silent if self._removes_silent else {}
             spec, final = self._evaluated(chosen, self.n_evaluation, silent)
         except KeyboardInterrupt:
             ended = True
@@ -203,14 +204,29 @@ class TrainingRun:
         where = self.stage.name, self.stage.has_ended
         self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, *where))
 
-    def _consider(self, candidate: Candidate) -> None:
-        """Consider the controller of the newest phase, unless it has more spikes than wanted while an earlier one has
-        not."""
-        *before, reached = [row.get("reached", 1) for row in self.stage.history]
-        if before and not any(before):
-            self.stage.candidates.clear()
-        if reached or not any(before):
-            self.stage.consider(candidate)
+    def _consider(self, new: Candidate) -> None:
+        """Consider the controller of the newest phase.
+
+        If the learner has a target for the spikes, those that have reached it replace those that have not. Before, only
+        the one with the fewest spikes is kept. A controller counts only with a FAIR share of the best score, so
+        that a target which is too low does not cost the task.
+        """
+        *before, row = self.stage.history
+        if "reached" not in row:
+            self.stage.consider(new)
+            return
+        best = max(self.stage.history, key=lambda row: row["score"])
+        luck = best["score"] - ERRORS * best["error"]
+        least = min(luck, self.chance + FAIR * (best["score"] - self.chance))
+        kept = [one for one in self.stage.candidates if one.score >= least]
+        if new.score >= least:
+            others = any(row["reached"] and row["score"] >= least for row in before)
+            if row["reached"]:
+                self.stage.candidates = kept if others else []
+                self.stage.consider(new)
+                return
+            kept = kept if others else [min([*kept, new], key=lambda one: one.spikes)]
+        self.stage.candidates = kept
 
     def _confirm(self, phase: int, returns: np.ndarray, threshold: float) -> np.ndarray:
         """Return the returns of a validation and of up to CONFIRMING more episodes, until one misses the threshold."""
@@ -232,9 +248,10 @@ class TrainingRun:
         return self.stage.best or Candidate(-math.inf, 0.0, math.inf, self.untrained)
 
     def _best(self) -> Best:
-        """Compare the candidates in additional episodes. With fewer than two candidates no episodes are played."""
+        """Compare the candidates in additional episodes. These also tell which neurons never fire; otherwise a single
+        candidate plays none."""
         candidates = self.stage.candidates
-        if len(candidates) < 2:
+        if not candidates or (len(candidates) < 2 and not self._removes_silent):
             best = self._best_so_far()
             return Best(best, best.score, {})
         first, n = VALIDATION + self.n_validation, self.n_comparison
@@ -246,8 +263,8 @@ class TrainingRun:
         return Best(candidates[chosen], found[chosen].score, found[chosen].silent(self.learner.parameters.program))
 
     @property
-    def _reduced_spikes(self) -> bool:
-        return any(SpikeReduction.key in row for row in self.history)
+    def _removes_silent(self) -> bool:
+        return self.prunes or any(SpikeReduction.key in row for row in self.history)
 
     # reducing spikes -----------------------------------------------------------------------------------------
     def _can_reduce_spikes(self) -> bool:

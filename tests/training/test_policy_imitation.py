@@ -99,3 +99,31 @@ def test_a_controller_with_delays_keeps_its_state():
 def test_settings_of_another_imitation_are_named():
     with pytest.raises(DescriptionError, match=r"settings\.spike_cost = 1: is not a setting of imitate"):
         train(small("Pendulum-v1"), "Pendulum-v1", teacher=SWING, settings={"spike_cost": 1})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"n_steps": 60, "sequence_length": 16, "batch_size": 64},
+            "n_steps = 60: must be a multiple of sequence_length",
+        ),
+        (
+            {"n_steps": 64, "sequence_length": 16, "batch_size": 64, "burn_in": 16},
+            "burn_in = 16: must be below sequence",
+        ),
+    ],
+)
+def test_sequences_that_do_not_fit_are_refused(settings, said):
+    with pytest.raises(DescriptionError, match=said):
+        learner(**{"sequence_length": 16} | settings)
+
+
+def test_another_file_of_the_same_name_is_another_teacher(tmp_path):
+    spec, settings = small("CartPole-v1"), {"gradient_steps": 1, "n_steps": 32, "total_timesteps": 256}
+    teacher = tmp_path / "t.yaml"
+    spec.save(teacher)
+    train(spec, "CartPole-v1", teacher=str(teacher), settings=settings, run=tmp_path / "run")
+    teacher.write_text(teacher.read_text() + "# another\n")
+    with pytest.raises(DescriptionError, match="holds a run of another teacher"):
+        train(spec, "CartPole-v1", teacher=str(teacher), settings=settings, run=tmp_path / "run")

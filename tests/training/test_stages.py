@@ -1,5 +1,7 @@
 """When the stages of a run end, what spikes cost, and which values are kept."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from snn_control.training.schedule.stages import (
     SpikeReduction,
     select,
 )
+from snn_control.training.training_run import TrainingRun
 
 SOLVED = [20, 480, 490, 480]
 LEARNED = Candidate(300.0, 10.0, 110.0, {})
@@ -202,3 +205,20 @@ def test_the_newest_mean_of_a_search_for_gains_is_a_candidate_beside_those_befor
     one.consider(candidate(301, 9.5))
     assert [c.score for c in one.candidates] == [295, 291, 300, 301]
     assert one.best.score == 301
+
+
+def kept_after(*phases):
+    """Spikes of the candidates after these phases: (score, spikes, whether the target for spikes is reached)."""
+    run = SimpleNamespace(stage=Learning(40, None, 0.1), chance=20.0)
+    for score, spikes, reached in phases:
+        run.stage.history.append({"score": float(score), "error": 0.0, "reached": float(reached)})
+        TrainingRun._consider(run, candidate(score, spikes))
+    return [one.spikes for one in run.stage.candidates]
+
+
+def test_a_target_for_spikes_counts_as_long_as_the_task_is_kept():
+    assert kept_after((200, 900, 0), (500, 90, 0), (480, 40, 0)) == [40]
+    assert kept_after((500, 90, 0), (480, 9, 1), (490, 10, 1), (500, 30, 0)) == [10, 9]
+    assert kept_after((500, 57, 0), (500, 11, 0), (207, 3, 0), (9, 1, 1), (9, 0.5, 1)) == [11]
+    assert kept_after((100, 9, 1), (500, 8, 1)) == [8]
+    assert kept_after((10, 50, 0), (5, 40, 1)) == [50]  # nothing is learned

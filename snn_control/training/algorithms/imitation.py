@@ -140,9 +140,15 @@ class Imitation(Learner):
 
     def meet(self, envs: VectorEnv) -> None:
         """Prepare the policy and the teachers for these environments; call this before `play`."""
-        if self.settings.n_steps < self.settings.sequence_length:
-            rule = f"must be at least sequence_length ({self.settings.sequence_length})"
-            raise DescriptionError("settings.n_steps", self.settings.n_steps, rule)
+        s = self.settings
+        if s.n_steps % s.sequence_length:
+            raise DescriptionError(
+                "settings.n_steps", s.n_steps, f"must be a multiple of sequence_length ({s.sequence_length})"
+            )
+        if s.burn_in >= s.sequence_length:
+            raise DescriptionError(
+                "settings.burn_in", s.burn_in, f"must be below sequence_length ({s.sequence_length})"
+            )
         self.policy = distributions(self.parameters.spec.outputs, 1.0)
         self.rounds = 0
         teacher = policy_in(self.teacher) or self.teacher  # a policy file is read once

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...coding import EventsInput
 from ...controller_file import ControllerSpec
+from ...errors import RuntimeFault
 from ...network.checks import Flag, Whole
 from ..environments.vector import VectorEnv
 from ..teachers.trained_policy import TrainedPolicy
@@ -163,6 +164,9 @@ class PolicyImitation(Imitation):
 
         def teach(inputs: dict[str, Any], start: np.ndarray) -> dict[str, np.ndarray]:
             observations = np.array([np.asarray(envs.current(k)[1]) for k in range(envs.n)])
+            if not np.isfinite(observations).all():
+                rule = "the environment gave an observation that is not finite: the policy has no action for it"
+                raise RuntimeFault(f"--teacher: {rule}")
             if policy.head == "argmax":
                 return {outputs[0].name: policy.raw(observations)}
             actions = np.split(policy.actions(observations), ends, axis=1)

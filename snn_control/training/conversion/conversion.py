@@ -268,7 +268,7 @@ class Conversion:
         way = policy[picks].mean(1) - chance
         shares = (evaluation.returns[picks].mean(1) - chance) / np.where(way == 0, np.nan, way)
         share = float((evaluation.score - chance) / (policy.mean() - chance)) if policy.mean() != chance else np.nan
-        low = float(np.nanpercentile(shares, 2.5))
+        low = float(np.nanpercentile(shares, 2.5)) if np.isfinite(shares).any() else np.nan
         comparison = Comparison(policy, evaluation.returns, chance, share, low)
         skip_share, difference = self._through(spec)
         return Converted(spec, evaluation, comparison, skip_share, difference, self.history, ended)

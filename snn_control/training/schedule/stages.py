@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Candidate", "GainSearch", "Learning", "SpikeReduction", "Stage", "select"]
+__all__ = ["ERRORS", "Candidate", "GainSearch", "Learning", "SpikeReduction", "Stage", "select"]
 
 RECENT = 3  # phases whose scores are averaged, because a single validation of ten episodes may be luck
 ERRORS = 2.0  # standard errors; a larger difference is luck once in twenty times
