@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from .protocol import VERSION, task_of
 __all__ = ["Row", "read_board", "read_rows", "write_row"]
 
 KINDS = ("controller", "policy", "chance")
+MOST = 1e300  # above all numbers of a row
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,19 @@ class Row:
 TEXTS = ("name", "environment", "actor", "kind", "by", "source")
 #: keys of the results that each row has -> keys of the numbers in the object there; None if it is a number
 NEEDED = {"episodes": None, "return": ("mean", "iqm", "low", "high", "worst", "best"), "steps": None, "versions": ()}
+#: the same, for rows with the key "operations": those of spiking controllers
+COSTS = {
+    "operations": ("dense", "accumulates", "multiply_accumulates"), "nanojoule": ("arithmetic", "memory"),
+    "spikes": None, "footprint": None, "tick_us": None,
+}  # fmt: skip
+PERCEPTRON = {"perceptron": ("operations", "footprint", "nanojoule")}
 
 
 def read_rows(path: Path) -> list[Row]:
     """Read a file of rows. Raises DescriptionError, which names the place, if it is not one."""
     try:
         found = json.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DescriptionError(str(path), None, f"is not JSON: {error}") from None
     if not isinstance(found, list):
         raise DescriptionError(str(path), None, "must be a list of rows")
@@ -80,11 +86,15 @@ def _row(where: str, data: Any) -> Row:
     if data["protocol"] != VERSION:
         fix = "run it again: snn_control score FILE --add"
         raise DescriptionError(f"{where}.protocol", data["protocol"], f"must be {VERSION}", fix)
-    task = task_of(data["environment"])
+    try:
+        task = task_of(data["environment"])
+    except DescriptionError as error:
+        raise DescriptionError(f"{where}.environment", data["environment"], error.rule) from None
     results = data["results"]
     if not isinstance(results, dict):
         raise DescriptionError(f"{where}.results", results, "must be an object")
-    for key, inner in NEEDED.items():
+    needed = NEEDED | (COSTS if "operations" in results else {}) | (PERCEPTRON if "perceptron" in results else {})
+    for key, inner in needed.items():
         there = results.get(key)
         numbers = [there] if inner is None else [there.get(one) for one in inner] if isinstance(there, dict) else [None]
         if not all(map(_finite, numbers)):
@@ -98,7 +108,7 @@ def _row(where: str, data: Any) -> Row:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST
 
 
 def read_board(folder: Path) -> list[Row]:

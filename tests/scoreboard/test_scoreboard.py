@@ -166,6 +166,9 @@ def test_wrong_rows_are_named(tmp_path):
         ({"results": good["results"] | {"digest": "abc"}}, "digest"),
         ({"results": good["results"] | {"episodes": 3}}, "episodes"),
         ({"results": good["results"] | {"return": {"mean": float("nan")}}}, "return"),
+        ({"results": good["results"] | {"steps": 10**400}}, "steps"),
+        ({"results": good["results"] | {"operations": {}}}, r"results\.operations"),
+        ({"results": good["results"] | {"perceptron": "cheap"}}, r"results\.perceptron"),
     ):
         path.write_text(json.dumps([good | change]))
         with pytest.raises(DescriptionError, match=said):
@@ -173,7 +176,7 @@ def test_wrong_rows_are_named(tmp_path):
     path.write_text(json.dumps([good, good]))
     with pytest.raises(DescriptionError, match="two rows"):
         read_rows(path)
-    for text in ("[", "{}"):
+    for text in ("[", "{}", "[" * 100_000):
         path.write_text(text)
         with pytest.raises(DescriptionError):
             read_rows(path)
