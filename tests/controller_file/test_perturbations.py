@@ -1,6 +1,7 @@
 """The names and values of perturbations: what is read, what is refused, and with which words."""
 
 import dataclasses
+import inspect
 import re
 
 import pytest
@@ -90,4 +91,5 @@ def test_a_file_has_them_in_its_section_training():
 def test_every_name_is_documented():
     fields = [one.name for one in dataclasses.fields(Perturbations)]
     assert fields == Perturbations.names()
-    assert all(f"    {name} : " in Perturbations.__doc__ for name in fields)
+    described = inspect.cleandoc(Perturbations.__doc__)
+    assert all(f"\n{name} : " in described for name in fields)

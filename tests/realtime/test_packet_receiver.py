@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+from contextlib import closing
 
 import numba
 import numpy as np
@@ -266,7 +267,7 @@ def test_random_bytes_give_what_the_decoder_gives(encoding):
 @pytest.mark.parametrize("pace", ["arrival", "sensor"])
 def test_a_recording_comes_out_whole(pace):
     """The events of a real camera's packets, digest as in the recording's ground truth."""
-    with sqlite3.connect(f"file:{fixture('recordings/ecpy_test_events_1.db3')}?mode=ro", uri=True) as database:
+    with closing(sqlite3.connect(f"file:{fixture('recordings/ecpy_test_events_1.db3')}?mode=ro", uri=True)) as database:
         messages = [bytes(row[0]) for row in database.execute("SELECT data FROM messages ORDER BY id")]
     assert len(messages) == 517
     rig, out, words = Rig(1 << 16, Pacing(pace), (640, 480)), [], np.zeros(PACKET_WORDS, np.int64)

@@ -146,5 +146,7 @@ def test_of_short_steps_leaky_pictures_are_kept(tmp_path, capsys):
     trained = train(file, ID, arguments={"dt": 0.001}, teacher=sees_all, settings=settings)
     losses = [row["loss"] for row in trained.history]
     assert losses[1] < losses[0]
-    with pytest.raises(DescriptionError, match=r"settings\.n_steps = 100: must be at least sequence_length \(200\)"):
+    with pytest.raises(
+        DescriptionError, match=r"settings\.n_steps = 100: must be a multiple of sequence_length \(200\)"
+    ):
         train(file, ID, teacher=sees_all, settings={"n_steps": 100})

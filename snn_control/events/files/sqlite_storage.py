@@ -44,7 +44,11 @@ class SqliteStorage(Storage):
 
     def _open(self) -> sqlite3.Connection:
         bag = sqlite3.connect(f"file:{quote(str(self.path.resolve()))}?mode=ro&immutable=1", uri=True)
-        bag.execute("PRAGMA writable_schema=ON")  # otherwise a file shorter than its header says is not read at all
+        try:
+            bag.execute("PRAGMA writable_schema=ON")  # otherwise a file shorter than its header says is not read at all
+        except sqlite3.DatabaseError:
+            bag.close()
+            raise
         # pages that form a circle have more rows than the file has room for
         left = count(START + PER_BYTE * self.size_bytes // TURN, -1)
         bag.set_progress_handler(lambda: next(left) < 0, TURN)
