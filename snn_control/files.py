@@ -7,6 +7,7 @@ not be read.
 from __future__ import annotations
 
 import errno
+import hashlib
 import math
 import os
 import stat
@@ -22,8 +23,8 @@ import numpy as np
 from .errors import DescriptionError, message_of
 
 __all__ = [
-    "DEFLATED", "Arrays", "open_file", "read_text", "reason", "replace_file", "replace_files", "replace_text",
-    "writing",
+    "DEFLATED", "Arrays", "digest_of", "open_file", "read_text", "reason", "replace_file", "replace_files",
+    "replace_text", "writing",
 ]  # fmt: skip
 
 Write = Callable[[IO[bytes]], object]
@@ -115,6 +116,11 @@ def read_text(path: str | os.PathLike) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ValueError(f"is not a text file (line {line} is not UTF-8)") from None
+
+
+def digest_of(path: str | os.PathLike) -> str:
+    """Return the SHA-256 of the bytes of a file, in hexadecimal digits."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def reason(error: Exception) -> str:

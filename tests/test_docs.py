@@ -82,7 +82,7 @@ def shell(code):
 
 
 def commands(code):
-    """The same as `shell`, for commands of our own in this process; shortened."""
+    """Return code that runs shortened shell commands. Commands of this package run in the process of the page."""
     code = shortened(code)
     lines = [line.partition(" #")[0] for line in code.splitlines() if line and not line.startswith("#")]
     found = [COMMAND.fullmatch(line) for line in lines]
@@ -130,7 +130,7 @@ def run(folder, program):
 
 @pytest.fixture(scope="module")
 def forked():
-    """The same, in a forked process."""
+    """Return a function that does what `run` does, in a process that is forked after the imports."""
     pytest.importorskip("gymnasium")
     command, environment = line("-m", "tests.pages")
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as pages:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DescriptionError
+from ..files import digest_of
 from . import common
 from .training_display import display
 
@@ -72,7 +73,8 @@ def convert(options: argparse.Namespace) -> int:
         env = common.make_environment(options.env, arguments)
         policy = _policy(options, env)
     folder = Path(options.run or f"runs/import-{Path(options.out).stem}")
-    asked = {"env": options.env, "arguments": arguments, "policy": str(options.file), "digest": _digest(options.file),
+    digest = digest_of(options.file) if options.file.endswith(KINDS) else ""
+    asked = {"env": options.env, "arguments": arguments, "policy": str(options.file), "digest": digest,
              "normalize": options.normalize, "seed": options.seed, "settings": vars(settings)}  # fmt: skip
     name, begun = Path(options.out).stem, time.process_time()
     # more threads are slower for matrices this small, and their number would change the bits
@@ -113,12 +115,6 @@ def _policy(options: argparse.Namespace, env: Any) -> Any:
     except ValueError as error:
         raise DescriptionError("POLICY", options.file, str(error)) from None
     return policy
-
-
-def _digest(file: str) -> str:
-    import hashlib
-
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file.endswith(KINDS) else ""
 
 
 def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder: Path, cpu: float) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -173,7 +173,12 @@ class Output(Checked):
     @property
     def terms(self) -> tuple[Decoder, ...]:
         """All decoders of the output, including the decoders of an arg-max."""
-        return self.decoder.terms if isinstance(self.decoder, ArgmaxDecoder) else self.decoder
+        return self.decoder.terms if isinstance(self.decoder, ArgmaxDecoder) else tuple(self.decoder)
+
+    def with_terms(self, terms: tuple[Decoder, ...]) -> Output:
+        """Return the output with other decoders in place of `terms`."""
+        chooses = isinstance(self.decoder, ArgmaxDecoder)
+        return replace(self, decoder=replace(self.decoder, terms=terms) if chooses else terms)  # type: ignore[type-var]
 
     @property
     def stays(self) -> bool:

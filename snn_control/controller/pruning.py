@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..coding import ArgmaxDecoder, Decoder, Output
+from ..coding import Decoder, Output
 from ..controller_file import ControllerSpec
 from ..engine import registry
 from ..network import AllToAll, Distribution, Population, Projection
@@ -47,7 +47,7 @@ def _fixed(spec: ControllerSpec) -> set[str]:
             fixed |= {p.pre, p.post, getattr(p.learning, "error", "")}
         if not isinstance(p.connector, AllToAll) or np.ndim(p.weights) != 2:
             fixed |= {p.pre, p.post}
-    for term in (term for output in spec.outputs for term in _terms(output)):
+    for term in (term for output in spec.outputs for term in output.terms):
         if np.ndim(getattr(term, _key(term), 0.0)) == 0:
             fixed.add(term.source)
     return fixed
@@ -80,14 +80,9 @@ def _output(output: Output, stays: Mapping[str, np.ndarray]) -> Output:
         replace(term, **{_key(term): _rows(getattr(term, _key(term)), stays[term.source])})  # type: ignore[arg-type]
         if term.source in stays
         else term
-        for term in _terms(output)
+        for term in output.terms
     )
-    decoder = replace(output.decoder, terms=terms) if isinstance(output.decoder, ArgmaxDecoder) else terms
-    return replace(output, decoder=decoder)
-
-
-def _terms(output: Output) -> tuple[Decoder, ...]:
-    return output.decoder.terms if isinstance(output.decoder, ArgmaxDecoder) else tuple(output.decoder)
+    return output.with_terms(terms)
 
 
 def _key(term: Decoder) -> str:

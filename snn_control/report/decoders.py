@@ -11,7 +11,6 @@ from .. import coding
 from ..analysis.synapses import decoder_rows
 from ..controller_file import ControllerSpec
 from ..controller_file.names import number_names, term_names
-from ..engine.build.outputs import terms_of
 from ..network import OneToOne
 from .kit import EXCITES, INHIBITS, INK, MUTED, axes_in_rows, signed_image, whole_ticks
 from .table import count, number
@@ -78,8 +77,8 @@ def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
     for output in spec.outputs:
         names, choice = term_names(spec, output), isinstance(output.decoder, coding.ArgmaxDecoder)
         unit_of_sum = "a.u." if choice or output.squash else output.unit or "1"
-        for source in dict.fromkeys(t.source for t in terms_of(output)):
-            terms = [t for t in terms_of(output) if t.source == source]
+        for source in dict.fromkeys(t.source for t in output.terms):
+            terms = [t for t in output.terms if t.source == source]
             columns, labels = [], []
             for term in terms:
                 columns.append(decoder_rows(term, sizes[source], len(names)))

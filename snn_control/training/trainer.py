@@ -23,6 +23,7 @@ from ..controller_file import ControllerSpec, Limits, Reader, Surrogate, load_sp
 from ..controller_file.descriptions import read_limits
 from ..controller_file.perturbations import Perturbations
 from ..errors import DescriptionError, in_file, optional
+from ..files import digest_of
 from ..resources import controller_path
 from . import training_run
 from .algorithms.evolution import Evolution, EvolutionSettings, near_the_output
@@ -204,7 +205,7 @@ def _limits(trainable: Mapping[str, Any]) -> Mapping[str, Limits]:
 def _named(teacher: Any) -> str:
     """Return the name of a teacher, with a digest of its file if it is one."""
     if isinstance(teacher, str | Path) and Path(teacher).is_file():
-        return f"{teacher}, SHA-256 {hashlib.sha256(Path(teacher).read_bytes()).hexdigest()[:16]}"
+        return f"{teacher}, SHA-256 {digest_of(teacher)[:16]}"
     return str(teacher)
 
 

@@ -33,14 +33,13 @@ from .environments.vector import VectorEnv
 from .progress import Folder, arrays_of, history_in, restore
 from .result import FINAL, PHASE_SEEDS, VALIDATION, Phase, Trained, first_episode
 from .schedule.learning_diagnosis import LearningDiagnosis
-from .schedule.stages import ERRORS, REDUCTION, Candidate, GainSearch, Learning, SpikeReduction, Stage, select
+from .schedule.stages import REDUCTION, Candidate, GainSearch, Learning, SpikeReduction, Stage, select
 
 __all__ = ["TrainingRun"]
 
 VALIDATION_EPISODES, COMPARISON_EPISODES, EVALUATION_EPISODES = 10, 40, 100  # of a phase, a candidate, the result
 CONFIRMING = 1000  # episodes that confirm the end of a search; without them, one in a hundred may still fail
 TIMES = 10  # a search for gains may take this many times the steps of learning
-FAIR = 0.9  # share of the best score, counted from random actions
 STEPS, FEWEST = 2_000, 4  # if episodes are longer than STEPS, fewer are played, but at least FEWEST
 
 
@@ -190,7 +189,7 @@ class TrainingRun:
             returns = self._confirm(phase, returns, self.threshold)
             score = float(returns.mean())
             row |= {"score": score, "worst": float(returns.min()), "error": _error(returns)}
-        self._consider(Candidate(score, _error(returns), spikes, learner.parameters.values()))
+        self.stage.consider(Candidate(score, _error(returns), spikes, learner.parameters.values()))
         unseen = self.envs.not_finite
         look = self.diagnosis.new_findings
         warnings = [] if self.before else look(learner.parameters.spec, found, self.history, unseen)
@@ -203,30 +202,6 @@ class TrainingRun:
         done = len(self.history), self.steps, self.total_timesteps
         where = self.stage.name, self.stage.has_ended
         self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, *where))
-
-    def _consider(self, new: Candidate) -> None:
-        """Consider the controller of the newest phase.
-
-        If the learner has a target for the spikes, those that have reached it replace those that have not. Before, only
-        the one with the fewest spikes is kept. A controller counts only with a FAIR share of the best score, so
-        that a target which is too low does not cost the task.
-        """
-        *before, row = self.stage.history
-        if "reached" not in row:
-            self.stage.consider(new)
-            return
-        best = max(self.stage.history, key=lambda row: row["score"])
-        luck = best["score"] - ERRORS * best["error"]
-        least = min(luck, self.chance + FAIR * (best["score"] - self.chance))
-        kept = [one for one in self.stage.candidates if one.score >= least]
-        if new.score >= least:
-            others = any(row["reached"] and row["score"] >= least for row in before)
-            if row["reached"]:
-                self.stage.candidates = kept if others else []
-                self.stage.consider(new)
-                return
-            kept = kept if others else [min([*kept, new], key=lambda one: one.spikes)]
-        self.stage.candidates = kept
 
     def _confirm(self, phase: int, returns: np.ndarray, threshold: float) -> np.ndarray:
         """Return the returns of a validation and of up to CONFIRMING more episodes, until one misses the threshold."""

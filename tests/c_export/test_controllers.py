@@ -48,7 +48,7 @@ def test_contraction_is_switched_off(flags, tmp_path):
     agree(program, layout, HostMachine(tmp_path, layout, flags), 100)
 
 
-@pytest.mark.parametrize("name", ["cartpole", "zoo", "pan_tilt"])
+@pytest.mark.parametrize("name", ["cartpole", "zoo", "pan_tilt", "arm"])
 def test_it_compiles_without_a_warning_and_runs_with_sanitizers(name, tmp_path):
     export(MAKE[name](), tmp_path)
     files = [tmp_path / "controller.c", tmp_path / "controller_selftest.c"]

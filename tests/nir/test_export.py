@@ -179,7 +179,8 @@ def convolved(shape, kernel, values):
     return convolution, weights, behind, n_pre, n_post
 
 
-@pytest.mark.parametrize(("first", "bias"), [("dense", None), ("one_to_one", "channel"), ("dense", "neuron")])
+@pytest.mark.parametrize("first", ["one_to_one", "dense"])
+@pytest.mark.parametrize("bias", [None, "channel", "neuron"])
 @pytest.mark.parametrize(
     ("shape", "kernel", "values", "kinds"),
     [

@@ -21,7 +21,7 @@ from snn_control.errors import InputError
 from snn_control.resources import shipped
 
 SIMULATED = [name for name in WORLDS if name != "EventReplay-v0"]
-STEPS = 30
+STEPS = 40
 
 
 def make(name, **arguments):

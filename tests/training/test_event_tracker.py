@@ -176,7 +176,8 @@ def test_a_wrong_vote_is_doubted_and_ends():
     assert votes(1, 0, replace(S, doubt=1e9))[9:, 1].max() == 0  # the first decision is for ever
 
 
-@pytest.mark.parametrize(("axis", "side"), [(0, 1), (1, -1)])
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("side", [1, -1])
 def test_a_head_beyond_the_reach_of_targets_is_turned_back_and_reads_nothing_for_a_moment(axis, side):
     controller = Controller(build_program(make(SILENT)))
     env = gymnasium.make(recipe.WORLD, frequency=1.2, disable_env_checker=True)
@@ -197,7 +198,7 @@ def test_a_head_beyond_the_reach_of_targets_is_turned_back_and_reads_nothing_for
     assert np.sum(seen[1000:]) > 10
 
 
-@pytest.mark.parametrize("seed", range(2))  # to each side
+@pytest.mark.parametrize("seed", range(4))
 def test_a_target_that_was_lost_is_found_again(seed):
     controller, env = Controller.load("event_tracker"), gymnasium.make(recipe.WORLD, duration=3.0)
     observation, _ = env.reset(seed=seed)

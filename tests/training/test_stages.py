@@ -1,7 +1,5 @@
 """When the stages of a run end, what spikes cost, and which values are kept."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -19,7 +17,6 @@ from snn_control.training.schedule.stages import (
     SpikeReduction,
     select,
 )
-from snn_control.training.training_run import TrainingRun
 
 SOLVED = [20, 480, 490, 480]
 LEARNED = Candidate(300.0, 10.0, 110.0, {})
@@ -209,11 +206,11 @@ def test_the_newest_mean_of_a_search_for_gains_is_a_candidate_beside_those_befor
 
 def kept_after(*phases):
     """Spikes of the candidates after these phases: (score, spikes, whether the target for spikes is reached)."""
-    run = SimpleNamespace(stage=Learning(40, None, 0.1), chance=20.0)
+    stage = Learning(40, None, 0.1, chance=lambda: 20.0)
     for score, spikes, reached in phases:
-        run.stage.history.append({"score": float(score), "error": 0.0, "reached": float(reached)})
-        TrainingRun._consider(run, candidate(score, spikes))
-    return [one.spikes for one in run.stage.candidates]
+        stage.history.append({"score": float(score), "error": 0.0, "reached": float(reached)})
+        stage.consider(candidate(score, spikes))
+    return [one.spikes for one in stage.candidates]
 
 
 def test_a_target_for_spikes_counts_as_long_as_the_task_is_kept():

@@ -20,7 +20,7 @@ from ...network import Network
 from ...network.checks import TICK_SEED
 from .guard import add_guard
 from .inputs import add_input, end_pulses
-from .outputs import add_output, look_back, terms_of
+from .outputs import add_output, look_back
 from .projections import connect
 from .restart import add_restart, restarts
 from .builder import Builder
@@ -86,7 +86,7 @@ def build(
     for kind, names in (("inputs", [i.name for i in inputs]), ("outputs", [o.name for o in outputs])):
         if len(set(names)) < len(names):
             raise BuildError(kind, names, "every name must be unique")
-    terms = sum(len(terms_of(o)) for o in outputs)
+    terms = sum(len(o.terms) for o in outputs)
     encoders = sum(len(getattr(getattr(i, "encoder", None), "encoders", (i,))) for i in inputs)
     b = Builder(network, dt, steps, len(inputs), len(network.projections) + encoders + terms, int(seed), tuned)
     b.seen = look_back(outputs, dt)

@@ -13,19 +13,14 @@ from .. import registry
 from .builder import Builder, blamed, lowering_of, vector
 from ..program import POST, Place
 
-__all__ = ["add_output", "look_back", "terms_of"]
-
-
-def terms_of(output: coding.Output) -> tuple[Any, ...]:
-    """Return the decoders of an output."""
-    return output.decoder.terms if isinstance(output.decoder, coding.ArgmaxDecoder) else tuple(output.decoder)
+__all__ = ["add_output", "look_back"]
 
 
 def look_back(outputs: Sequence[coding.Output], dt: float) -> dict[str, int]:
     """Return how far back the decoders read: population -> number of its newest spike lists or graded vectors."""
     lists: dict[str, int] = {}
     for output in outputs:
-        for k, term in enumerate(terms_of(output)):
+        for k, term in enumerate(output.terms):
             path = f"outputs.{output.name}.decoder[{k}]"
             if lowering := registry.lowering("decoders", type(term)):
                 with blamed(path, "decoders", term):
@@ -72,11 +67,11 @@ def add_output(b: Builder, spec: coding.Output, raw: Place) -> None:
     where = f"outputs.{spec.name}"
     if isinstance(spec.decoder, coding.ArgmaxDecoder):
         scores = b.layout.state(f"{spec.name}.scores", "float32", spec.decoder.actions)
-        _terms(b, where, terms_of(spec), np.zeros(spec.decoder.actions), scores)
+        _terms(b, where, spec.terms, np.zeros(spec.decoder.actions), scores)
         b.emit(POST, "argmax", n=spec.decoder.actions, x=scores, y=raw, label=where)
         return
     total = b.layout.state(f"{spec.name}.sum", "float32", spec.size) if spec.squash else raw
-    _terms(b, where, terms_of(spec), vector(f"{where}.bias", spec.bias, spec.size), total)
+    _terms(b, where, spec.terms, vector(f"{where}.bias", spec.bias, spec.size), total)
     if spec.squash:
         centre, half = (b.layout.constant("", one) for one in squashed_to(spec))
         b.emit(POST, "squash", n=spec.size, x=total, y=raw, centre=centre, half=half, label=where)

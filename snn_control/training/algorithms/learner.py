@@ -107,8 +107,8 @@ class Learner:
     def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         """Train for one phase, and return named numbers for the report on this phase.
 
-        The number ``reached`` is 0 if the controller has more spikes than wanted. As long as all controllers have, only
-        the newest is kept; later, those that have are not.
+        The number ``reached``, if there is one, is 0 if the controller has more spikes than wanted, otherwise 1; see
+        `snn_control.training.schedule.stages.Learning.consider`.
 
         remaining : share of the initial learning rate at the start of the phase; the attribute ``remaining_after`` is
             the share at its end

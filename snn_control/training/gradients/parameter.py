@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...coding import ArgmaxDecoder, Output
+from ...coding import ArgmaxDecoder
 from ...controller_file import ControllerSpec, Limits, nearest
 from ...engine.build.decoders import rate_factor
 from ...engine.program import Place
@@ -116,17 +116,11 @@ def _with_population(k: int, key: str, neuron: bool) -> Put:
 
 def _with_output(k: int, term: int | None, key: str) -> Put:
     def put(spec: ControllerSpec, values: np.ndarray) -> ControllerSpec:
-        one, fields = spec.outputs[k], {key: values}  # type: tuple[Output, dict[str, Any]]
-        if term is not None:
-            terms: Any = _changed(_terms(one), term, **fields)
-            fields = {"decoder": replace(one.decoder, terms=terms) if isinstance(one.decoder, ArgmaxDecoder) else terms}
-        return replace(spec, outputs=_changed(spec.outputs, k, **fields))
+        one, fields = spec.outputs[k], {key: values}  # type: Any, dict[str, Any]
+        new = replace(one, **fields) if term is None else one.with_terms(_changed(one.terms, term, **fields))
+        return replace(spec, outputs=tuple(new if j == k else other for j, other in enumerate(spec.outputs)))
 
     return put
-
-
-def _terms(output: Output) -> tuple[Any, ...]:
-    return output.decoder.terms if isinstance(output.decoder, ArgmaxDecoder) else tuple(output.decoder)
 
 
 def _float32(value: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -164,7 +158,7 @@ def known_parameters(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.ran
                 limits = _own_limits(pop.neuron, name, values)
                 found.append(Parameter(f"{pop.name}.{name}", values / unit, put, *limits, unit, pop.name))
     for k, output in enumerate(spec.outputs):
-        terms = _terms(output)
+        terms = output.terms
         for j, term in enumerate(terms):
             title = output.name if len(terms) == 1 else f"{output.name}.decoder[{j}]"
             key = "directions" if hasattr(term, "directions") else "weights"

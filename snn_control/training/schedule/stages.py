@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ERRORS", "Candidate", "GainSearch", "Learning", "SpikeReduction", "Stage", "select"]
+__all__ = ["Candidate", "GainSearch", "Learning", "SpikeReduction", "Stage", "select"]
 
 RECENT = 3  # phases whose scores are averaged, because a single validation of ten episodes may be luck
 ERRORS = 2.0  # standard errors; a larger difference is luck once in twenty times
@@ -37,6 +37,7 @@ RISE = 1.3  # change of this factor from phase to phase; a larger change would l
 GOAL = 12  # the goal is this many times fewer spikes than learned: with SIMILAR, about a tenth
 AT_GOAL = 6  # phases at the goal, so that the score recovers and there are candidates to compare
 CANDIDATES = 4  # number of candidates compared at the end of a stage; each costs 40 or 100 episodes
+FAIR = 0.9  # share of the best score, counted from random actions, that a target for the spikes may leave
 SLIGHT = 0.01  # differences below this share of what was learned above random actions do not count
 SIMILAR = 1.25  # numbers of spikes within this ratio count as equal, because they vary so much from phase to phase
 
@@ -168,6 +169,31 @@ class Learning(Stage):
     def _above_chance(self, rows: Sequence[dict[str, Any]]) -> bool:
         best = max(rows, key=lambda row: row["score"], default=None)
         return best is not None and best["score"] > self.chance() + CLEARLY * best["error"]
+
+    def consider(self, new: Candidate) -> None:
+        """Keep the candidates with the highest scores.
+
+        If the learner has a target for the spikes, those that have reached it replace those that have not. Before, only
+        the one with the fewest spikes is kept. A candidate counts only with a FAIR share of the best score, so that a
+        target which is too low does not cost the task.
+        """
+        if not self.history or "reached" not in self.history[-1]:
+            super().consider(new)
+            return
+        best = max(self.history, key=lambda row: row["score"])
+        fair = self.chance() + FAIR * (best["score"] - self.chance())
+        least = min(fair, best["score"] - ERRORS * best["error"])
+        *before, row = self.history
+        others = any(row["reached"] and row["score"] >= least for row in before)
+        kept = [one for one in self.candidates if one.score >= least]
+        self.candidates = kept
+        if new.score < least:
+            return
+        if row["reached"]:
+            self.candidates = kept if others else []
+            super().consider(new)
+        elif not others:
+            self.candidates = [min([*kept, new], key=lambda one: one.spikes)]
 
     def _means(self, rows: Sequence[dict[str, Any]], judged_by: str = "") -> list[float]:
         """Return the mean score of every RECENT consecutive phases."""

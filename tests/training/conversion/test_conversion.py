@@ -194,7 +194,6 @@ def test_an_interrupted_conversion_resumes_to_the_same_bits(tmp_path):
         assert np.array_equal(one.weights, other.weights)
 
 
-@pytest.mark.usefixtures("few")
 def test_a_policy_of_stable_baselines3_keeps_its_return():
     from snn_control.training.teachers.trained_policy import load_policy
 
