@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MAX_WORDS = 40  # of a sentence; under 25 is the aim
 USED = ("nonwords", "redundancy", "spelling")  # of proselint's own checks
 ENGINE = Fancy(RegexOptions(case_insensitive=False))
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef  # may have a docstring
 SENTENCE = re.compile(r"\S.*?(?:[.!?:;](?=\s|$)|$)")
 
 #: rule -> pattern, each with what to write instead
@@ -77,17 +78,20 @@ def paragraphs(text: str) -> Iterator[tuple[int, str]]:
             lines.append(re.sub(r"^\s*(?:[-*#>]+|\d+\.) ", "", line).strip())
 
 
-def docstrings(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and text of each docstring of a module."""
+def docstrings(path: Path) -> Iterator[tuple[Documented, str]]:
+    """Definition and text of each docstring of a module."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(node, Documented):
             if text := ast.get_docstring(node):
-                yield node.body[0].lineno, text
+                yield node, text
 
 
 def findings(path: Path) -> Iterator[str]:
     """What the rules find in a page or a module, as ``path:line: rule: text``."""
-    source = [(1, path.read_text("utf-8"))] if path.suffix == ".md" else docstrings(path)
+    if path.suffix == ".md":
+        source = [(1, path.read_text("utf-8"))]
+    else:
+        source = [(node.body[0].lineno, text) for node, text in docstrings(path)]
     for first, text in source:
         for line, paragraph in paragraphs(text):
             for check in checks():
