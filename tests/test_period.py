@@ -29,5 +29,14 @@ def test_dt_and_tau_take_precedence_over_the_rate_of_pictures(metadata, told, pe
     assert stated_period(Stated(metadata, **told)) == (period, says)
 
 
+def test_a_property_that_raises_states_nothing():
+    class Early(Stated):
+        @property
+        def dt(self):
+            raise RuntimeError("reset it first")
+
+    assert stated_period(Early({"render_fps": 40})) == (0.025, "1 / its `render_fps`")
+
+
 def test_the_world_node_and_new_agree_on_pendulum():
     assert stated_period(gymnasium.make("Pendulum-v1")) == (0.05, "its `dt`")

@@ -20,7 +20,10 @@ def stated_period(env: Any) -> tuple[float, str]:
     """Return the duration of an environment's step [s], and a text that says where the environment states this
     duration."""
     for key in ("dt", "tau"):
-        value: Any = getattr(env.unwrapped, key, None)
+        try:
+            value: Any = getattr(env.unwrapped, key, None)
+        except Exception:  # a property may raise anything, e.g. before the first reset
+            continue
         if _is_time(value):
             return float(str(value)), f"its `{key}`"  # float32 0.05 is 0.05
     rate: Any = (env.metadata or {}).get("render_fps")

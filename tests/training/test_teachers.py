@@ -13,6 +13,7 @@ import pytest
 import sim_worlds.quadruped
 from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError, RuntimeFault, SnnControlError
+from snn_control.training import train
 from snn_control.training.algorithms.imitation import Imitation, ImitationSettings
 from snn_control.training.environments.gymnasium_calls import make
 from snn_control.training.environments.vector import VectorEnv
@@ -74,6 +75,13 @@ def test_a_teacher_that_gives_no_action_is_named(teacher, says):
     observation, info = env.reset(seed=1)
     with pytest.raises(SnnControlError, match=f"^--teacher .*{says}"):
         teacher_of(teacher, env).command(env, observation, info)
+
+
+@pytest.mark.parametrize("teacher", ["tests.training.test_teachers:fails", lambda observation: None])
+def test_a_wrong_teacher_leaves_no_folder_of_a_run(teacher, tmp_path):
+    with pytest.raises(RuntimeFault, match="--teacher"):
+        train("cartpole", "CartPole-v1", teacher=teacher, run=tmp_path / "run", settings={"total_timesteps": 64})
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
