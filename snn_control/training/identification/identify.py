@@ -9,6 +9,7 @@ its spread, which gives the intervals.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,8 @@ __all__ = ["FEWEST", "MOST_STEPS", "Identified", "Simulation", "identify", "numb
 HORIZONS = (1, 5, 20)
 #: where responses are compared: error of a delay by one step, in errors of a gain; weight of a bias
 STEP, BIAS = 0.1, 0.1
-DITHER = 0.05  # noise on the actions in the simulation, as a share of their range
-EPISODES = 6  # of the simulation, for its response
+DITHERS = (0.05, 0.2)  # noise on the actions in the simulation, as a share of their range
+EPISODES = 12  # of the simulation, for its response
 ROUNDS, REPEATS = 3, 4  # of the correction; simulations in each
 NOISE = 0.02  # observation noise with which the effect of noise is measured, as a share of the range
 LITTLE = 0.002  # noise below this share of the range counts as none
@@ -126,13 +127,13 @@ class Simulation:
     @functools.cached_property
     def responses(self) -> list[LinearResponse]:
         """The response, for each horizon and with ``A`` free or not."""
-        dither = {} if self.choices else {"action_noise": DITHER}
-        episodes = [one for k in range(EPISODES) for one in self.play(k, dither)]
-        self.finite = np.all([np.isfinite(one.seen).all(0) for one in episodes], 0)
-        episodes, found = [self.usable(one) for one in episodes], []
-        for horizon in HORIZONS:
+        dithers = [{}] if self.choices else [{"action_noise": dither} for dither in DITHERS]
+        plays = [[one for k in range(EPISODES) for one in self.play(k, dither)] for dither in dithers]
+        self.finite = np.all([np.isfinite(one.seen).all(0) for play in plays for one in play], 0)
+        found = []
+        for play, horizon in itertools.product(plays, HORIZONS):
             longest = 2 * horizon + LAGS + MOST_DELAY
-            kept = [one for one in episodes if len(one.done) > longest]
+            kept = [self.usable(one) for one in play if len(one.done) > longest]
             for free in (True, False) if sum(len(one.done) - longest for one in kept) > FEWEST else ():
                 found.append(LinearResponse(horizon, free, self.low, self.high, kept))
         if not any(one.responds.any() for one in found):
@@ -263,7 +264,7 @@ def _best(simulation: Simulation, responses: Sequence[LinearResponse], record: S
     played = [simulation.repeat(guess._replace(noise=simulation.noise), 60 + k) for k in range(REPEATS)]
 
     def error(one: LinearResponse) -> float:
-        found = [one.estimate(each, guess.near) for each in played]
+        found = [one.estimate(each) for each in played]
         wrong = np.array([[STEP * (each.delay - guess.delay), *(each.gains - 1)] for each in found])
         bias, spread = np.square(wrong.mean(0)), wrong.var(0)  # bias is corrected later
         return float((spread + BIAS * bias) @ [1, *np.full(len(bias) - 1, 1 / (len(bias) - 1))])
