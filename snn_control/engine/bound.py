@@ -54,9 +54,8 @@ def address_of(place: Place, blocks: Blocks) -> int:
 def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
     """Make the table of addresses that `snn_control.engine.tick` runs: a header, then one row for each operation.
 
-    Return two (1 + operations, WORDS) arrays. The first is the table, int64. The second, uint8, has the kind of each
-    word of the table: PROGRAM, STATE or IO if the word is an address in this block, otherwise NUMBER. Raise
-    ProgramError if the blocks do not fit the Program.
+    Return two (1 + operations, WORDS) arrays. The first is the table, int64. The second, uint8, is the kind of each
+    word: PROGRAM, STATE or IO for an address in this block, otherwise NUMBER. Raise ProgramError if blocks do not fit.
     """
     operations, sections = program.operations, [o.section for o in program.operations]
     if sections != sorted(sections) or not set(sections) <= {PRE, STEP, POST}:
@@ -166,8 +165,7 @@ def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
     """Return the function with which Python writes a sample to an input.
 
-    The function is ``take(x)`` for a value input, and ``take(t, x, y, p)`` or ``take(None)`` for an events input. For
-    an events input whose source is frames, it is a `FrameTaker`.
+    It is ``take(x)`` for values, ``take(t, x, y, p)`` or ``take(None)`` for events, and a `FrameTaker` for frames.
     """
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
@@ -180,22 +178,18 @@ class Bound:
     """A Program with its own state and io block, ready to run: ``bound.tick()``.
 
     rows : number of instances in a batch; None: one instance, whose arrays have no batch axis
-    own_numbers : true if each instance has its own constants and initial state; change only numbers in these arrays,
-        never indices
+    own_numbers : true if each instance has its own constants and initial state; change only numbers in them, no indices
     state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` returns named views of their arrays
-    constants, initial : the constants and the initial state of the Program, read-only; they are writable copies if
-        parameters are tunable or ``own_numbers`` is set
+    constants, initial : the read-only arrays of the Program; copies if parameters are tunable or ``own_numbers`` is set
     tuning : the tunable parameters; None if there are none
     tables : (1 or rows, 1 + operations, WORDS) int64: for each instance, the table of addresses that a tick runs
     table : address of the first table, which `tick` and `stepper` run
-    tick : ``tick()`` runs one tick on the contents of the io block. A call adds 0.03 us to the tick, because it checks
-        nothing. The call holds the interpreter lock. For long runs that release the lock, use
-        `snn_control.controller.batch.Batch` or the loop's mode "free". The function keeps the blocks alive, but not
-        this object
+    tick : ``tick()`` runs one tick on the contents of the io block. A call itself takes 0.03 us, because it checks
+        nothing; it holds the interpreter lock. For long runs that release the lock, use
+        `snn_control.controller.batch.Batch` or the loop's mode "free". `tick` keeps the blocks, not this object, alive
 
-    Threads may share `tick` and the functions of `stepper`: their calls run one after the other. Resets, restores and
-    writes through views need a lock, see `snn_control.controller.Controller`. Do not call `tick` while a loop runs the
-    table.
+    Threads may share `tick` and the functions of `stepper`: calls run one after the other. Resets, restores and writes
+    through views need a lock, see `snn_control.controller.Controller`. Do not call `tick` while a loop runs the table.
     """
 
     def __init__(
@@ -333,13 +327,9 @@ class Bound:
         write_word(self.table + 8 * SETTING, int(setting.ctypes.data))
 
     def _changes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the 32-bit words of constants and initial state that change with the tunable parameters.
+        """Return addresses, int64, and new bits, uint32, of all 32-bit words that new tunable values change.
 
-        Words that earlier settings changed are included.
-
-        values : (tunable,) float64, the new values of the tunable parameters
-
-        Return two (k,) arrays: the addresses of the words, int64, and their new bits, uint32.
+        The words are in constants and initial state. Words that earlier settings changed are included.
         """
         assert self.tuning is not None
         other, control = self.tuning.program(values), self.program.names["controlled"]

@@ -70,8 +70,7 @@ def add_spiking_rows(y, weights, source, several):
 def add_dense_spikes(y, weights, source):
     """Add the rows of a weight matrix that belong to the neurons in a spike list to the vector ``y``.
 
-    weights : address of the matrix, (n_pre, n_post) float32
-    source : the arriving spikes, a `SpikeList`
+    weights, source : as in `add_spiking_rows`
     """
     if source.times.size == 0:
         add_spiking_rows(y, weights, source, False)
@@ -146,11 +145,9 @@ def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
 def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
     """Add the sparse synapses of the neurons that fired: y[target] += weight. Return the number of added synapses.
 
-    During the work on a spike, the synapses of the spike `PREFETCH_L1` positions later are prefetched into the
-    first-level cache. If the synapses exceed the caches (``fetch_far``, a literal), those of the spike `PREFETCH_L2`
-    positions later are also prefetched into the second-level cache.
-
-    spikes, count : indices of the neurons that fired, and their number
+    With each spike, the synapses of the spike `PREFETCH_L1` positions later are prefetched into the first-level cache.
+    If the synapses exceed the caches (``fetch_far``, a literal), the synapses of the spike `PREFETCH_L2` positions
+    later are also prefetched into the second-level cache.
     """
     used = 0
     for k in range(min(PREFETCH_L2 if fetch_far else PREFETCH_L1, count)):

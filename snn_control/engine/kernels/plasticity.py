@@ -259,11 +259,7 @@ def reward_weights(weights, connections, p, e, rate):
 # errors --------------------------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def add_arrivals(source, x, gain):
-    """Add ``gain`` to an element of ``x`` for each arriving spike of its presynaptic neuron.
-
-    source : the arriving spikes, a `SpikeList`
-    x : (n_pre,) float32
-    """
+    """For each arriving spike, add ``gain`` to the element of ``x``, (n_pre,), that belongs to its neuron."""
     for k in range(source.fired.size):
         x[source.fired[k]] += gain * (ONE if source.times.size == 0 else np.float32(source.times[k]))
 
@@ -274,11 +270,9 @@ def pes(
     activity: written("f32", "n_pre"), error: read("f32", "n_post"),
     params: Scalars("f32", "decay", "gain", "rate", "low", "high"), switch: switched,
 ):  # fmt: skip
-    """Learn by the prescribed error sensitivity rule (PES), which reduces an error signal.
+    """Learn by the prescribed error sensitivity (PES), which reduces an error signal.
 
     The equations are activity <- decay activity + gain spikes, then w_ij -= rate activity_i error_j.
-
-    activity : filtered spikes of the presynaptic neurons
     """
     p, state = params, state_of(switch)
     if state == 0:
@@ -300,12 +294,10 @@ def pes(
 # eligibility propagation ---------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def pseudo_derivative(post, each, v, flags):
-    """Compute psi, the pseudo-derivative of a spike with respect to the membrane potential, for each neuron.
+    """Compute ``post.psi``, the pseudo-derivative of each neuron's spike with respect to the membrane potential.
 
-    psi depends on the distance between threshold and membrane potential before the reset. Refractory neurons have
+    psi depends on the distance of the membrane potential before the reset from the threshold. Refractory neurons have
     psi = 0.
-
-    post, each, v, flags : as in `eprop`; ``post.psi`` is written
     """
     for j in range(v.size):
         u = v[j] + (each.subtracted[j] if flags[j] != 0 else ZERO)
@@ -315,10 +307,7 @@ def pseudo_derivative(post, each, v, flags):
 
 @register_jitable(forceinline=True)
 def keep_for_the_next_step(post, adapt, wait):
-    """Copy the neurons' adaptation and refractory flags to ``post``, because e-prop needs them in the next step.
-
-    post, adapt, wait : as in `eprop`
-    """
+    """Copy the neurons' adaptation and refractory flags to ``post``, because e-prop needs them in the next step."""
     for j in range(adapt.size):
         post.adapted[j] = adapt[j]
     for j in range(wait.size):
