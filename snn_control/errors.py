@@ -166,5 +166,8 @@ def close_match(word: Any, known: Iterable[str]) -> str:
 
 
 def counted(n: int, word: str = "number", shown: str = "") -> str:
-    """Return a count with its noun, e.g. ``1 number`` or ``3,000 numbers``; ``shown`` replaces the formatted count."""
+    """Return a count with its noun, e.g. ``1 number`` or ``3,000 numbers``.
+
+    shown : text that replaces the formatted count
+    """
     return f"{shown or f'{n:,}'} {word}" + ("" if n == 1 else "s")

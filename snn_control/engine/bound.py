@@ -165,7 +165,7 @@ def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
     """Return the function with which Python writes a sample to an input.
 
-    It is ``take(x)`` for values, ``take(t, x, y, p)`` or ``take(None)`` for events, and a `FrameTaker` for frames.
+    The function is ``take(x)`` for a value input and ``take(t, x, y, p)`` for an events input, or a `FrameTaker`.
     """
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
@@ -250,7 +250,7 @@ class Bound:
         return calls.stepper(self.tables[0], name, slot, data, *self._kept)
 
     def address(self, place: Place | str) -> int:
-        """Return the address of an array in row 0. Raise ProgramError if the array leaves its block."""
+        """Return the address of an array (of row 0 in a batch). Raise ProgramError if the array leaves its block."""
         return address_of(self.program.names[place] if isinstance(place, str) else place, self._blocks)
 
     def array(self, name: str | Place) -> np.ndarray:

@@ -5,8 +5,8 @@ An entry of the cache is one file: a digest, followed by the compiled code of a 
 - The digest covers the entry's name and code, and is checked before the code runs. A damaged entry counts as missing.
 - Entries are written atomically: a temporary file is flushed to the disk and then renamed.
 - A problem with the disk causes a compilation and a `CacheWarning`, but never prevents a controller from starting.
-- A missing entry is copied from the folder ``$SNN_CONTROL_CACHE_SOURCE`` if this folder has it. Robots use such a
-  folder, which was filled on another computer.
+- A missing entry is copied from the folder ``$SNN_CONTROL_CACHE_SOURCE`` if this folder has it. ``snn_control deploy``
+  fills the cache of a robot in this way.
 - A folder that another user owns or can write to is not used.
 - If several processes need the same missing entry, one of them compiles the function and the others wait.
 """

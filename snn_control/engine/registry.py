@@ -84,7 +84,7 @@ def _origin(entry: EntryPoint) -> str:
 
 
 def _check(plugin: Any, name: str) -> None:
-    """Raise ProgramError if an object is not a plug-in, or would replace a kernel or a description of snn_control."""
+    """Raise ProgramError if ``plugin`` is not a `Plugin`, or would replace a kernel or description of snn_control."""
     if not isinstance(plugin, Plugin):
         raise ProgramError(f"{name} is a {type(plugin).__name__}, must be a Plugin")
     for one in plugin.kernels:

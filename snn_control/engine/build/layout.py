@@ -33,20 +33,20 @@ class Layout:
         return place
 
     def constant(self, name: str, values: np.ndarray) -> Place:
-        """Allocate a read-only array in the Program. Raise BuildError if a number is too large for float32."""
+        """Allocate an array of constants with these values. Raise BuildError if a number is too large for float32."""
         if values.dtype == np.float32 and not np.isfinite(values).all():
             rule = "has numbers beyond the range of float32, 3.4e38"
             raise BuildError(name or "network", NO_VALUE, rule, "choose smaller ones")
         return self.reserve(name, values.dtype.str, values.shape, lambda array: np.copyto(array, values))
 
     def floats(self, *values: float) -> Place:
-        """Allocate unnamed float32 numbers in the Program. Raise BuildError if one of them is too large for float32."""
+        """Allocate an unnamed array of float32 constants. Raise BuildError if a number is too large for float32."""
         return self.constant("", np.array(values, np.float32))
 
     def reserve(
         self, name: str, dtype: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], object], kind: int = PROGRAM
     ) -> Place:
-        """Allocate a large array in the PROGRAM or STATE block. ``fill(array)`` writes it when the block is created."""
+        """Allocate a large array of constants or state, which ``fill(array)`` writes when its block is created."""
         place = self._place(kind, name, dtype, shape)
         self._content[kind].append((place, fill))
         return place

@@ -193,7 +193,7 @@ def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
 
 @kernel(version=4)
 def surface(grid: Grid(), n: count, out: written("f32", "n"), decay: scalar("f32")):
-    """Update a surface of active events: all cells decay once per tick, then each event sets its cell to its weight."""
+    """Update a surface of active events: all grid cells decay, then each event writes its weight into its cell."""
     for i in range(n):
         out[i] = settle(out[i] * decay)
     to_cells(grid, out, SET)

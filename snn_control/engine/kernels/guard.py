@@ -137,7 +137,7 @@ def guard(
     control: read("i64", LEARNING), release: number, stops: optional(written("i64", STOP_WORDS)),
     start: optional(read("f32", "m")),
 ):  # fmt: skip
-    """Compute finite commands within their limits, slew, acceleration and jerk. In a fault, go to the safe command.
+    """Compute finite commands within limits, slew, acceleration and jerk. In a fault, they move to their safe values.
 
     A fault has one or several reasons:
 
