@@ -1,18 +1,18 @@
-"""Errors of snn_control, and helpers for their messages.
+"""The exceptions of snn_control, and helpers for their messages.
 
 ::
 
     SnnControlError
     ├── DescriptionError      a network, encoder, decoder or controller file is wrong: path, value, rule, fix
-    │   └── BuildError        the description by itself is right but cannot become a Program
-    ├── ProgramError          a saved Program or State does not fit (schema, hash, size)
-    ├── InputError            a value given to a running controller has the wrong shape or type
-    └── RuntimeFault          a fault that only a running system shows (no rights, no topic, a time-out)
+    │   └── BuildError        a valid description cannot be compiled to a Program
+    ├── ProgramError          a saved Program or state is damaged or does not fit (schema, hash, size)
+    ├── InputError            an input value for a running controller has the wrong shape or type
+    └── RuntimeFault          a fault of the running system (missing rights, missing topic, time-out)
 
-`CacheWarning` is not an error: it says why the start of a program is slow, and how to make the start faster.
+`CacheWarning` is a warning: it says why a program starts slowly, and how to make it start faster.
 
-A message is one line: ``path = value: rule; fix``, or without ``= value`` if there is no value. The command line prints
-it and exits with code 2, or with 1 for a RuntimeFault.
+The message of a DescriptionError is one line: ``path = value: rule; fix``, or ``path: rule; fix`` if there is no value.
+The command line prints the message of an exception and exits with code 2, or with code 1 for a RuntimeFault.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NO_VALUE: Any = ...  # a singleton, also after pickling
 
 
 class SnnControlError(Exception):
-    """Base of all errors of this package."""
+    """Base class of all exceptions of snn_control."""
 
 
 class DescriptionError(SnnControlError, ValueError):
@@ -44,10 +44,10 @@ class DescriptionError(SnnControlError, ValueError):
 
     Parameters
     ----------
-    path : place of the value, e.g. ``inputs.camera.size[0]``
-    value : the value; `NO_VALUE` if there is none
-    rule : what must hold
-    fix : how to correct the value (optional)
+    path : path of the value in the description, e.g. ``inputs.camera.size[0]``
+    value : the wrong value; `NO_VALUE` if there is none
+    rule : the broken rule, e.g. "must be > 0"
+    fix : advice how to correct the value (optional)
     """
 
     def __init__(self, path: str, value: Any, rule: str, fix: str = "") -> None:
@@ -58,22 +58,24 @@ class DescriptionError(SnnControlError, ValueError):
         super().__init__(f"{where}{shown}: {in_line(rule)}" + (f"; {in_line(fix)}" if fix else ""))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let pickle rebuild the error in another process."""
+        """Let pickle recreate the exception in another process."""
         return type(self), (self.path, self.value, self.rule, self.fix)
 
     def within(self, prefix: str) -> DescriptionError:
-        """Return this error with ``prefix`` before its path: ``prefix.path``."""
+        """Return a copy of this exception with the path ``prefix.path``."""
         return type(self)(f"{prefix}.{self.path}" if self.path else prefix, self.value, self.rule, self.fix)
 
     def in_file(self, file: str) -> DescriptionError:
-        """Return this error with the name of the file before its path. If the name is empty, change nothing."""
+        """Return a copy of this exception with the name of the file before its path, unless the name is empty."""
         return type(self)(f"{file}: {self.path}", self.value, self.rule, self.fix) if file else self
 
 
 @contextmanager
 def within(prefix: str, *whole: str) -> Iterator[None]:
-    """Put ``prefix`` before the path of each DescriptionError raised in this context, unless the path already starts
-    with one of ``whole``."""
+    """Context that puts ``prefix`` before the path of any DescriptionError raised inside.
+
+    whole : beginnings of complete paths, which remain unchanged
+    """
     try:
         yield
     except DescriptionError as error:
@@ -82,8 +84,10 @@ def within(prefix: str, *whole: str) -> Iterator[None]:
 
 @contextmanager
 def in_file(file: str, *whole: str) -> Iterator[None]:
-    """Put ``file`` before the path of each DescriptionError raised in this context, unless the path already starts with
-    one of ``whole``."""
+    """Context that puts the name of a file before the path of any DescriptionError raised inside.
+
+    whole : beginnings of complete paths, which remain unchanged
+    """
     try:
         yield
     except DescriptionError as error:
@@ -91,33 +95,33 @@ def in_file(file: str, *whole: str) -> Iterator[None]:
 
 
 class BuildError(DescriptionError):
-    """Raised if a description cannot be compiled into a Program."""
+    """Raised if a valid description cannot be compiled to a Program."""
 
 
 class ProgramError(SnnControlError):
-    """Raised if a saved Program or State cannot be used here."""
+    """Raised if a saved Program or state is damaged, or does not fit the installed version or the controller."""
 
 
 class InputError(SnnControlError, ValueError):
-    """Raised if an input given to a controller has the wrong name, shape or type."""
+    """Raised if an input value for a running controller has the wrong name, shape or type."""
 
 
 class RuntimeFault(SnnControlError, RuntimeError):
-    """Raised for a fault that only a running system can have, e.g. a missing topic or a time-out."""
+    """Raised for a fault of the running system, such as a missing ROS topic or a time-out."""
 
 
 class CacheWarning(UserWarning):
-    """Warning that the cache of compiled code could not be read or written, so that code was compiled again."""
+    """Warning that the cache of compiled code could not be read or written, so that functions are compiled again."""
 
 
 def in_line(text: str, most: int = 1000) -> str:
-    """Put a text on one line and cut it to ``most`` characters."""
+    """Return a text on one line, cut after ``most`` characters."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[:most] + "..."
 
 
 def message_of(error: BaseException) -> str:
-    """Return an exception's message on one line; if it has no message, return its type and origin."""
+    """Return the message of an exception on one line; without a message, return the exception's type and origin."""
     return in_line(str(error)) or describe_exception(error)
 
 
@@ -129,15 +133,15 @@ def describe_exception(error: BaseException) -> str:
 
 
 def how_to_install(extra: str) -> str:
-    """Return the command that installs an optional dependency."""
+    """Return a text with the command that installs the optional dependencies of an extra of snn_control."""
     return f"pip install '.[{extra}]' in a checkout, else 'snn_control[{extra}]'"
 
 
 def optional(module: str, need: str, extra: str, fault: type[SnnControlError] = SnnControlError) -> Any:
-    """Import a module of an optional dependency; if it is missing, raise ``fault`` with the command that installs it.
+    """Import a module of an optional dependency and return it. If the module is missing, raise ``fault``.
 
-    need : reason in the message, e.g. "a report needs Jinja2"
-    extra : extra of snn_control that installs the module
+    need : reason for the message, e.g. "a report needs Jinja2"
+    extra : extra of snn_control that installs the module; the message contains the command
     """
     try:
         return importlib.import_module(module)
@@ -146,15 +150,15 @@ def optional(module: str, need: str, extra: str, fault: type[SnnControlError] = 
 
 
 def nearest(word: Any, known: Any) -> str:
-    """Return a hint for an unknown word: ``did you mean 'x'?`` if one is similar, otherwise the known words."""
+    """Return a hint for an unknown word: ``did you mean 'x'?`` with a similar known word, or all known words."""
     known = [str(k) for k in known]
     return close_match(word, known) or f"known: {', '.join(known)}"
 
 
 def close_match(word: Any, known: Iterable[str]) -> str:
-    """Return ``did you mean 'x'?``, or an empty text if no word is similar.
+    """Return ``did you mean 'x'?`` with the most similar known word, or an empty text if no known word is similar.
 
-    Case is ignored, and 'rate' also matches 'learning_rate'.
+    The case of letters is ignored. A part of a word also matches: 'rate' matches 'learning_rate'.
     """
     names, text = {one.lower(): one for one in known}, str(word).lower()
     close = difflib.get_close_matches(text, names, 1) or [k for k in names if text in k.split("_")]
@@ -162,5 +166,8 @@ def close_match(word: Any, known: Iterable[str]) -> str:
 
 
 def counted(n: int, word: str = "number", shown: str = "") -> str:
-    """Return a count with its noun, e.g. ``1 number`` or ``3,000 numbers``; ``shown`` replaces the formatted count."""
+    """Return a count with its noun, e.g. ``1 number`` or ``3,000 numbers``.
+
+    shown : text that replaces the formatted count
+    """
     return f"{shown or f'{n:,}'} {word}" + ("" if n == 1 else "s")

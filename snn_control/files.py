@@ -1,7 +1,7 @@
-"""Atomic writing of files, and reading that does not trust the sizes declared in a file.
+"""Functions that write files atomically, and functions that read untrusted files within limits of memory.
 
-Reading functions raise OSError or ValueError; `reason` turns such an error into one line that says why the file could
-not be read.
+The reading functions raise OSError or ValueError. `reason` converts such an exception to one line that says why the
+file could not be read.
 """
 
 from __future__ import annotations
@@ -34,12 +34,15 @@ DEFLATED = 1032  # the largest ratio of unpacked to packed bytes in a deflated Z
 
 
 def replace_file(path: str | os.PathLike, write: Write) -> None:
-    """Write a file atomically: ``write(file)`` fills a temporary file, which is flushed to disk and then renamed."""
+    """Write a file atomically: ``write(file)`` writes a temporary file, which is flushed to disk and then renamed."""
     replace_files({path: write})
 
 
 def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
-    """Write files that belong together as `replace_file` does; write all before the first old file is replaced."""
+    """Write several files that belong together. No old file is replaced before all new files are written.
+
+    writes : path -> function that writes the content into an open file
+    """
     parts: list[tuple[Path, Path]] = []
     try:
         for path, write in writes.items():
@@ -55,7 +58,10 @@ def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
 
 @contextmanager
 def _naming(path: Path, always: bool = True) -> Iterator[None]:
-    """Make OSErrors name ``path`` instead of the temporary file; if not ``always``, only OSErrors that name no file."""
+    """Context that puts ``path`` into an OSError instead of the temporary file's name.
+
+    always : false to change only an OSError without the name of a file
+    """
     try:
         yield
     except OSError as error:
@@ -83,7 +89,11 @@ def _part(path: Path, write: Write) -> Path:
 
 @contextmanager
 def writing(name: str, path: str | os.PathLike) -> Iterator[None]:
-    """Context that turns an OSError into a DescriptionError for ``name``, e.g. the option that holds the path."""
+    """Context that converts an OSError to a DescriptionError.
+
+    name : path in the error, e.g. the option of a command that names the file
+    path : file that is written, the value in the error
+    """
     try:
         yield
     except OSError as error:
@@ -96,7 +106,7 @@ def replace_text(path: str | os.PathLike, text: str) -> None:
 
 
 def open_file(path: str | os.PathLike) -> IO[bytes]:
-    """Open a regular file for reading; raises OSError for folders, pipes and devices, which might never end."""
+    """Open a regular file for reading. Raise OSError for folders, and for pipes and devices, which might be endless."""
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -124,7 +134,7 @@ def digest_of(path: str | os.PathLike) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Return one line that says why a file could not be read, from the exception that reading raised."""
+    """Return the reason why a file could not be read, on one line, from the exception that reading raised."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, MemoryError):
@@ -133,9 +143,10 @@ def reason(error: Exception) -> str:
 
 
 class Arrays(Mapping[str, np.ndarray]):
-    """The arrays of an .npz file by name, read without pickle and within the memory that the file's bytes can fill.
+    """The arrays of an untrusted .npz file by name, read without pickle.
 
-    Use it in a ``with`` statement; ``dict(arrays)`` reads all arrays.
+    The declared size of an array is compared with the bytes in the file before memory is allocated. Use the object in a
+    ``with`` statement. ``dict(arrays)`` reads all arrays.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -169,9 +180,9 @@ class Arrays(Mapping[str, np.ndarray]):
 
     @contextmanager
     def open(self, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype]]:
-        """Open an array for reading in pieces, and yield its bytes, shape and dtype as a tuple.
+        """Open an array for reading in pieces, and yield a tuple: binary file, shape and dtype of the array.
 
-        Raises KeyError if there is no such array, and ValueError if shape and dtype do not fit the number of bytes.
+        Raise KeyError if the array is missing, and ValueError if shape and dtype do not fit the number of bytes.
         """
         info = self._members[name]
         with _as_value_error():
@@ -198,7 +209,7 @@ class Arrays(Mapping[str, np.ndarray]):
 
 @contextmanager
 def _as_value_error() -> Iterator[None]:
-    """Context that turns all exceptions of zipfile, zlib and NumPy about damaged arrays into ValueError."""
+    """Context that converts all exceptions of zipfile, zlib and NumPy about damaged arrays to ValueError."""
     try:
         yield
     except (OSError, ValueError):

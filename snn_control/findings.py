@@ -11,12 +11,11 @@ OK, NOTE, WARNING, ERROR = "ok", "note", "warning", "error"
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: where it is, how severe it is, and what to do.
+    """One finding: its location, its severity, its text and advice.
 
-    path : the place in the controller file, or the name of what was examined
-    level : `OK`, `NOTE` (the finding does no harm, or cannot be changed), `WARNING`, or `ERROR` (what was examined does
-        not work)
-    text : what was found
+    path : path in the controller file, or name of the examined item
+    level : `OK`, `NOTE` (harmless, or cannot be changed), `WARNING`, or `ERROR` (the examined item does not work)
+    text : description of the finding
     fix : advice, or the command that applies the advice; may be empty
     """
 

@@ -1,8 +1,8 @@
-"""Find the controller files, launch files and recipes that ship with the package.
+"""Find the controller files, launch files and recipes that ship with snn_control.
 
-They are at the top level of the repository (``config/``, ``launch/``, ``examples/recipes/``) and are installed to
-``share/snn_control`` of a prefix, like those of every ROS package. The same look-up works in a checkout, an editable
-install, a wheel (virtual environment, ``--user``, ``--target``) and a colcon workspace.
+In the repository, these files are in ``config/``, ``launch/`` and ``examples/recipes/``. As in every ROS package, they
+are installed to ``share/snn_control`` of the installation prefix. The search works in a checkout, an editable install,
+a wheel (virtual environment, ``--user``, ``--target``) and a colcon workspace.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def _share_folders() -> Iterator[Path]:
-    """Yield the folders that may hold ``config/`` and ``launch/``, beginning with the nearest folder."""
+    """Yield the folders in which to search for ``config/`` and ``launch/``, beginning with the nearest folder."""
     if (_PACKAGE.parent / "package.xml").is_file():  # a checkout, editable install or colcon --symlink-install
         yield _PACKAGE.parent
     prefixes = [*_PACKAGE.parents[1:5], Path(sys.prefix)]  # <prefix>/lib/python3.x/site-packages/snn_control
@@ -32,7 +32,7 @@ def _share_folders() -> Iterator[Path]:
 
 
 def shipped_names(folder: str = "config", suffix: str = ".yaml") -> list[str]:
-    """Return the sorted names of the files that ship in ``folder``, without ``suffix``."""
+    """Return the names of the shipped files in ``folder``, sorted and without ``suffix``."""
     for share in _share_folders():
         if (share / folder).is_dir():
             return sorted(path.name.removesuffix(suffix) for path in (share / folder).glob("*" + suffix))
@@ -64,9 +64,9 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
 
 
 def controller_path(name: str | os.PathLike, argument: str = "controller") -> Path:
-    """Return the path of a controller file, given as a path or as the name of a shipped file.
+    """Return the path of a controller file. ``name`` is a path, or the name of a shipped controller file.
 
-    Raises a DescriptionError that names ``argument`` if there is no such file.
+    Raise a DescriptionError with the path ``argument`` if the file does not exist.
     """
     path = Path(name)
     if path.suffix or path.exists() or "/" in str(name):

@@ -1,1 +1,1 @@
-"""The engine: Programs, which are compiled controllers, and everything that builds, binds and runs them."""
+"""The engine: it compiles controllers to Programs, binds Programs to memory, and runs them tick by tick."""

@@ -1,7 +1,8 @@
-"""Bind a Program to memory, so that it can run: to one state and one io block, or to many of them for a batch.
+"""Bind a Program to memory, so that the Program can run: for one controller, or for a batch of instances.
 
-Binding turns places (`snn_control.engine.program.Place`) into addresses, and checks that no access leaves its array. A
-tick needs no checks then. In a batch, a *row* is one instance of the controller: a state, an io block and a table.
+Binding converts the array descriptions of a Program (`snn_control.engine.program.Place`) to memory addresses. It also
+checks that no operation accesses memory outside its arrays, so a tick needs no checks. In a batch, a *row* is one
+instance of the controller, with its own state, io block and table of addresses.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ Blocks = Mapping[int, np.ndarray]  # kind of block -> (bytes,) uint8
 
 
 def address_of(place: Place, blocks: Blocks) -> int:
-    """Return the address in memory of a place. Raise ProgramError if the place is invalid or outside its block."""
+    """Return the memory address of an array. Raise ProgramError if ``place`` is invalid or leaves its block."""
     p, block = place, blocks.get(place.kind)
     try:
         shaped = all(operator.index(n) >= 0 for n in p.shape)
@@ -51,11 +52,10 @@ def address_of(place: Place, blocks: Blocks) -> int:
 
 
 def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
-    """Make the table of a Program that `snn_control.engine.tick` runs: a header, then one row for each operation.
+    """Make the table of addresses that `snn_control.engine.tick` runs: a header, then one row for each operation.
 
-    Return two (1 + operations, WORDS) arrays. The first is the table, int64. The second, uint8, says for each word into
-    which kind of block it points: PROGRAM, STATE or IO; or NUMBER for other words. Raise ProgramError if blocks do not
-    fit.
+    Return two (1 + operations, WORDS) arrays. The first is the table, int64. The second, uint8, is the kind of each
+    word: PROGRAM, STATE or IO for an address in this block, otherwise NUMBER. Raise ProgramError if blocks do not fit.
     """
     operations, sections = program.operations, [o.section for o in program.operations]
     if sections != sorted(sections) or not set(sections) <= {PRE, STEP, POST}:
@@ -75,7 +75,7 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _put(row: np.ndarray, kinds: np.ndarray, word: int, value: int | Place, blocks: Blocks) -> None:
-    """Write an operand into ``row[word]``: a number or an address. Write the kind of its block into ``kinds``."""
+    """Write an operand, as number or address, into ``row[word]``, and the kind of its block into ``kinds[word]``."""
     if isinstance(value, Place):
         row[word], kinds[word] = address_of(value, blocks), value.kind
     else:
@@ -98,7 +98,7 @@ def _fill_header(program: Program, blocks: Blocks, sections: list[int], header: 
 
 
 def check_rows(program: Program, blocks: Blocks) -> None:
-    """Raise ProgramError if an operation could access memory outside its arrays, or write into another one's arrays."""
+    """Raise ProgramError if an operation could leave its arrays, or write indices that another operation relies on."""
     rows: list[Sequence[int | Array]] = [_check(o, kernel(o.kernel, o.version), blocks) for o in program.operations]
     named = check_names(program, lambda place: _array(place, blocks))
     apart([*rows, named])
@@ -107,7 +107,7 @@ def check_rows(program: Program, blocks: Blocks) -> None:
 
 
 def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -> None:
-    """Raise ProgramError unless a restart resets only the network's state, and arrays of indices only as a whole."""
+    """Raise ProgramError if a restart would reset the clock or the guard, or only part of an array of indices."""
     parts = program.names["restarts"].view(blocks[PROGRAM]).tolist()
     ends = [(offset, offset + size) for offset, size in parts]
     if not all(0 <= a < b <= program.initial_state.size and a % 8 == b % 8 == 0 for a, b in ends):
@@ -125,7 +125,7 @@ def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -
 
 
 def _array(place: Place, blocks: Blocks) -> Array:
-    """Return the array at a place as an `Array`, for the checks of operands."""
+    """Return the operand ``place`` as an `Array`, the form in which kernels check their operands."""
     address_of(place, blocks)
     data = blocks[place.kind][place.offset : place.offset + place.n_bytes]
     constant, from_driver = place.kind == PROGRAM, place.kind == IO
@@ -133,7 +133,7 @@ def _array(place: Place, blocks: Blocks) -> Array:
 
 
 def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Array]:
-    """Check the operands of an operation by its kernel's rules. Return them, each `Place` replaced by an `Array`."""
+    """Check the operands of an operation by its kernel's rules. Return the operands, each `Place` as an `Array`."""
     where = f"{operation.kernel} of {operation.label}"
     seen: list[int | Array] = []
     for operand in operation.operands:
@@ -153,7 +153,7 @@ def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Ar
 
 
 def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list[np.ndarray]:
-    """Return an input's header and data as views of an io block. Raise ProgramError if there is no such input."""
+    """Return the header and data arrays of an input, as views of an io block. Raise ProgramError for unknown inputs."""
     if {one.name: one.kind for one in program.facts.inputs}.get(name) != kind:
         raise ProgramError(f"'{name}' is not {'a value' if kind == 'value' else 'an events'} input")
     keys = [f"{name}.{key}" for key in (("slot", "data") if kind == "value" else ("slot", *EVENT_COLUMNS))]
@@ -165,7 +165,7 @@ def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
     """Return the function with which Python writes a sample to an input.
 
-    It is ``take(x)`` for values, ``take(t, x, y, p)`` or ``take(None)`` for events, and a `FrameTaker` for frames.
+    The function is ``take(x)`` for a value input and ``take(t, x, y, p)`` for an events input, or a `FrameTaker`.
     """
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
@@ -177,16 +177,16 @@ def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputF
 class Bound:
     """A Program with its own state and io block, ready to run: ``bound.tick()``.
 
-    rows : number of instances in a batch; None: one instance, whose arrays have no axis of rows
-    own_numbers : each row has its own constants and initial state; change only numbers in them, never indices
-    state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` returns named views into them
+    rows : number of instances in a batch; None: one instance, whose arrays have no batch axis
+    own_numbers : true if each instance has its own constants and initial state; change only numbers in them, no indices
+    state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` returns named views of their arrays
     constants, initial : the read-only arrays of the Program; copies if parameters are tunable or ``own_numbers`` is set
     tuning : the tunable parameters; None if there are none
-    tables : (1 or rows, 1 + operations, WORDS) int64: for each row, the table of addresses that a tick runs
+    tables : (1 or rows, 1 + operations, WORDS) int64: for each instance, the table of addresses that a tick runs
     table : address of the first table, which `tick` and `stepper` run
-    tick : ``tick()`` runs one tick on the contents of the io block. The call itself takes 0.03 us: it is a builtin that
-        holds the interpreter lock and checks nothing. The builtin keeps the blocks alive, but not this object. For long
-        runs that release the lock, use `snn_control.controller.batch.Batch` or the loop's mode "free".
+    tick : ``tick()`` runs one tick on the contents of the io block. A call itself takes 0.03 us, because it checks
+        nothing; it holds the interpreter lock. For long runs that release the lock, use
+        `snn_control.controller.batch.Batch` or the loop's mode "free". `tick` keeps the blocks, not this object, alive
 
     Threads may share `tick` and the functions of `stepper`: calls run one after the other. Resets, restores and writes
     through views need a lock, see `snn_control.controller.Controller`. Do not call `tick` while a loop runs the table.
@@ -233,14 +233,14 @@ class Bound:
         self._ask_for_nothing()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Make a copied or unpickled object build its own table: addresses are valid for its own blocks only."""
+        """Let a copied or unpickled object build a new table: the old one has the addresses of the old blocks."""
         own = (self.constants, self.initial) if self.constants.ndim > 1 else None
         return _again, (self.program, self.rows, self.tuning, own, self.snapshot(), self.io)
 
     def stepper(self, name: str) -> Callable[[np.ndarray], None]:
-        """Return ``step(x)``, which gives the sample ``x`` to a value input and runs one tick.
+        """Return ``step(x)``, which writes the sample ``x`` to the value input ``name`` and runs one tick.
 
-        The sample counts as arriving now.
+        The age of the sample is 0 in this tick.
 
         x : (size,) float32 or float64, C-contiguous; ``step`` raises InputError and changes nothing for anything else
 
@@ -250,13 +250,13 @@ class Bound:
         return calls.stepper(self.tables[0], name, slot, data, *self._kept)
 
     def address(self, place: Place | str) -> int:
-        """Return the address of a place or named array, in row 0. Raise ProgramError if it is outside its block."""
+        """Return the address of an array (of row 0 in a batch). Raise ProgramError if the array leaves its block."""
         return address_of(self.program.names[place] if isinstance(place, str) else place, self._blocks)
 
     def array(self, name: str | Place) -> np.ndarray:
-        """Return an array of the Program, given by name or place, as a live view: writing to it changes the memory.
+        """Return an array of the Program, given by name or `Place`, as a live view: writing to it changes the memory.
 
-        In a batch, the view has the shape (rows, ...). Constants that all rows share have no axis of rows.
+        In a batch, the view has the shape (rows, ...), except for constants that all rows share.
         """
         place = self.program.names[name] if isinstance(name, str) else name
         block = {PROGRAM: self.constants, STATE: self.state, IO: self.io}[place.kind]
@@ -264,7 +264,7 @@ class Bound:
         return part.view(place.dtype).reshape(*block.shape[:-1], *place.shape)
 
     def reset(self, rows: Any = ...) -> None:
-        """Reset ``rows`` (an index, slice or mask; by default all) to the initial state, and clear their io blocks.
+        """Reset ``rows``, an index, slice or mask of a batch, to the initial state, and clear their io blocks.
 
         Tunable parameters keep their values.
         """
@@ -278,12 +278,12 @@ class Bound:
             self.array("controlled")[-tuned.size :] = tuned
 
     def _ask_for_nothing(self, rows: Any = ...) -> None:
-        """Copy the control words that the last tick accepted into the io block, so that they request nothing new."""
+        """Copy the control words that the last tick accepted into the io block: they then request nothing new."""
         if "control" in self.program.names:
             self.array("control")[rows] = no_request(self.array("controlled")[rows], len(self.program.facts.tunable))
 
     def restore(self, state: np.ndarray, rows: Any = ...) -> None:
-        """Continue from a state that `snapshot` returned: (bytes,) uint8 for all rows, or (rows, bytes).
+        """Replace the state by one that `snapshot` returned, uint8: (bytes,) for all rows, or (rows, bytes).
 
         Raise ProgramError and change nothing if the state does not fit this Program.
         """
@@ -308,13 +308,13 @@ class Bound:
 
     @property
     def tuned(self) -> np.ndarray:
-        """A copy of the values that the tunable parameters had in the last tick, (tunable,) float64."""
+        """Values of the tunable parameters in the last tick, as a copy, (tunable,) float64."""
         return self.array("controlled")[-len(self.program.facts.tunable) :].view(np.float64).copy()
 
     def tune(self, values: np.ndarray) -> None:
-        """Set the tunable parameters to ``values``, (tunable,) float64, from the next tick on. A loop may run.
+        """Set the tunable parameters to ``values``, (tunable,) float64, from the next tick on, even while a loop runs.
 
-        Raise DescriptionError if a value is not allowed, and ProgramError if nothing is tunable.
+        Raise DescriptionError if a value is not allowed, and ProgramError if the Program has no tunable parameters.
         """
         if self.tuning is None:
             raise ProgramError("nothing can be tuned here: this is a saved Program, or has several rows")
@@ -327,9 +327,9 @@ class Bound:
         write_word(self.table + 8 * SETTING, int(setting.ctypes.data))
 
     def _changes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return addresses, int64, and new bits, uint32, of all numbers that new tunable values, (tunable,), change.
+        """Return addresses, int64, and new bits, uint32, of all 32-bit words that new tunable values change.
 
-        Numbers that earlier settings changed are included.
+        The words are in constants and initial state. Words that earlier settings changed are included.
         """
         assert self.tuning is not None
         other, control = self.tuning.program(values), self.program.names["controlled"]
@@ -346,11 +346,11 @@ class Bound:
 
     @property
     def newest_values(self) -> list[float]:
-        """The values of the tunable parameters that the next tick uses."""
+        """Values of the tunable parameters in the next tick."""
         return self._newest_setting()[1:].view(np.float64).tolist()
 
     def _newest_setting(self) -> np.ndarray:
-        """Return the setting that the next tick uses, (1 + tunable,) int64: its number, then bits of tunable values."""
+        """Return the newest setting, (1 + tunable,) int64: its number, then the bits of the parameters' values."""
         n = self._tuned_words
         if self._settings:
             return np.delete(self._settings[-1][: n + 1], 1)
@@ -367,7 +367,7 @@ class Bound:
             raise ProgramError(str(error)) from None
 
     def _take(self, tuned: np.ndarray) -> None:
-        """Write a setting, as `_newest_setting` returns it, into constants and initial state. No loop may run."""
+        """Write a setting from `_newest_setting` into the constants and the initial state while no loop runs."""
         assert self.tuning is not None
         write_word(self.table + 8 * SETTING, 0)
         self._settings = []
@@ -378,7 +378,7 @@ class Bound:
         control.view(self.initial)[:] = control.view(self.program.initial_state)
 
     def snapshot(self, rows: Any = ...) -> np.ndarray:
-        """Return a copy of the state, (bytes,) or (rows, bytes) uint8, with the tunable values of the next tick."""
+        """Return a copy of the state, (bytes,) or (rows, bytes) uint8, with the newest values of tunable parameters."""
         state = self.state[rows].copy()
         if self.tuning is not None:
             tuned = self._newest_setting()
@@ -387,7 +387,7 @@ class Bound:
 
 
 def stride_of(block: np.ndarray) -> int:
-    """Return the number of bytes from one row of a block to the next; 0 if the block has no rows."""
+    """Return the number of bytes from one row of a batch's block to the next; 0 for the block of a single instance."""
     return block.strides[0] if block.ndim > 1 else 0
 
 

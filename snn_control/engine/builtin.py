@@ -1,4 +1,4 @@
-"""The plug-in `BUILTIN`: all kernels and descriptions of snn_control, by name."""
+"""The plug-in `BUILTIN`, which contains snn_control's own kernels, neuron models, encoders, decoders and rules."""
 
 from __future__ import annotations
 

@@ -1,11 +1,14 @@
-"""Compiled code on disk, so that a process starts without compiling. A damaged or incomplete entry counts as missing.
+"""The cache of compiled code on disk, so that a process starts without compiling.
 
-An entry is one file: a digest, followed by the code of a function. A writer writes the file under another name, flushes
-it to the disk and renames it. The digest covers the entry's name and code, and is checked before the code is run. A
-problem with the disk causes a compilation and a `CacheWarning`, but never keeps a controller from starting. A missing
-entry is copied from the folder ``$SNN_CONTROL_CACHE_SOURCE`` if the folder has it: a robot's cache is filled in this
-way. A folder that another user owns or can write to is not used. If several processes miss the same code, one of them
-compiles it and the others wait.
+An entry of the cache is one file: a digest, followed by the compiled code of a function.
+
+- The digest covers the entry's name and code, and is checked before the code runs. A damaged entry counts as missing.
+- Entries are written atomically: a temporary file is flushed to the disk and then renamed.
+- A problem with the disk causes a compilation and a `CacheWarning`, but never prevents a controller from starting.
+- A missing entry is copied from the folder ``$SNN_CONTROL_CACHE_SOURCE`` if this folder has it. ``snn_control deploy``
+  fills the cache of a robot in this way.
+- A folder that another user owns or can write to is not used.
+- If several processes need the same missing entry, one of them compiles the function and the others wait.
 """
 
 from __future__ import annotations
@@ -38,18 +41,17 @@ _said: set[str] = set()
 
 
 def _say_once(what: str, text: str) -> None:
-    """Warn about a problem of the kind ``what``, once in this process: the problem is the same for all functions."""
+    """Issue a `CacheWarning`, but only once in this process for each kind of problem, ``what``."""
     if what not in _said:
         _said.add(what)
         warnings.warn(text, CacheWarning, stacklevel=2)
 
 
 def cache_folder() -> Path:
-    """Return the folder for the cache of this user.
+    """Return the path of this user's cache folder.
 
-    It is ``$SNN_CONTROL_CACHE``. If this is not set, it is ``snn_control`` in ``$XDG_CACHE_HOME`` or in ``~/.cache``.
-
-    Raise RuntimeError if these are not set and the user has no home.
+    The path is ``$SNN_CONTROL_CACHE``. If this variable is not set, the path is ``$XDG_CACHE_HOME/snn_control`` or
+    ``~/.cache/snn_control``. Raise RuntimeError if neither variable is set and the user has no home folder.
     """
     base = os.environ.get("SNN_CONTROL_CACHE")
     if base:
@@ -58,10 +60,10 @@ def cache_folder() -> Path:
 
 
 def usable_folder() -> Path | None:
-    """Return the folder of compiled code, or None if no folder can be used.
+    """Return the folder for compiled code, or None if no folder can be used.
 
-    The first choice is `cache_folder`. If others can write to this folder, or if it is empty and read-only, the choice
-    is a folder of this user in the temporary directory.
+    The folder is `cache_folder`. If other users can write to this folder, or if it is empty and read-only, a folder in
+    the temporary directory is used instead.
     """
     try:
         folder = cache_folder()
@@ -88,7 +90,7 @@ def usable_folder() -> Path | None:
 
 
 def _check_owner(folder: Path, found: os.stat_result) -> None:
-    """Raise PermissionError if anyone except this user and root can write to a folder whose code will be run."""
+    """Raise PermissionError if anyone except this user and root can write to a folder with code that will be run."""
     if found.st_uid not in (0, os.getuid()):
         raise PermissionError(f"{folder}: belongs to another user (uid {found.st_uid})")
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -96,7 +98,7 @@ def _check_owner(folder: Path, found: os.stat_result) -> None:
 
 
 def _sources() -> list[Path]:
-    """Return a list with the folder ``$SNN_CONTROL_CACHE_SOURCE``; [] if it is not set or others can write to it."""
+    """Return the folder ``$SNN_CONTROL_CACHE_SOURCE`` in a list; [] if it is missing or others can write to it."""
     try:
         folder = Path(os.environ["SNN_CONTROL_CACHE_SOURCE"])
         _check_owner(folder, folder.stat())
@@ -120,9 +122,9 @@ def _locked(folder: int) -> bool:
 
 
 def processor() -> tuple[str, str]:
-    """Return LLVM's name and features of the processor that code is compiled for.
+    """Return the name and the features, in LLVM's notation, of the processor that code is compiled for.
 
-    It is this processor, or the processor named in ``NUMBA_CPU_NAME``.
+    The processor is that of this computer, unless ``NUMBA_CPU_NAME`` names another one.
     """
     name, features = config.CPU_NAME, config.CPU_FEATURES
     if features is None:
@@ -132,11 +134,11 @@ def processor() -> tuple[str, str]:
 
 
 class CodeFile:
-    """The file that keeps the compiled code of one function.
+    """The cache entry of one function: the file with its compiled code.
 
-    folder : folder of the file; None: the code is not stored
-    name : name of the function, for people who read the folder
-    key : everything that the code depends on, except the folder and the processor
+    folder : folder of the file; None if the code is not stored
+    name : name of the function, which begins the name of the file
+    key : text that identifies the code, apart from the folder and the processor
     """
 
     def __init__(self, folder: Path | None, name: str, key: str) -> None:
@@ -146,7 +148,7 @@ class CodeFile:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Enter a context in which this process reads the code, or writes it if it is missing. Other processes wait."""
+        """Context in which this process reads or writes the file. If the file is missing, other processes wait."""
         if self._path is None or self._path.exists():
             yield
             return
@@ -164,7 +166,7 @@ class CodeFile:
                 os.close(folder)
 
     def read(self, make: Callable[..., Any]) -> Any:
-        """Return ``make(...)``, called with the pickled arguments that `write` stored; None without a usable file."""
+        """Call ``make`` with the arguments that `write` stored, and return its result; None without a valid file."""
         if self._path is None:
             return None
         for path in (self._path, *(Path(source, *self._path.parts[-2:]) for source in _sources())):
@@ -186,7 +188,7 @@ class CodeFile:
         return None
 
     def _digest(self, code: bytes) -> bytes:
-        """Return the digest of an entry. The digest covers folder and name, so a file that was renamed is not run."""
+        """Return the digest of the entry's folder, name and code. A file that was renamed therefore never runs."""
         assert self._path is not None
         return hashlib.sha256("/".join(self._path.parts[-2:]).encode() + b"\0" + code).digest()
 

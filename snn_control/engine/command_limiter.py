@@ -1,16 +1,18 @@
 """Limit the rate of change of commands: slew, acceleration and jerk.
 
 The guard compiles these functions (`snn_control.engine.kernels.guard`). A supervisor, which takes over when a loop has
-stopped, calls them as Python (`snn_control.ros.supervision.continuation`). This module imports nothing that compiles.
-All numbers are float64: rounding a limit or a small slew to float32 would change it.
+stopped, calls them as plain Python (`snn_control.ros.supervision.continuation`). This module therefore imports no
+compiler. All numbers are float64, because rounding to float32 would change a limit or a small slew.
 
-limits : named arrays (m,): ``low``, ``high``, ``safe`` and the limits that `snn_control.coding.Output` declares. The
-    unit of time is a period. A slew is the largest change of a command per period; this change is called a *step* here.
-    An acceleration is the largest change of the step from one period to the next
-motion : (m * words_per_element,), the state. It begins with m commands, as they were before jerk was limited. With an
-    acceleration limit, the last step of each command follows. With a jerk limit, a ring for each command follows, which
-    holds its newest values
-words_per_element : number of words in ``motion`` for one command, see `words_of`
+In these functions, a *step* is the change of a command in one period. Common arguments are:
+
+limits : named arrays (m,): ``low``, ``high``, ``safe`` and the motion limits that `snn_control.coding.Output` declares.
+    The unit of time is a period: a slew is the largest step, an acceleration is the largest change of the step from one
+    period to the next
+motion : (m * words_per_element,), the state: first the m commands before the jerk limit. With an acceleration limit,
+    the last step of each command follows. With a jerk limit, a ring buffer with the newest values of each command
+    follows
+words_per_element : number of words in ``motion`` for each command, see `words_of`
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ ARRIVED = 1e-6  # a target nearer than this fraction of min(acceleration, slew) 
 def elapsed_periods(elapsed):
     """Convert elapsed time from thousandths of a period to periods. 0 counts as one period.
 
-    Return two numbers: the periods, for the slew, and the number of whole periods, for the acceleration.
+    Return two numbers of elapsed periods: a fraction for the slew limit, and a whole number for the acceleration limit.
     """
     elapsed = min(elapsed if elapsed > 0 else WHOLE, MOST_ELAPSED * WHOLE)
     return elapsed / WHOLE, max((elapsed + WHOLE // 2) // WHOLE, 1)
@@ -45,7 +47,7 @@ def within(value, low, high):
 
 
 def reach(distance, acceleration):
-    """Return the largest step per period from which a command can still stop within ``distance``.
+    """Return the largest step from which a command can still stop within ``distance``.
 
     If the step s shrinks by ``acceleration`` in each of k periods, the command moves k s - acceleration k (k - 1) / 2.
     """
@@ -58,10 +60,10 @@ def brake(step, acceleration):
 
 
 def towards(target, position, step, slew, acceleration):
-    """Return the next step of a command towards its target, after the step ``step``.
+    """Return the next step of a command towards its target, if ``step`` is the step of the last period.
 
-    The next step is at most ``slew`` and differs from ``step`` by at most ``acceleration``. It is so small that the
-    command can stop at a constant target without overshoot.
+    The next step is at most ``slew`` and differs from the last one by at most ``acceleration``. It is small enough for
+    the command to stop at a constant target without overshoot.
     """
     distance = target - position
     wanted = min(slew, reach(abs(distance), acceleration))
@@ -69,7 +71,7 @@ def towards(target, position, step, slew, acceleration):
 
 
 def periods_of(acceleration, jerk):
-    """Return the length n of the moving average that limits jerk [periods].
+    """Return the length n [periods] of the moving average of commands that limits jerk.
 
     With this average, the acceleration changes by at most 2 acceleration / n in one period.
     """
@@ -77,9 +79,11 @@ def periods_of(acceleration, jerk):
 
 
 def mean(ring, first, size, value):
-    """Put a value into a ring of the newest values, and return the mean of the newest ``size`` values.
+    """Insert a value as the newest one, and return the mean of the newest ``size`` values.
 
-    The values are summed relative to the newest, so that the mean of equal values is exact.
+    The sum is of differences from the newest value, so that the mean of equal values is exact.
+
+    ring, first : array with the newest values, and index of the newest one
     """
     total = np.float64(0)
     for k in range(first + size - 1, first, -1):
@@ -90,7 +94,7 @@ def mean(ring, first, size, value):
 
 
 def reset_motion(j, value, limits, motion, words_per_element):
-    """Set the motion of command ``j`` to rest at a value, as if the command had always had this value."""
+    """Set command ``j`` to rest at a value: its state becomes that of a command that always had this value."""
     m, longest = len(limits.low), words_per_element - 2
     motion[j] = value
     if words_per_element > 1:
@@ -102,11 +106,11 @@ def reset_motion(j, value, limits, motion, words_per_element):
 def limit_command(j, target, way, periods, rounds, limits, motion, words_per_element):
     """Move command ``j`` towards its target within its limits.
 
-    Return the limited command, and whether the target was reached.
+    Return the limited command, and whether the command reached its target.
 
-    way : JUMP, RAMP or STAY
-    periods : elapsed periods, for the slew
-    rounds : number of whole elapsed periods; with an acceleration limit, each of these periods is one step
+    way : JUMP, RAMP or STAY, how the command approaches its target
+    periods : elapsed periods, for the slew limit
+    rounds : number of whole elapsed periods; with an acceleration limit, the command makes one step in each of them
 
     Jerk is limited by a moving average of commands (Biagiotti and Melchiorri 2012, Control Engineering Practice
     20:1050).
@@ -137,12 +141,15 @@ def limit_command(j, target, way, periods, rounds, limits, motion, words_per_ele
 
 
 def limit_commands(command, wanted, faulted, way, periods, rounds, limits, motion, words_per_element):
-    """Write the next commands, (m,), which move towards ``wanted``; if ``faulted`` is true, towards the safe values.
+    """Compute the next commands within their limits. In a fault, commands move to their safe values.
 
-    way : (m,), JUMP, RAMP or STAY: how each command approaches its safe value
+    command : (m,), the next commands; written
+    wanted : (m,), the commands before limiting, towards which the commands move if there is no fault
+    faulted : true in a fault
+    way : (m,), JUMP, RAMP or STAY: how each command approaches its safe value in a fault
 
-    Return two counts of commands: those whose wanted value is beyond the limits, and those that did not reach their
-    target.
+    Return two counts of commands: commands with a ``wanted`` value beyond the limits, and commands that did not reach
+    their target.
     """
     clamps = slewed = 0
     for j in range(len(way)):
@@ -162,16 +169,16 @@ FUNCTIONS = (
 
 
 def averaged(limits):
-    """Return how many commands the moving average of each jerk limit covers, (m,) float64."""
+    """Return the length of the moving average of each jerk limit [periods], as a dict: "jerk" -> (m,) float64."""
     with np.errstate(divide="ignore", invalid="ignore"):
         periods = [periods_of(*pair) if np.isfinite(pair[0]) else 1.0 for pair in zip(limits.acceleration, limits.jerk)]
     return {"jerk": np.array(periods)}
 
 
 def words_of(limits):
-    """Return the number of words in ``motion`` for one command (``words_per_element``) under these limits.
+    """Return the number of words in ``motion`` that each command needs for these limits (``words_per_element``).
 
-    The result is inf or NaN if a jerk limit cannot be kept.
+    The result is inf or NaN if a jerk limit cannot be satisfied.
     """
     longest = max(np.max(periods) for periods in averaged(limits).values())
     if longest == 1:

@@ -1,13 +1,17 @@
-"""Compile a function to a C callback once, and never run outdated code.
+"""Compile functions to C callbacks with numba, and cache the machine code so that outdated code never runs.
 
-numba's own cache checks only the modification time of the file that contains a function, so it misses edits in files
-whose functions were inlined. Here, code is kept (`code_cache`) in a folder that is named by a digest. The digest covers
-the function's module, every module of functions that it uses, and the modules that these import from their own package
-or from snn_control, because constants are compiled in as well. `compilations` records for tests which functions were
-compiled and which came from the cache. Any thread may compile, but only one at a time. Code is never moved or freed.
+numba's own cache checks only the modification time of the file that contains a function. It misses edits in other files
+whose functions were inlined. Here, compiled code is stored (`code_cache`) in a folder named by a digest of sources:
 
-A callback is kept as machine code, which is loaded in a millisecond. numba takes 0.3 s to initialise for the first
-function of a process, even if that function is in numba's own cache.
+- the module of the function, and the modules of all functions that it uses;
+- the modules that these modules import from their own package or from snn_control, because their constants are compiled
+  into the code.
+
+A callback is stored as machine code, which loads in a millisecond. numba needs 0.3 s to initialise for the first
+function of a process, even if the function is in numba's own cache.
+
+Any thread may compile, but only one at a time. Code is never moved or freed. `compilations` records for tests which
+functions were compiled and which were read from the cache.
 """
 
 from __future__ import annotations
@@ -61,9 +65,12 @@ _NOT_OURS = {"numba", "llvmlite", "numpy", *sys.stdlib_module_names}
 
 
 def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) -> dict[str, pytypes.ModuleType]:
-    """Return the modules that can affect code compiled from ``module``.
+    """Return the modules whose source can affect the code compiled from ``module``: name -> module.
 
-    They are the module itself and, recursively, its imports from its own package and from snn_control.
+    These are the module itself, the modules of functions in its namespace, and its imports from its own package and
+    from snn_control, recursively.
+
+    seen : modules found so far, to which the function adds its result
     """
     if module.__name__ in seen:
         return seen
@@ -81,7 +88,7 @@ def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) ->
 
 @functools.cache
 def _imports(name: str) -> tuple[str, ...]:
-    """Return the modules that loading the module ``name`` imports: those of its own package and of snn_control."""
+    """Return the names of the modules that module ``name`` imports from its own package or from snn_control."""
     module = sys.modules[name]
     path, package = getattr(module, "__file__", None), getattr(module, "__package__", None) or ""
     if not path or not path.endswith(".py"):
@@ -97,11 +104,11 @@ def _imports(name: str) -> tuple[str, ...]:
 
 
 def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...] | None]]:
-    """Yield the imports that run when a module is loaded, as (level, module, names).
+    """Yield the import statements that run when a module is loaded, as (level, module, names).
 
-    They are read from the bytecode on disk, which is much faster than making a syntax tree. Imports within functions
-    are left out, as they depend on what the process did before. Imports for type checkers are left out, because they do
-    not run.
+    The statements are found in bytecode, which is much faster than parsing the source. Imports within functions are
+    left out, because they depend on which functions the process has called. Imports for type checkers are left out,
+    because they do not run.
     """
     constants: list[Any] = []
     for_checkers, end = False, 0
@@ -120,11 +127,11 @@ def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...]
 
 
 def source_digest(module: pytypes.ModuleType) -> str | None:
-    """Return a digest of the compiler, and of the sources that a function of ``module`` is compiled from.
+    """Return a digest of the compiler's version and of all sources from which functions of ``module`` are compiled.
 
-    Return None if a source file changed while this process was running, because the imported code may differ from the
-    file. The change time of the inode counts too, because an upgrade may keep the modification time. A time in the
-    future comes from another clock and does not count.
+    Return None if a source file changed while this process was running, because the imported code may then differ from
+    the file. The modification time and the inode's change time are checked, because an upgrade may preserve the
+    modification time. A time in the future comes from another clock and is ignored.
     """
     digest = hashlib.sha256(f"numba {numba.__version__} python {sys.version_info[:3]} {OPTIONS}".encode())
     for name, used in sorted(_modules(module, {}).items()):
@@ -141,9 +148,9 @@ _compiling = threading.RLock()
 
 
 def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -> Any:
-    """Return the compiled form of a function for one signature. The first call makes it; later calls return the same.
+    """Return the compiled form of a function for one signature. The first call compiles; later calls reuse the result.
 
-    make : function that compiles, or reads the code from the `CodeFile` that it gets
+    make : function that receives a `CodeFile`, and reads the code from this file or compiles the function
     """
     found = _made.get((function, signature))
     if found is None:
@@ -163,12 +170,14 @@ def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -
 
 
 def compile_callback(function: Callable, signature: str, may_raise: bool = True) -> int:
-    """Return the address of a module-level function, compiled as a C callback of ``signature``, e.g. ``"void(int64)"``.
+    """Compile a module-level function to a C callback, and return the address of the callback.
 
-    The first call in this process compiles the function, or reads it from the cache; later calls return the same
-    address. A callback has no caller that could catch an exception: numba prints the exception and returns. If
-    ``may_raise`` is false, a function whose code can raise an exception causes ProgramError. Exceptions from checks of
-    indices (``NUMBA_BOUNDSCHECK``) are allowed.
+    The first call in this process compiles the function or reads the code from the cache. Later calls return the same
+    address.
+
+    signature : types of the result and the arguments, e.g. ``"void(int64)"``
+    may_raise : false to raise ProgramError if the compiled code can raise an exception. No caller could catch the
+        exception: numba prints it and returns. Exceptions of index checks (``NUMBA_BOUNDSCHECK``) are always allowed
     """
 
     def make(file: CodeFile) -> Callback:
@@ -199,7 +208,7 @@ def _compiled(function: Callable, signature: str, file: CodeFile, may_raise: boo
 
 
 def _loaded(name: str, needed: Sequence[str], code: bytes) -> Callback:
-    """Return the function ``name`` from an object file that `_compiled` wrote. Raise ValueError if loading fails."""
+    """Load the function ``name`` from the object code that `_compiled` stored. Raise ValueError if loading fails."""
     numba_itself = cpu_target.target_context  # initialises LLVM, and knows the functions of numba that are needed
     if not all(map(llvm.address_of_symbol, needed)):
         rtsys.initialize(numba_itself)  # for functions that allocate
@@ -218,7 +227,7 @@ def _loaded(name: str, needed: Sequence[str], code: bytes) -> Callback:
 
 @functools.cache  # some callers ask for it at each call
 def compile_function(function: Callable, signature: str) -> Callable:
-    """Return ``function``, compiled for one signature, as a Python callable that releases the interpreter lock."""
+    """Compile a function for one signature, and return a Python callable that releases the interpreter lock."""
     types = re.findall(r"[^(),\s]+", signature)
     if all(name in C_TYPES for name in types):
         return ctypes.CFUNCTYPE(*(C_TYPES[name] for name in types))(compile_callback(function, signature))
@@ -226,7 +235,7 @@ def compile_function(function: Callable, signature: str) -> Callable:
 
 
 class _Cache(NullCache):
-    """Adapts a `CodeFile` to the interface of numba's dispatchers."""
+    """Adapts a `CodeFile` to the cache interface of numba's dispatchers."""
 
     def __init__(self, file: CodeFile) -> None:
         self._file = file

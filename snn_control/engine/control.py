@@ -1,22 +1,21 @@
 """Control words: requests to a running controller, such as to end a fault, restart the network or switch learning.
 
-They are int64 words in the io block (``control``). The driver of the ticks, such as the loop, writes the first two. Any
-thread may write the others. At the beginning of a tick they are copied into the state (``controlled``). The tick uses
-this copy, and recordings contain it.
+Control words are int64 words in the io block (array ``control``). The code that runs the ticks, called the driver,
+writes the words ``driver`` and ``elapsed``. Any thread may write the other words. At its beginning, a tick copies the
+control words into the state (array ``controlled``). The tick uses the copy, and recordings contain the copy.
 
-driver    faults that the driver reports, as bits of the guard's reasons
+driver    faults that the driver reports, as bits of the guard's word REASON
 elapsed   time since the last tick in thousandths of a period; 0 counts as a whole period
-release   how many times an operator has asked to end a fault; an increase is a request. The bit HELD is set while an
+release   number of requests by an operator to end a fault; an increase is a new request. The bit HELD is set while an
           operator stops the commands
 restart   number of requested restarts of the network, plus FORGET times the number of requested restarts that also
-          forget what was learned; an increase is a request
-learning  first of the switches of the learning rules: one word for each rule, in the order of the projections: 1 on,
-          0 off
+          reset learned weights; an increase is a new request
+learning  switches of the learning rules, 1 on, 0 off: one word for each rule, in the order of the projections
 
-In the copy, a rule has all words of its switch instead of one word. The copy ends with the words for tunable numbers:
-how often the numbers were set, and their values (float64). A tick reads these values from a setting
-(`snn_control.engine.bound.Bound.tune`), because they become many constants, which must all change between the same two
-ticks.
+In the copy, a learning rule has all words of its switch instead of one word. The copy ends with words for the tunable
+numbers: how often the numbers were set, and their values (float64). A tick does not read tunable numbers from the
+control words, but from a *setting* (`snn_control.engine.bound.Bound.tune`): one number may determine many constants,
+which must all change between the same two ticks.
 """
 
 from __future__ import annotations
@@ -37,23 +36,25 @@ ON, RUNS, UPDATES, SWITCH_WORDS = range(4)
 
 
 def words_of(rules: int, tunable: int = 0) -> tuple[int, int]:
-    """Return how many control words a controller has: in the io block, and in the state.
+    """Return two numbers of control words of a controller: in the io block, and in their copy in the state.
 
-    rules, tunable : number of learning rules, and of tunable numbers
+    rules, tunable : number of learning rules, and number of tunable numbers
     """
     return LEARNING + rules, LEARNING + SWITCH_WORDS * rules + tuned_words(tunable)
 
 
 def tuned_words(tunable: int) -> int:
-    """Return how many words of the copy belong to ``tunable`` numbers: how often they were set, and each value."""
+    """Return the number of words in the copy for tunable numbers: how often they were set, and their values."""
     return tunable + (tunable > 0)
 
 
 def no_request(controlled: np.ndarray, tunable: int = 0) -> np.ndarray:
-    """Return control words for the io block that request nothing new: they repeat what was accepted.
+    """Return control words for the io block that request nothing new: they repeat the accepted requests.
 
-    controlled : the accepted words in the state, (..., words) int64; the result is (..., words of the io block)
+    controlled : copy of the accepted words in the state, (..., words) int64
     tunable : number of tunable numbers
+
+    Return (..., words of the io block) int64.
     """
     switches = controlled[..., LEARNING : controlled.shape[-1] - tuned_words(tunable)]
     return np.concatenate([controlled[..., :LEARNING], switches[..., ON::SWITCH_WORDS]], axis=-1)

@@ -1,4 +1,4 @@
-"""Facts about a Program, for reports and for code that runs it: its inputs, outputs, populations and projections.
+"""Facts about a Program: its inputs, outputs, populations and projections. Reports and code that runs ticks read them.
 
 Only this module converts facts to and from JSON.
 """
@@ -19,14 +19,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class InputFacts:
-    """Facts about an input.
+    """Facts about an input of the controller.
 
     kind : "value" or "events"
-    size : number of values, int; for events (width, height) [pixel], tuple[int, int]
+    size : number of values, int; for an events input (width, height) of the sensor [pixel]
     capacity : maximum number of events in a tick
-    filters : names of the filters; the counter of a filter has the same name
-    stop_when : see `snn_control.coding.ValueInput`
-    camera : for an events input whose source is frames, numbers of the simulated event camera, see
+    filters : names of the event filters, which are also the names of their counters
+    stop_when : condition under which the input stops the commands, see `snn_control.coding.ValueInput`
+    camera : parameters of the simulated event camera if the source of events is frames, see
         `snn_control.coding.FrameCameraSettings.numbers`; otherwise empty
     """
 
@@ -42,7 +42,7 @@ class InputFacts:
 
 @dataclass(frozen=True)
 class OutputFacts:
-    """Facts about an output. ``actions`` is the number of actions of an arg-max decoder; 0 for other decoders."""
+    """Facts about an output of the controller. ``actions``: number of actions of an arg-max decoder, otherwise 0."""
 
     name: str
     size: int
@@ -54,11 +54,12 @@ class OutputFacts:
 class PopulationFacts:
     """Facts about a population, or about the neurons of an encoder.
 
-    A spiking population has a ring of slots; each slot holds the spike list of one step.
+    A spiking population has a ring buffer of slots. Each slot contains the spike list of one network step.
 
     stride : size of a slot [bytes]
     slots : number of slots
-    multiplicity : offset in a slot [bytes] of the number of spikes of each neuron; 0: each neuron fires at most once
+    multiplicity : offset in a slot [bytes] of the number of spikes per neuron; 0 if a neuron fires at most once in a
+        step
     """
 
     name: str
@@ -73,13 +74,13 @@ class PopulationFacts:
 class CountedFacts:
     """Facts about one counter of synaptic operations.
 
-    label : place of the counted operation in the controller
-    kind : "accumulate" if sources are 0 or 1; "multiply_accumulate" for other sources
+    label : name of the projection, encoder or decoder whose operations are counted
+    kind : "accumulate" if source signals are 0 or 1; "multiply_accumulate" for other signals
     each : "step" or "tick": how often the operation runs
     synapses : number of synaptic operations in one run, if none is skipped
     weights : number of all weights
     zeros : number of weights that are 0
-    precision : type of the weights
+    precision : dtype of the weights
     """
 
     label: str
@@ -95,7 +96,7 @@ class CountedFacts:
 class ProjectionFacts:
     """Facts about a projection.
 
-    used : number of the projection's synapses whose weight is not always 0
+    used : number of synapses, without those whose weight is always 0
     delay_steps : delay in network steps
     """
 
@@ -110,9 +111,9 @@ class ProjectionFacts:
 class RuleFacts:
     """Facts about a learning rule.
 
-    name : name with which an operator switches the rule on and off
-    title : title of the rule's projection, with which the names of its arrays start
-    sparse : whether the synapses are stored as rows of pairs; if not, they are a matrix
+    name : name by which an operator switches the rule on and off
+    title : title of the rule's projection, with which the names of the projection's arrays begin
+    sparse : true if the weights are stored as sparse synapses; false if they are a dense matrix
     """
 
     name: str
@@ -126,13 +127,13 @@ class RuleFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts about a controller that was built for one dt and period [s]; both are 0 if they are not known.
+    """Facts about a controller that was built for one network step ``dt`` and tick period [s]; 0 if not known.
 
-    spiking : names of the populations that fire, in the order of their spike counters
-    updates : number of state variables that decay in a step
+    spiking : names of the spiking populations, in the order of their spike counters
+    updates : number of state variables that decay in a network step
     repeat : number of ticks for which an observation is used (`ControllerSpec.repeat`)
     tunable : names of the tunable numbers (`ControllerSpec.tunable`)
-    tuned : values of the tunable numbers in the file
+    tuned : values of the tunable numbers in the controller file
     """
 
     dt: float = 0.0
@@ -158,9 +159,9 @@ NOTHING_KNOWN = Facts()
 
 
 def from_json(hint: Any, where: str, data: Any) -> Any:
-    """Convert JSON data to the type ``hint``: a dataclass, a tuple, a text or a number.
+    """Convert JSON data to the type ``hint``: a dataclass, a tuple, a string or a number.
 
-    Raise ProgramError, which names the place ``where``, if the data do not have this type.
+    Raise ProgramError with the path ``where`` if the data do not have this type.
     """
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)

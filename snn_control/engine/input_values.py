@@ -1,7 +1,7 @@
-"""Copy the values and events that Python code gives to an input into the io block.
+"""Copy the values and events that Python code passes to an input into the io block.
 
-One compiled call reads the columns t, x, y, p of events, of any usual dtype. Python converts or refuses everything that
-compiled code does not accept, such as lists and other dtypes.
+Compiled code reads the columns t, x, y, p of events in their usual dtypes, in one call. Python code converts or rejects
+arguments that compiled code does not accept, such as lists and other dtypes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ LATEST = np.float64(1 << 63)
 
 @register_jitable(forceinline=True)
 def whole(address, kind):
-    """Read the integer at an address as int64. ``kind`` is NumPy's number of its dtype."""
+    """Read the integer at an address as int64.
+
+    kind : NumPy's type number of the integer's dtype
+    """
     if kind in (LONG, LONGLONG):
         return load_i64(address)
     if kind == UINT16:
@@ -47,9 +50,9 @@ def whole(address, kind):
 
 @register_jitable(forceinline=True)
 def number(address, kind):
-    """Read the number at an address as float64; integers below 2^53 are exact.
+    """Read the number at an address as float64. Integers below 2^53 are exact.
 
-    kind : NumPy's number of the dtype
+    kind : NumPy's type number of the number's dtype
     """
     if kind == FLOAT64:
         return load_f64(address)
@@ -60,10 +63,10 @@ def number(address, kind):
 
 @register_jitable(forceinline=True)
 def read_times(out, column, stride, kind, start):
-    """Write the times of a column of events to ``out``, int64 [ns].
+    """Convert a column with the times of events to int64 [ns], and write the times to ``out``.
 
-    column, stride : address of the first element, and bytes from one element to the next
-    kind : NumPy's number of the column's dtype; integers are in ns, floats are in s after ``start``
+    column, stride : address of the column's first element, and number of bytes from one element to the next
+    kind : NumPy's type number of the column's dtype; integers are in ns, floats are in s after ``start``
     start : beginning of the tick [ns]
     """
     for k in range(out.size):
@@ -83,16 +86,23 @@ def read_coordinates(out, column, stride, kind):
 
 @register_jitable(forceinline=True)
 def read_polarities(out, column, stride, kind):
-    """Write polarities to ``out``, uint8: 1 for ON (input > 0), 0 for OFF (input 0 or -1)."""
+    """Convert a column of polarities, and write them to ``out``, uint8: 1 for ON (input > 0), 0 for OFF (0 or -1).
+
+    column, stride, kind : as in `read_times`
+    """
     for k in range(out.size):
         out[k] = number(column + k * stride, kind) > 0
 
 
 def take_events(owner, columns, count):
-    """Write the events of a tick to an input. `taker` makes the Python function of this C function.
+    """Write the events of a tick to an events input: the compiled part of the function that `taker` returns.
 
-    The Python call is take(t, x, y, p) with vectors of one length and usual dtypes, or take(None). Return True on
-    success.
+    The call in Python is ``take(t, x, y, p)`` with vectors of equal length and usual dtypes, or ``take(None)``.
+
+    owner : address of the Python object that contains the addresses of the input's arrays
+    columns, count : address of the arguments (PyObject*), and their number
+
+    Return True if the arguments were accepted.
     """
     o, columns = i64(calls.words_of(owner), 10), i64(columns, count)
     if count == 1 and columns[0] == o[9]:
@@ -124,11 +134,13 @@ def taker(
 ) -> Callable[..., bool]:
     """Return ``take(t, x, y, p)``, which writes the events of a tick to an events input.
 
-    ``take`` accepts four vectors of one length, of bool, int8 to int64, uint8 to uint32, float32 or float64, and then
-    returns True. For anything else it returns False and does nothing. An integer t is in ns, on the sensor's clock. A
-    float t is in s after the beginning of tick ``clock[0]``. Call ``take(None)`` if nothing arrived.
+    ``take`` accepts four vectors of equal length, of bool, int8 to int64, uint8 to uint32, float32 or float64, and then
+    returns True. It rejects all other arguments: it returns False and changes nothing. An integer t is in ns, on the
+    sensor's clock. A float t is in s after the beginning of tick ``clock[0]``. ``take(None)`` marks a tick without
+    events.
 
     slot, columns : the input's header (`snn_control.engine.slots`) and its columns t int64, x and y uint16, p uint8
+    clock : array whose first element is the number of the tick
     keep : objects that must live as long as ``take``
     """
     words = [c.ctypes.data for c in columns]
@@ -137,12 +149,12 @@ def taker(
 
 
 def set_input(path: str, take: Callable[..., bool], data: np.ndarray | None, value: Any) -> None:
-    """Give an input a value. Raise InputError, which names the input ``path``, if the value does not fit.
+    """Write a sample to an input. Raise InputError with the input's ``path`` if the sample does not fit the input.
 
     take : function that writes to the input, see `snn_control.engine.bound.input_taker`
     data : the numbers of a value input, a float64 array in the io block; None for an events input
-    value : numbers; for events (n, 4) rows of t, x, y, p, or a tuple of four arrays with t as in `Controller.step`; for
-        an input whose source is frames, an image or such a tuple
+    value : the sample. For a value input: numbers. For an events input: rows of t, x, y, p, (n, 4), or a tuple of four
+        arrays, with t as in `Controller.step`. For an input whose source is frames: an image, or a tuple of four arrays
     """
     if data is not None:
         set_numbers(path, data, value)
@@ -167,7 +179,7 @@ def set_input(path: str, take: Callable[..., bool], data: np.ndarray | None, val
 
 
 def set_numbers(path: str, data: np.ndarray, value: Any) -> None:
-    """Copy a value into the numbers of an input, ``data``, (n,) float64. Raise InputError if size or type is wrong."""
+    """Copy a sample into a value input's ``data``, (n,) float64. Raise InputError if size or type is wrong."""
     rule, given = f"must be {counted(data.size)}", _plain_numbers(value)
     if given is None:
         raise InputError(f"{path} = {in_line(repr(value), 80)}: {rule}")
@@ -177,7 +189,7 @@ def set_numbers(path: str, data: np.ndarray, value: Any) -> None:
 
 
 def _plain_numbers(value: Any) -> np.ndarray | None:
-    """Return a value as an array of numbers; None if it is text, times, objects or a masked array."""
+    """Convert a value to an array of numbers. Return None for text, times, objects and masked arrays."""
     try:
         given = np.asarray(value)
     except ValueError:  # rows of different lengths
@@ -186,7 +198,10 @@ def _plain_numbers(value: Any) -> np.ndarray | None:
 
 
 def _usual_columns(path: str, columns: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
-    """Convert columns of other types (lists, float16, ...) to dtypes that compiled code reads, or raise InputError."""
+    """Convert event columns of other types, such as lists or float16, to dtypes that compiled code reads.
+
+    Raise InputError if a column cannot be converted.
+    """
     arrays = [array for column in columns if (array := _plain_numbers(column)) is not None]
     if len(arrays) < len(columns):
         raise InputError(f"{path}: t, x, y and p must be numbers")

@@ -1,6 +1,7 @@
-"""The types with which a plug-in adds to controllers: kernels, and descriptions with their lowerings.
+"""The types with which a package adds neuron models, encoders, filters, learning rules and decoders: a `Plugin`.
 
-A *lowering* converts a description to operations. The kernels of snn_control are a `Plugin` too
+A plug-in consists of kernels, and of descriptions with their lowerings. A *lowering* converts a description, such as a
+neuron model, to operations of kernels. snn_control's own kernels and descriptions are also a plug-in
 (`snn_control.engine.builtin`). The tutorial is ``docs/tutorials/own_neuron.md``.
 """
 
@@ -29,17 +30,18 @@ Numbers = Any  # a number, or (n,) numbers
 
 @dataclass(frozen=True)
 class NeuronLowering:
-    """The conversion of a neuron description to the operands of a kernel.
+    """The conversion of a neuron model to the operands of a kernel.
 
-    kernel : name in the registry
-    parameters : (description, dt [s]) -> the kernel's parameters by name, each one number or (n,) numbers. If the
-        kernel takes any number of parameters without names, this function returns a list of parameters
-    states : description -> the state arrays of the neurons: name in the row -> dtype, or None if this description does
-        not use the array; "v" is the membrane, "isyn" receives synaptic currents
-    options : (description, dt) -> other numbers of the row, by the name of their word
-    multiple : description -> whether a neuron can fire several times in a step; such a neuron has a state "counts"
-    initial : (description, v at reset) -> the other states that are not 0 at reset, by name
-    random : true if the kernel draws random numbers; its row then has the words seed and number
+    kernel : name of the kernel in the registry
+    parameters : function (description, dt [s]) that returns the kernel's parameters by name, each as one number or (n,)
+        numbers. If the kernel accepts any number of parameters without names, the function returns a list
+    states : function (description) that returns the state arrays of the neurons: name of the operand -> dtype, or None
+        if this description does not use the array. "v" is the membrane potential, "isyn" the synaptic current
+    options : function (description, dt [s]) that returns the kernel's operands that are numbers, by name
+    multiple : function (description) that returns whether a neuron can fire several times in a step; such neurons have
+        a state "counts"
+    initial : function (description, v at reset) that returns the initial values of other states that are not 0, by name
+    random : true if the kernel draws random numbers; the kernel then has the operands ``seed`` and ``number``
     """
 
     kernel: str
@@ -54,9 +56,9 @@ class NeuronLowering:
         return self.states(model).get("isyn") is not None
 
     def matrix(self, model: NeuronModel, dt: float, names: Sequence[str]) -> np.ndarray:
-        """Return the parameters as one (parameters, 1 or n) float32 array, in the order of ``names``.
+        """Return the kernel's parameters as one array, (parameters, 1 or n) float32, in the order of ``names``.
 
-        Raise ProgramError if the lowering gives parameters with other names.
+        Raise ProgramError if the lowering's parameters have other names.
         """
         given = self.parameters(model, dt)
         if isinstance(given, Mapping):
@@ -75,16 +77,15 @@ class NeuronLowering:
 class EncoderLowering:
     """The conversion of an encoder description to operations.
 
-    build : (builder, input, source) -> place of the currents, float32 (neurons,). It emits operations into section PRE
-        that write all currents once per tick. For a value input, the source is the checked numbers, float32 (size,).
-        For an events input it is the io header (`snn_control.engine.slots`); `event_columns` returns the input's
-        columns and filters
-    pulse : true if the currents act only in the first step of a tick; or a function of the description that returns
-        this
+    build : function (builder, input, source) that emits operations into section PRE, which write all currents once per
+        tick. It returns the `Place` of the currents, (neurons,) float32. For a value input, ``source`` is the `Place`
+        of the checked numbers, (size,) float32. For an events input, ``source`` is the header
+        (`snn_control.engine.slots`), and `event_columns` returns the columns and the list of filtered events
+    pulse : true if the currents act only in the first step of a tick; or a function (description) that returns this
     events : true if the encoder reads events; false if it reads numbers
-    drawing : ``"module:function"``, the function that draws such an input in ``snn_control plot``. Only this command
-        imports it. The function is (figure, input, dt [s], names of the input's numbers) -> (caption, alternative
-        text). None: tuning curves are drawn, which suit encoders whose currents depend only on the present numbers
+    drawing : ``"module:function"``, the function with which ``snn_control plot`` draws an input with this encoder. Its
+        arguments are (figure, input, dt [s], names of the input's numbers), and it returns (caption, alternative text).
+        None: the command draws tuning curves, which suit encoders whose currents depend only on the present numbers
     """
 
     build: Callable[[Any, Any, Place], Place]
@@ -95,10 +96,10 @@ class EncoderLowering:
 
 @dataclass(frozen=True)
 class FilterLowering:
-    """The conversion of a filter description to an operation.
+    """The conversion of the description of an event filter to an operation.
 
     kernel : name of the kernel, see `snn_control.engine.kernels.filters`
-    operands : (builder, input, filter, columns) -> the words of the row, except the words of `Events`
+    operands : function (builder, input, filter, columns) that returns the kernel's operands, except those of `Events`
     """
 
     kernel: str
@@ -109,11 +110,11 @@ class FilterLowering:
 class DecoderLowering:
     """The conversion of a decoder description to operations.
 
-    build : (builder, path of the term, term, population of the term, into). It emits operations into section POST that
-        add the term to ``into``, float32 (m,), and the operations into section STEP that the term needs
-    graded : true if the decoder reads a graded population, false if it reads a spiking population
-    lists : (path, term, dt) -> number of newest spike lists or graded vectors, one per step, that the population must
-        keep for the decoder
+    build : function (builder, path of the decoder, decoder, population, into) that emits operations into section POST,
+        which add the decoder's result to ``into``, (m,) float32. It may also emit operations into section STEP
+    graded : true if the decoder reads a graded population; false if it reads a spiking population
+    lists : function (path, decoder, dt) that returns the number of past network steps whose spikes or graded signals
+        the decoder reads
     """
 
     build: Callable[[Any, str, Any, Any, Place], None]
@@ -138,10 +139,10 @@ class Plugin:
     kernels : kernels with new names
     neurons, encoders, filters, rules, decoders : ``type`` in a controller file -> (description, lowering); a
         description is a dataclass of the package, whose fields are the keys in the file
-    companions : objects that belong to kernels and that only their users import: kind -> ``"module:NAME"``, the name of
-        a mapping from kernel to companion. Companions of the kind "reference" are pairs (reference implementation,
-        random operands), see `snn_control.testing`. Those of the kind "c" are C sources, see
-        `snn_control.c_export.kernel_text`
+    companions : further objects for the kernels, which are imported only by code that needs them: kind of object ->
+        ``"module:NAME"``, a mapping from the kernel's name to the object. Objects of the kind "reference" are pairs
+        (reference implementation, random operands), see `snn_control.testing`. Objects of the kind "c" are C sources,
+        see `snn_control.c_export.kernel_text`
     """
 
     kernels: tuple[Kernel, ...] = ()
@@ -167,6 +168,6 @@ class Plugin:
                     raise ProgramError(f"{where}: {pair[1]!r} is not a lowering of {kind}")
 
     def entries(self) -> list[tuple[tuple[str, str], Any]]:
-        """Return everything that the plug-in adds: (kind, name) -> a kernel, or a pair (description, lowering)."""
+        """Return all entries of the plug-in: ((kind, name), kernel) or ((kind, name), (description, lowering))."""
         found: list[tuple[tuple[str, str], Any]] = [(("kernels", one.name), one) for one in self.kernels]
         return found + [((kind, name), pair) for kind in BASES for name, pair in getattr(self, kind).items()]

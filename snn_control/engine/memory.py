@@ -1,9 +1,13 @@
-"""Access to memory by address, from compiled code: the LLVM intrinsics from which kernels and ports are built.
+"""Access to memory by address, for compiled code: LLVM intrinsics with which kernels and ports are written.
 
-A bound table holds plain int64 addresses. With these functions, compiled code turns an address into an array view
-without a reference count (``f32(address, n)``), reads and writes single values at any alignment, prefetches, finds set
-flags, and calls a compiled function through its address. The functions check nothing: addresses are checked once, when
-they are written into a table (``engine.bound.bind``).
+The table of a bound Program contains addresses as int64. With these functions, compiled code
+
+- gets an array view of an address, without a reference count: ``f32(address, n)``;
+- reads and writes single values at any alignment, and prefetches memory;
+- finds set flags and bits;
+- calls a compiled function through its address.
+
+The functions check nothing: `snn_control.engine.bound.bind` checks addresses once, when it writes them into the table.
 """
 
 from __future__ import annotations
@@ -18,9 +22,9 @@ I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 
 
 def emitted(result, *arguments):
-    """Return a decorator that turns ``function(builder, *values)``, which emits LLVM code, into an intrinsic.
+    """Return a decorator that makes a numba intrinsic from ``function(builder, *values)``, which emits LLVM code.
 
-    result, arguments : numba's types of the returned value and of the values
+    result, arguments : numba's types of the intrinsic's result and of its arguments
     """
 
     def make(function):
@@ -43,7 +47,7 @@ def _pointer(builder, address, llvm_type):
 
 
 def _view(dtype):
-    """Make the intrinsic ``view(address, n)``, which returns n elements of ``dtype`` at an address as an array.
+    """Make the intrinsic ``view(address, n)``, which returns the n elements of ``dtype`` at an address as an array.
 
     The array does not own the memory.
     """
@@ -74,7 +78,7 @@ f32, f64 = _view(types.float32), _view(types.float64)
 
 
 def _load(numba_type, llvm_type, extend=None):
-    """Make the intrinsic ``load(address)``, which reads a number at any alignment. Short integers become int64."""
+    """Make the intrinsic ``load(address)``, which reads a number at any alignment. It returns integers as int64."""
 
     @emitted(numba_type, types.int64)
     def load(builder, address):
@@ -107,7 +111,7 @@ store_f32, store_f64 = _store(types.float32, ir.FloatType()), _store(types.float
 
 @emitted(types.int64, types.int64, types.int64)
 def word(builder, row, k):
-    """Read word ``k`` of a row of the bound table. The compiler may assume that a kernel never changes it."""
+    """Read word ``k`` of a row of the table of addresses. The compiler may assume that the word never changes."""
     at = builder.add(row, builder.mul(k, I64(8)))
     value = builder.load(_pointer(builder, at, I64), typ=I64)
     value.set_metadata("invariant.load", builder.module.add_metadata([]))
@@ -115,7 +119,10 @@ def word(builder, row, k):
 
 
 def _prefetch(locality):
-    """Make the intrinsic ``prefetch(address)``. ``locality`` is the level of cache: 3 is the first, 2 the second."""
+    """Make the intrinsic ``prefetch(address)``, which loads a cache line ahead of its use.
+
+    locality : 3 to load into the first-level cache, 2 to load into the second-level cache
+    """
 
     @emitted(types.void, types.int64)
     def prefetch(builder, address):
@@ -134,16 +141,16 @@ prefetch, prefetch_far = _prefetch(3), _prefetch(2)  # prefetch the cache line a
 def one_by_one(builder):
     """Do nothing, but prevent the compiler from vectorising the loop that contains this call.
 
-    Use it for loops with many branches and arrays. To vectorise such a loop, the compiled code would compare all
-    addresses, which costs more time than short vectors save.
+    Call this function in loops with many branches and arrays. A vectorised loop would first check all arrays for
+    overlap, which costs more time than the vector instructions save for short vectors.
     """
     builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], side_effect=True)
 
 
 def magnitude_between(low, high):
-    """Make ``inside(x)``, which returns whether low < abs(x) < high for a float32; false for NaN.
+    """Make the intrinsic ``inside(x)``, which returns whether low < abs(x) < high for a float32; false for NaN.
 
-    The function needs only one comparison, of the bits of x.
+    The intrinsic is fast, because it makes only one comparison, of the bits of x.
     """
     first, last = (int(np.float32(limit).view(np.uint32)) for limit in (low, high))
 
@@ -157,7 +164,7 @@ def magnitude_between(low, high):
 
 @emitted(types.uint64, types.int64)
 def flags64(builder, address):
-    """Return a uint64 in which bit k is set if the byte at ``address + k`` is not zero."""
+    """Return a uint64 with the flags of 64 bytes: bit k is set if the byte at ``address + k`` is not zero."""
     vector = ir.VectorType(I8, 64)
     value = builder.load(_pointer(builder, address, vector), typ=vector)
     value.align = 1
@@ -184,14 +191,14 @@ def leading_zeros(builder, value):
 
 @emitted(types.void, types.int64, types.int64)
 def call_kernel(builder, function, row):
-    """Call ``void function(int64 row)`` through its address."""
+    """Call a kernel, the C function ``void function(int64 row)``, through its address."""
     builder.call(_pointer(builder, function, ir.FunctionType(ir.VoidType(), [I64])), [row])
 
 
 def _call(n, result):
-    """Make the intrinsic ``call(function, a0 .. a(n-1))``, which calls a C function at the address ``function``.
+    """Make the intrinsic ``call(function, a0 .. a(n-1))``, which calls the C function at the address ``function``.
 
-    The arguments are int64. The C function returns int32 or int64; the intrinsic returns int64.
+    The arguments are int64. The result of the C function is int32 or int64, which the intrinsic returns as int64.
     """
 
     @emitted(types.int64, *[types.int64] * (n + 1))

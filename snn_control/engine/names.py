@@ -1,8 +1,8 @@
-"""Check the names and facts of a Program against its blocks of memory.
+"""Check that the named arrays and the facts of a Program agree with its blocks of memory.
 
-The facts describe inputs, outputs and populations of a Program. Code that runs a Program, such as a loop, uses the
-addresses and sizes in names and facts to write inputs and to read commands and spike lists. A Program can come from a
-file, so its names and facts are not trusted.
+The facts describe the inputs, outputs and populations of a Program. Code that runs the Program, such as the real-time
+loop, writes inputs and reads commands and spike lists at the addresses and sizes that names and facts declare. A
+Program can come from an untrusted file, so names and facts are checked first.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ Promise = tuple[str, int, str, tuple[int, ...] | None]  # name, kind of block, d
 def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array]:
     """Check the named arrays and the facts of a Program against its blocks of memory.
 
-    array : function that returns the checked `Array` of a place, or raises ProgramError if the place is outside its
-        block
+    Raise ProgramError if an array or a fact is wrong.
 
-    Return the named arrays in the state that drivers read indices from or write to. `apart` refuses kernels that write
-    anything else there. Raise ProgramError if an array or a fact is wrong.
+    array : function that returns the `Array` of a `Place`, or raises ProgramError if the `Place` is outside its block
+
+    Return the named arrays in the state from which drivers read indices, or to which they write. `apart` then checks
+    that no kernel writes other data into these arrays.
     """
     arrays: dict[str, Array] = {}
     try:
@@ -50,7 +51,7 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
 
 
 def _promises(program: Program) -> Iterator[Promise]:
-    """Yield the arrays that drivers use: name, kind of block, dtype and shape, as the facts declare them."""
+    """Yield the arrays that the facts declare for drivers: name, kind of block, dtype and shape (None: any shape)."""
     facts = program.facts
     named: list[Any] = [*facts.inputs, *facts.outputs, *facts.populations]
     for one in named:
@@ -103,7 +104,7 @@ def _check_facts(program: Program, arrays: dict[str, Array]) -> None:
 
 
 def _check_outputs(program: Program, array: Callable[[Place], Array]) -> None:
-    """Raise ProgramError unless the guard is the last operation and writes the commands."""
+    """Raise ProgramError unless the last operation is the guard, and the guard writes the commands of all outputs."""
     names, last = program.names, program.operations[-1] if program.operations else None
     command, safe = names["command"], names["safe"]
     row = dict(zip(guard.words, last.operands)) if last is not None and last.kernel == guard.name else {}

@@ -1,4 +1,4 @@
-"""The checks of operands when a Program is bound, and `Array`: a place in memory as these checks see it."""
+"""Checks of a kernel's operands when a Program is bound, and `Array`, the form in which they see an array."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ LASTING, FOLLOWED, BEGUN = range(3)
 
 @dataclass
 class Array:
-    """A place (an array in a block of memory) whose bounds have been checked.
+    """An array in a block of memory, known to be inside the block.
 
-    data : the bytes of the place
-    block : the kind of the block that contains the place, and the offset of the place in the block
-    constant : true if all states share the array; nothing may write to it
+    data : the bytes of the array
+    block : kind of the block, and offset of the array in the block [bytes]
+    constant : true if all instances share the array, so that no operation may write to it
     from_driver : true if drivers write to the array between two ticks
-    lists : for a ring of spike lists: its stride, slots and neurons; for a list of events: what the list refers to
-    indices : true if the array holds counts or indices that kernels use without checks; nothing else may write there
+    lists : for a ring of spike lists: its stride, slots and neurons; for a list of events: size and columns of the
+        events input
+    indices : true if the array contains counts or indices that kernels use without checks, so that no other operation
+        may write to it
     dtype : dtype of the elements
-    made : LASTING if the elements are kept from earlier ticks; FOLLOWED if each tick makes its own elements; BEGUN for
-        the operation that starts these elements
+    made : LASTING if the elements come from earlier ticks; FOLLOWED if each tick writes new elements before this
+        operation reads them; BEGUN if this operation is the first one that writes them
     """
 
     data: np.ndarray
@@ -45,7 +47,7 @@ class Array:
 
 
 def need(n: int, size: int, *arrays: Any) -> None:
-    """Raise ProgramError if an array has fewer elements than the kernel accesses: ``n`` elements of ``size`` bytes."""
+    """Raise ProgramError if an array is shorter than ``n`` elements of ``size`` bytes, which the kernel accesses."""
     for array in arrays:
         if not isinstance(array, Array):
             raise ProgramError(f"operand {array!r}: must be a place")
@@ -54,7 +56,7 @@ def need(n: int, size: int, *arrays: Any) -> None:
 
 
 def writable(*arrays: Any) -> None:
-    """Raise ProgramError if an array that the kernel writes to is a constant, which all states share."""
+    """Raise ProgramError if an array to which the kernel writes belongs to the constants, which instances share."""
     for array in arrays:
         if isinstance(array, Array) and array.constant:
             raise ProgramError("a kernel would write into the constants")
@@ -78,13 +80,16 @@ def once(multiplicity: Any) -> None:
 
 
 def clocked(clock: Any) -> None:
-    """Check the array that a kernel reads as the clock, int64 [tick, step]. Only the tick may change the clock."""
+    """Check a kernel's clock, int64 [tick, step], and mark the clock as an array to which no kernel may write."""
     need(2, 8, clock)
     followed(clock)
 
 
 def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplicity: Any, n: int) -> None:
-    """Check a ring of spike lists of a population with ``n`` neurons: its size, its multiplicities and its contents."""
+    """Check size and contents of a ring buffer with the spike lists of a population of ``n`` neurons.
+
+    The other arguments are the kernel's operands, see `snn_control.engine.kernels.spikes.Spikes`.
+    """
     positive(stride, slots)
     need(slots * stride, 1, spikes)
     clocked(clock)
@@ -102,11 +107,15 @@ def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplic
 
 
 def apart(rows: Sequence[Sequence[Any]]) -> None:
-    """Raise ProgramError if the operations of a Program conflict in the arrays that they share.
+    """Raise ProgramError if operations of a Program conflict in the arrays that they share.
 
-    Three things are refused: a ring that two operations use as different kinds of ring; a list of events that is used
-    before the tick has made it; and an operation that may write to counts and indices that another operation uses
-    without checks.
+    There are three kinds of conflicts:
+
+    - two operations use an array as rings of spike lists, or lists of events, of different form;
+    - an operation reads a list of events before the tick has written the list;
+    - an operation may write to counts or indices that another operation uses without checks.
+
+    rows : the operands of each operation
     """
     rings: dict[tuple[int, int], tuple[int, ...]] = {}
     arrays = [a for row in rows for a in row if isinstance(a, Array) and not a.constant and a.data.nbytes]
@@ -131,7 +140,10 @@ def apart(rows: Sequence[Sequence[Any]]) -> None:
 
 
 def graded(x: Any, n: Any, stride: Any, slots: Any, clock: Any, delay: Any) -> None:
-    """Check the array of a graded vector, or the slots of the delay line that holds it."""
+    """Check the size of a vector of ``n`` graded signals or, for a delay, the size of its delay line.
+
+    The arguments are the kernel's operands, see `snn_control.engine.kernels.spikes.Signal`.
+    """
     positive(n, slots)
     clocked(clock)
     need(n, 4, x)
@@ -142,7 +154,10 @@ def graded(x: Any, n: Any, stride: Any, slots: Any, clock: Any, delay: Any) -> N
 
 
 def pointers_of(pointers: Any, n_pointers: Any, synapses: int) -> int:
-    """Check the row pointers of sparse synapses. Return the last pointer, which is the number of synapses."""
+    """Check the row pointers of sparse synapses. Return the last row pointer, which is the number of used synapses.
+
+    synapses : number of synapses for which the array of weights has room
+    """
     need(n_pointers, 4, pointers)
     followed(pointers)
     rows = pointers.data.view(np.uint32)[:n_pointers]

@@ -1,8 +1,14 @@
-"""A Program is a controller compiled for one dt and period; its State is all numbers that change while it runs.
+"""The Program: a controller compiled for one network step dt and one tick period.
 
-A Program consists of operations (kernel name, version, operands) and one read-only block of bytes. An operand is a
-number, or a place (an array) in one of three blocks: `program` (constants), `state`, and `io` (inputs and commands). A
-Program never holds addresses. Binding makes the addresses and checks all bounds (``engine.bound``).
+A Program consists of a list of operations (name and version of a kernel, operands) and one read-only block of
+constants. An operand is a number, or an array in one of three blocks of memory:
+
+program  constants
+state    all numbers that change while the controller runs
+io       inputs and commands
+
+A Program contains no memory addresses. Binding checks all bounds and computes the addresses
+(`snn_control.engine.bound`).
 """
 
 from __future__ import annotations
@@ -31,12 +37,12 @@ PRE, STEP, POST = range(3)  # sections of a tick
 
 
 def up(n_bytes: int) -> int:
-    """Return a number of bytes, rounded up to a multiple of 64."""
+    """Round a number of bytes up to a multiple of 64, the alignment of all arrays."""
     return -(-n_bytes // ALIGN) * ALIGN
 
 
 def aligned(n_bytes: int, *rows: int) -> np.ndarray:
-    """Return an array of zeros, (*rows, n_bytes) uint8, in which every row starts at a multiple of 64 bytes."""
+    """Return zeros, (*rows, n_bytes) uint8, in which every row begins at a memory address divisible by 64."""
     size = math.prod(rows) * up(n_bytes)
     block = np.zeros(size + ALIGN, np.uint8)
     start = -block.ctypes.data % ALIGN
@@ -45,7 +51,7 @@ def aligned(n_bytes: int, *rows: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Place:
-    """The place of an array in memory: kind of block, byte offset, dtype and shape."""
+    """The description of an array in a block of memory: kind of block, offset [bytes], dtype and shape."""
 
     kind: int
     offset: int
@@ -57,12 +63,12 @@ class Place:
         return int(np.dtype(self.dtype).itemsize) * math.prod(self.shape)
 
     def view(self, block: np.ndarray) -> np.ndarray:
-        """Return the array at this place, as a view into ``block``."""
+        """Return the array as a view of ``block``, (bytes,) uint8."""
         return block[self.offset : self.offset + self.n_bytes].view(self.dtype).reshape(self.shape)
 
 
 def element(place: Place, first: int, count: int = 1) -> Place:
-    """Return the place of the elements ``[first : first + count]`` of an array, along its first axis."""
+    """Return the `Place` of a slice of an array: ``[first : first + count]`` along its first axis."""
     stride = place.n_bytes // place.shape[0]
     return Place(place.kind, place.offset + first * stride, place.dtype, (count, *place.shape[1:]))
 
@@ -71,9 +77,9 @@ def element(place: Place, first: int, count: int = 1) -> Place:
 class Operation:
     """One call of a kernel in a tick.
 
-    section : PRE, STEP or POST: before the network's steps, in each step, or after the steps
-    operands : numbers and places, in the order of the kernel's row
-    label : place in the controller that the operation belongs to, for reports
+    section : PRE, STEP or POST: the operation runs before the network steps, in each step, or after the steps
+    operands : numbers and arrays, in the order of the kernel's signature
+    label : name of the controller's element that the operation computes, for reports
     """
 
     kernel: str
@@ -85,15 +91,15 @@ class Operation:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A controller for one dt and period, ready to bind.
+    """A controller compiled for one network step dt and one tick period, which can be bound to memory.
 
-    operations : in the order they run
-    constants : (bytes,) uint8, read-only, at a multiple of 64 bytes: parameters, weights, connectivity
+    operations : in the order in which they run
+    constants : (bytes,) uint8, read-only: parameters, weights and connectivity
     initial_state : (bytes,) uint8, the state after a reset
     io_bytes : size of the block for inputs and commands
-    names : name of an array, e.g. ``motor.v``, ``camera.slot``, ``pan.command`` -> Place
-    steps : network steps in a tick
-    facts : facts about the controller, for people and drivers
+    names : name of an array, e.g. ``motor.v``, ``camera.slot``, ``pan.command`` -> its `Place`
+    steps : number of network steps in a tick
+    facts : facts about the controller, for reports and for code that runs it
     """
 
     operations: tuple[Operation, ...]
@@ -114,12 +120,12 @@ class Program:
             block.setflags(write=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Make copies and unpickled Programs like the original: aligned and read-only."""
+        """Let copies and unpickled Programs have aligned and read-only blocks, like the original."""
         return type(self), tuple(getattr(self, one.name) for one in fields(self))
 
     @functools.cached_property
     def digest(self) -> str:
-        """Hash of the content. Programs with equal digests compute the same bits."""
+        """Hash of the Program's content. Programs with equal digests compute the same bits."""
         h = hashlib.sha256(json.dumps(self._description(), sort_keys=True, default=int).encode())
         h.update(self.constants.data)
         h.update(self.initial_state.data)
@@ -138,7 +144,7 @@ class Program:
         return numbers | {"facts": asdict(self.facts), "names": names, "operations": operations}
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the Program to an .npz file, without pickles. The file is written whole or not at all."""
+        """Write the Program to an .npz file without pickled objects. The file is written completely or not at all."""
         arrays = {name: getattr(self, name) for name in ("constants", "initial_state")}
         arrays |= {"description": np.array(json.dumps(self._description())), "digest": np.array(self.digest)}
         replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
@@ -174,7 +180,7 @@ class Program:
 
 
 def _read_block(file: Arrays, name: str) -> np.ndarray:
-    """Read a one-dimensional uint8 array of an .npz file, in pieces, directly into its final memory."""
+    """Read a one-dimensional uint8 array of an .npz file into aligned memory, in pieces, to save memory."""
     with file.open(name) as (stream, shape, dtype):
         if len(shape) != 1 or dtype != np.uint8:
             raise ValueError(f"{name} is not a block of bytes")

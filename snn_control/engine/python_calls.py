@@ -1,10 +1,10 @@
-"""Builtins: compiled functions that Python calls without the argument dispatch of a numba function.
+"""Builtins: compiled functions that Python calls faster than numba functions, because they need no argument dispatch.
 
-A builtin is a C function that PyCFunction_NewEx has given a Python object as its ``self``. Here ``self`` is an array of
-int64 words, which are addresses; its attribute `keep` holds the objects that own the memory at these addresses. The
-memory therefore lives as long as the builtin. A builtin reads its array arguments through the fixed part of their C
-struct (PyArrayObject, PyArray_Descr), which NumPy keeps stable. It does not read objects of other types. A builtin
-holds the interpreter lock.
+A builtin is made from a C function by CPython's PyCFunction_NewEx, which also binds an object as ``self``. Here,
+``self`` is an int64 array with memory addresses. Its attribute `keep` refers to the objects that own this memory, so
+that the memory lives as long as the builtin. A builtin reads array arguments through the fixed part of their C structs
+(PyArrayObject, PyArray_Descr), which NumPy does not change. It rejects objects of other types. A builtin holds the
+interpreter lock while it runs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ C_CONTIGUOUS_AND_ALIGNED, NATIVE, FLOAT, DOUBLE = 0x101, ord("="), 11, 12
 
 
 def _result(make: Callable, *arguments: Any) -> tuple:
-    """Return the signature and the code of an intrinsic that returns the address of a new reference."""
+    """Return the numba signature and the code generator of an intrinsic that returns a new Python reference.
+
+    make : function of numba's Python API that creates the reference
+    arguments : numba's types of the intrinsic's arguments
+    """
 
     def gen(context, builder, sig, args):
         api = context.get_python_api(builder)
@@ -46,21 +50,21 @@ def _result(make: Callable, *arguments: Any) -> tuple:
 
 @intrinsic
 def none(typingctx):
-    """Return None from a builtin."""
+    """Return a reference to None, as the result of a builtin."""
     return _result(lambda api, builder: api.make_none())
 
 
 @intrinsic
 def is_true(typingctx, value):
-    """Return True or False from a builtin."""
+    """Return a reference to True or False, as the result of a builtin."""
     return _result(lambda api, builder, value: api.bool_from_bool(value), types.boolean)
 
 
 @intrinsic
 def refuse(typingctx, exception, text):
-    """Raise an exception in Python. Return 0, which the builtin must return too.
+    """Set a Python exception and return 0, which the builtin must then return as its result.
 
-    exception, text : addresses of the exception's class, and of a text that ends with a zero byte
+    exception, text : addresses of the exception's class, and of the message, which ends with a zero byte
     """
 
     def gen(context, builder, sig, args):
@@ -78,7 +82,10 @@ def words_of(owner):
 
 @register_jitable(forceinline=True)
 def is_vector(thing, array_type):
-    """Return whether the object at an address is a plain ndarray with one dimension and native byte order."""
+    """Return whether a Python object is a plain ndarray with one dimension and native byte order.
+
+    thing, array_type : addresses of the object and of the class ndarray
+    """
     if load_i64(thing + TYPE) != array_type or load_i32(thing + DIMENSIONS) != 1:
         return False
     return load_u8(load_i64(thing + DESCR) + BYTE_ORDER) in (NATIVE, 124)  # "|": of one byte
@@ -86,7 +93,7 @@ def is_vector(thing, array_type):
 
 @register_jitable(forceinline=True)
 def type_number(array):
-    """Return NumPy's number of an array's dtype. The argument is the address of the array."""
+    """Return NumPy's type number of the ndarray at an address."""
     return load_i32(load_i64(array + DESCR) + NUMBER)
 
 
@@ -106,12 +113,13 @@ _new.restype, _new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_obje
 
 
 def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Callable:
-    """Make a builtin that calls the C function ``function(self, argument)``.
+    """Compile a function and make a builtin that calls it.
 
-    With METH_FASTCALL, the builtin calls ``function(self, arguments, count)``.
-
-    words : int64 array, which the function finds in its ``self``; the array becomes read-only
-    keep : objects to keep alive
+    function : function (self, argument), or function (self, arguments, count) for METH_FASTCALL; all are int64
+        addresses, except for the count
+    kind : CPython's calling convention: METH_NOARGS, METH_O or METH_FASTCALL
+    words : int64 array that becomes ``self``; the array becomes read-only
+    keep : objects that must live as long as the builtin
     """
     from .compile import compile_callback  # imported here so that the digest of compiled code does not depend on it
 
@@ -128,19 +136,26 @@ def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Cal
 
 
 def call_tick(owner, _):
-    """Run one tick on the contents of the io block. ``owner`` is the address of ``self``, which holds the table."""
+    """Run one tick of a bound Program on the contents of its io block.
+
+    owner : address of ``self``, the table of addresses
+    """
     tick(words_of(owner))
     return none()
 
 
 def ticker(table: np.ndarray, *keep: Any) -> Callable[[], None]:
-    """Return ``tick()``, which runs one tick of a bound table. ``keep`` are the objects that own the table's blocks."""
+    """Return the builtin ``tick()``, which runs one tick of a bound Program.
+
+    table : the Program's table of addresses
+    keep : objects that own the memory at these addresses
+    """
     return builtin(call_tick, METH_NOARGS, table, *keep)
 
 
 @register_jitable(forceinline=True)
 def nothing_came(address, period):
-    """Mark a tick in which an input got no sample: the age of the input grows by ``period`` [ns].
+    """Record in an input's header that no sample arrived in this tick, and add ``period`` [ns] to the input's age.
 
     address : address of the input's header
     """
@@ -151,10 +166,13 @@ def nothing_came(address, period):
 
 @register_jitable(forceinline=True)
 def take_sample(x, address, to, n, array_type):
-    """Copy the sample ``x`` into an input. Return whether ``x`` is C-contiguous, (n,), and float32 or float64.
+    """Copy the sample ``x`` into a value input, if ``x`` is a C-contiguous (n,) array of float32 or float64.
 
-    address, to : addresses of the input's header, and of its ``n`` float64
+    x : address of the Python object
+    address, to : addresses of the input's header, and of its ``n`` float64 numbers
     array_type : address of the class ndarray
+
+    Return whether the sample was copied.
     """
     number = 0
     if is_vector(x, array_type) and load_i64(load_i64(x + SHAPE)) == n:
@@ -177,9 +195,9 @@ def take_sample(x, address, to, n, array_type):
 
 
 def take_value(owner, x):
-    """Write ``x``, a sample or None, to a value input. Return whether ``x`` was accepted.
+    """Write ``x``, a sample or None, to a value input: the compiled function of the builtin that `value_taker` returns.
 
-    `value_taker` makes the Python function.
+    Return whether ``x`` was accepted.
     """
     o = i64(words_of(owner), 6)
     if x == o[4]:
@@ -189,10 +207,10 @@ def take_value(owner, x):
 
 
 def value_taker(slot: np.ndarray, data: np.ndarray, period_ns: int, *keep: Any) -> Callable[[Any], bool]:
-    """Return ``take(x)``, which writes the sample of this tick to a value input.
+    """Return the builtin ``take(x)``, which writes the sample of this tick to a value input.
 
     ``take`` accepts a C-contiguous (n,) array of float32 or float64, or None if no sample arrived, and then returns
-    True. For anything else it returns False and does nothing.
+    True. For all other arguments, it returns False and changes nothing.
 
     slot, data : the input's header (`snn_control.engine.slots`), int64, and its numbers, (n,) float64
     keep : objects that must live as long as ``take``
@@ -202,7 +220,7 @@ def value_taker(slot: np.ndarray, data: np.ndarray, period_ns: int, *keep: Any) 
 
 
 def call_step(owner, x):
-    """Give the sample ``x`` to an input, then run one tick. `stepper` makes the Python function."""
+    """Write the sample ``x`` to a value input and run one tick: the compiled function of the builtin of `stepper`."""
     o = i64(words_of(owner), 7)
     if not take_sample(x, o[1], o[2], o[3], o[4]):
         return refuse(o[5], o[6])
@@ -213,9 +231,14 @@ def call_step(owner, x):
 def stepper(
     table: np.ndarray, name: str, slot: np.ndarray, data: np.ndarray, *keep: Any
 ) -> Callable[[np.ndarray], None]:
-    """Return ``step(x)``, which gives the sample ``x`` to a value input and runs one tick.
+    """Return the builtin ``step(x)``, which writes the sample ``x`` to a value input and runs one tick.
 
-    x : (n,) float32 or float64, C-contiguous; ``step`` raises InputError for anything else
+    ``x`` is a C-contiguous (n,) array of float32 or float64. ``step`` raises InputError for all other arguments.
+
+    table : table of addresses of the bound Program
+    name : name of the input, for the error
+    slot, data : the input's header and numbers, as in `value_taker`
+    keep : objects that must live as long as ``step``
     """
     text = f"input '{name}': must be a C-contiguous ({data.size},) array of float32 or float64".encode()
     at = ctypes.create_string_buffer(text)

@@ -1,9 +1,9 @@
-"""The registry: all kernels and descriptions of snn_control and of plug-ins, which controllers use by name.
+"""The registry: the kernels and descriptions of snn_control and of plug-ins, which controllers use by name.
 
-All of them belong to a `Plugin`. The plug-in of snn_control is `BUILTIN`. Other plug-ins are entry points of the group
-``snn_control.plugins``, or `add` registers them for the running process. Entry points are loaded only for a name or a
-description that snn_control does not have. A plug-in that cannot be loaded does not affect controllers that do not use
-it. Every error about an unknown name reports the plug-ins that could not be loaded.
+Each kernel and description belongs to a `Plugin`. The plug-in of snn_control is `BUILTIN`. Packages declare other
+plug-ins as entry points of the group ``snn_control.plugins``; `add` registers a plug-in for the running process. Entry
+points are loaded only if a name or a description does not belong to snn_control. A plug-in that cannot be loaded does
+not affect controllers that do not use it. An error about an unknown name reports the plug-ins that could not be loaded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Key = tuple[str, str]  # kind, name
 
 
 class _Table:
-    """The entries of several plug-ins, and the problems found in these plug-ins."""
+    """The kernels and descriptions of several plug-ins, and the problems found in these plug-ins."""
 
     def __init__(self) -> None:
         self.plugins: dict[str, Plugin] = {}
@@ -35,7 +35,7 @@ class _Table:
         self.faults: list[str] = []
 
     def of(self, kind: str) -> dict[str, Any]:
-        """Return the entries of one kind: name -> entry."""
+        """Return the entries of one kind, such as "kernels" or "neurons": name -> entry."""
         return {name: value for (one, name), value in self.entries.items() if one == kind}
 
     def add(self, origin: str, plugin: Plugin) -> None:
@@ -84,7 +84,7 @@ def _origin(entry: EntryPoint) -> str:
 
 
 def _check(plugin: Any, name: str) -> None:
-    """Raise ProgramError if an object is not a plug-in, or would replace a kernel or a description of snn_control."""
+    """Raise ProgramError if ``plugin`` is not a `Plugin`, or would replace a kernel or description of snn_control."""
     if not isinstance(plugin, Plugin):
         raise ProgramError(f"{name} is a {type(plugin).__name__}, must be a Plugin")
     for one in plugin.kernels:
@@ -107,7 +107,7 @@ def add(plugin: Plugin) -> None:
 
 
 def _tables() -> Iterator[_Table]:
-    """Yield the tables in the order of search: snn_control, this process, entry points.
+    """Yield the tables of plug-ins in the order of search: snn_control, this process, entry points.
 
     Entry points are loaded only when the search reaches them.
     """
@@ -118,17 +118,17 @@ def _tables() -> Iterator[_Table]:
 
 # kernels ---------------------------------------------------------------------------------------------------------
 def builtin(kind: str) -> dict[str, Any]:
-    """Return the entries of snn_control of one kind: name -> kernel, or name -> pair (description, lowering)."""
+    """Return snn_control's own entries of one kind: name -> kernel, or name -> (description, lowering)."""
     return _ours().of(kind)
 
 
 def all_kernels() -> dict[str, Kernel]:
-    """Return every known kernel by name, including those of plug-ins."""
+    """Return all kernels of snn_control and of plug-ins: name -> kernel."""
     return functools.reduce(lambda found, table: table.of("kernels") | found, _tables(), {})
 
 
 def kernel(name: str, version: int | None = None) -> Kernel:
-    """Return the kernel with this name. Raise ProgramError if there is no such kernel in this version."""
+    """Return the kernel with this name. Raise ProgramError if the kernel is missing or has another version."""
     found = next((t.entries["kernels", name] for t in _tables() if ("kernels", name) in t.entries), None)
     if found is None:
         broken = f"; {faults()}" if faults() else ""
@@ -141,7 +141,7 @@ def kernel(name: str, version: int | None = None) -> Kernel:
 
 # descriptions ----------------------------------------------------------------------------------------------------
 def types(kind: str, name: Any = None) -> dict[str, type]:
-    """Return the descriptions of one kind of `Plugin`: ``type`` in a controller file -> description.
+    """Return the descriptions of one kind, such as "neurons": ``type`` in a controller file -> description.
 
     If ``name`` is a type of snn_control, no plug-in is loaded.
     """
@@ -154,7 +154,7 @@ def types(kind: str, name: Any = None) -> dict[str, type]:
 
 
 def name_of(description: type) -> str | None:
-    """Return the ``type`` that a description has in a controller file; None if it has no ``type``."""
+    """Return the ``type`` of a description in a controller file; None if the description is not registered."""
     for table in _tables():
         for (kind, name), value in table.entries.items():
             if kind in BASES and value[0] is description:
@@ -163,12 +163,12 @@ def name_of(description: type) -> str | None:
 
 
 def lowering(kind: str, description: type) -> Any | None:
-    """Return the lowering of a description; if it has none, the lowering of its nearest base class that has one."""
+    """Return the lowering of a description or of its nearest base class with a lowering; None if there is none."""
     return next((table.entries[key][1] for table, key in _found(kind, description)), None)
 
 
 def origin(kind: str, description: type) -> str:
-    """Return the name of the plug-in that provides the `lowering`, e.g. "snn_control"; "" if there is no lowering."""
+    """Return the name of the plug-in with a description's lowering, e.g. "snn_control"; "" without a lowering."""
     return next((table.origins[key] for table, key in _found(kind, description)), "")
 
 
@@ -183,9 +183,9 @@ def _found(kind: str, description: type) -> Iterator[tuple[_Table, Key]]:
 
 
 def faults(kind: str = "") -> str:
-    """Return a text on the problems of plug-ins; "" if there are none.
+    """Return a text that lists the problems of plug-ins; "" if there are no problems.
 
-    With ``kind``, a name that snn_control already has is a problem too.
+    kind : with a kind, such as "neurons", names of this kind that snn_control already uses are problems, too
     """
     clashes = [
         f"{table.origins[key]}: {kind} '{key[1]}' exists already"
@@ -195,7 +195,7 @@ def faults(kind: str = "") -> str:
 
 
 def companions(kind: str) -> dict[str, Any]:
-    """Return the companions of one kind: kernel -> companion. For "reference" these are reference implementations."""
+    """Return one kind of companions of all plug-ins, such as "reference" implementations: kernel -> companion."""
     found: dict[str, Any] = {}
     for plugin in (plugin for table in _tables() for plugin in table.plugins.values() if kind in plugin.companions):
         found = _named(plugin.companions[kind]) | found

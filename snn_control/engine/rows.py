@@ -1,4 +1,4 @@
-"""Rows of operations: the operands of a kernel, declared once, in the signature of its function.
+"""The operands of a kernel, declared in the signature of its function.
 
     @kernel()
     def add(n: count, y: written("f32", "n"), x: read("f32", "n")):
@@ -6,16 +6,17 @@
         for i in range(n):
             y[i] += x[i]
 
-An operation of a Program names a kernel and has a *row* of operands. Each operand is one *word* of the row: a number,
-or a place in a block of memory. When the Program is bound, these operands become int64 numbers and addresses. Three
-things are derived from the declaration:
+An operation of a Program consists of a kernel's name and a *row* of operands. Each operand, called a *word* of the row,
+is a number or an array. When the Program is bound, the words become int64 numbers and memory addresses. The
+declarations in the signature have three uses:
 
-- the C function ``void(int64 row)`` that the tick calls: it converts the words to numbers and array views and calls the
-  function of the kernel;
-- `Kernel.check`, which checks the operands when a Program is bound, so that no row leads a kernel out of its arrays;
-- `Kernel.operands`, which puts the operands that builders give as keywords in order.
+- They define the C function ``void(int64 row)`` that the tick calls. It converts the words to numbers and array views
+  and calls the function of the kernel.
+- `Kernel.check` checks the operands when a Program is bound, so that the kernel cannot access memory outside its
+  arrays.
+- `Kernel.operands` puts the operands that builders pass as keywords into the order of the row.
 
-A parameter may stand for several words that belong together, for example a list of spikes: see `Word`.
+A parameter may consist of several words, for example a spike list: see `Word`.
 """
 
 from __future__ import annotations
@@ -53,11 +54,14 @@ UNKNOWN = str(1 << 40)  # larger than any array
 
 
 class Word:
-    """The declaration of one parameter of a kernel. The parameter takes one word (operand) of the row, or several.
+    """The declaration of one parameter of a kernel, which consists of one or several operands (words of the row).
 
-    A subclass defines three things: the names of the words (``words``; if empty, there is one word, with the name of
-    the parameter), the source code that turns the words into the parameter's value (`code`), and the rules for the
-    words (`check`). ``uses`` are the functions and types that this source code names.
+    A subclass defines:
+
+    words : names of the operands; if empty, the parameter is one operand with the name of the parameter
+    uses : functions and types that the source code of `code` refers to
+    code : method that returns source code, which converts the operands to the parameter's value
+    check : method that checks the operands
     """
 
     uses: tuple[Any, ...] = ()
@@ -67,25 +71,25 @@ class Word:
         return self.words or (parameter,)
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
-        """Return the lines of source code that assign a value to ``parameter``.
+        """Return lines of source code that convert the operands to the value of ``parameter``.
 
-        w : name of a word -> name of the int64 variable that holds the word
+        w : name of an operand -> name of the int64 variable with the operand
         """
         raise NotImplementedError
 
     def check(self, parameter: str, w: Any) -> None:
         """Raise ProgramError if the operands of this parameter break a rule.
 
-        w : the operands by name; ``w.NAME`` is an int, or the `Array` of a place
+        w : all operands of the kernel; ``w.NAME`` is an int or an `Array`
         """
         raise NotImplementedError
 
     def default(self, parameter: str) -> dict[str, int]:
-        """Return the values of the words that a builder may leave out: name of a word -> its default."""
+        """Return the default values of optional operands: name of an operand -> default."""
         return {}
 
     def __str__(self) -> str:
-        """Return a text about the parameter for the docs: the first paragraph of the class's docstring."""
+        """Return the description of the parameter for the docs: the first paragraph of the class's docstring."""
         text = " ".join((type(self).__doc__ or "").partition("\n\n")[0].split())
         return text.rstrip(".")
 
@@ -112,12 +116,14 @@ class Number(Word):
 
 @dataclass(frozen=True)
 class View(Word):
-    """An array of ``size`` elements. The kernel gets a view, the first element or the address, as ``form`` says.
+    """An array of ``size`` elements.
 
-    written : the kernel changes the array
-    followed : the array holds counts or indices that the kernel uses without checks; nothing else may write to it
-    missing : the word may be 0 if there is no array; the view then has no elements
-    when : name of another word; if that word is 0, the kernel does not access the array
+    written : true if the kernel writes to the array
+    followed : true if the array contains counts or indices that the kernel uses without checks; no other operation may
+        then write to the array
+    missing : true if the operand may be 0 for a missing array; the view then has no elements
+    when : name of another operand; if this operand is 0, the kernel does not access the array
+    form : the value that the kernel receives: "view" (an array view), "scalar" (the first element) or "address"
     """
 
     dtype: str
@@ -162,7 +168,7 @@ class View(Word):
 
 
 def in_words(expression: Size, w: Mapping[str, str]) -> str:
-    """Return the size of an array as source code, in which variables replace the names of operands.
+    """Return the size of an array as source code, with names of variables instead of names of operands.
 
     w : name of an operand -> name of the variable
     """
@@ -173,7 +179,7 @@ _compiled = functools.cache(lambda expression: compile(expression, "<size>", "ev
 
 
 def size_of(size: Size, w: Any) -> int:
-    """Return the size of an array as an int, computed from the operands ``w``."""
+    """Compute the size of an array from the operands ``w``, as an int."""
     if callable(size):
         return size(w)
     return size if isinstance(size, int) else eval(_compiled(size), {"__builtins__": {}}, vars(w))
@@ -185,36 +191,36 @@ def read(dtype: str, size: Size, **more: Any) -> View:
 
 
 def written(dtype: str, size: Size, **more: Any) -> View:
-    """Declare an array that the kernel changes."""
+    """Declare an array to which the kernel writes."""
     return View(dtype, size, written=True, **more)
 
 
 def optional(array: View) -> View:
-    """Declare an array that an operation may leave out. The word is then 0, and the view has no elements."""
+    """Declare an array that an operation may leave out. The operand is then 0, and the view has no elements."""
     return replace(array, missing=True)
 
 
 def address(dtype: str, size: Size, **more: Any) -> View:
-    """Declare the address of an array, for kernels that compute addresses themselves."""
+    """Declare an array whose address the kernel receives instead of a view, to compute addresses in the array."""
     return View(dtype, size, form="address", **more)
 
 
 def scalar(dtype: str) -> View:
-    """Declare an array with one element. The kernel gets the value of the element."""
+    """Declare an array with one element, whose value the kernel receives."""
     return View(dtype, 1, form="scalar")
 
 
 class Table(Word):
-    """A matrix with named rows: the kernel gets a named tuple with one view of ``size`` elements for each row."""
+    """A matrix with named rows: the kernel receives a named tuple with one array view of ``size`` elements per row."""
 
     def __init__(self, dtype: str, size: Size, *rows: str, written: bool = False, when: str = "") -> None:
         self.dtype, self.size, self.rows, self.uses = dtype, size, rows, (namedtuple("_".join(("Table", *rows)), rows),)
         self._whole = View(dtype, lambda w: len(rows) * size_of(size, w), written, when=when)
 
     def rows_of(self, data: np.ndarray, n: int) -> Any:
-        """Return a matrix as a dictionary: name of a row -> view of its ``n`` elements.
+        """Return the rows of a matrix as a named tuple of views with ``n`` elements.
 
-        data : bytes of the matrix
+        data : (bytes,) uint8, the matrix
         """
         rows = data[: len(self.rows) * n * BYTES[self.dtype]].view(f"{self.dtype[0]}{BYTES[self.dtype]}")
         return self.uses[0](*rows.reshape(len(self.rows), n))
@@ -236,7 +242,7 @@ class Table(Word):
 
 
 class Scalars(Table):
-    """Named numbers in one array: the kernel gets a named tuple of these numbers."""
+    """Named numbers in one array: the kernel receives a named tuple of these numbers."""
 
     def __init__(self, dtype: str, *names: str) -> None:
         super().__init__(dtype, 1, *names)
@@ -250,14 +256,14 @@ class Scalars(Table):
 
 
 class Record(Word):
-    """Words that belong together, each declared like a parameter. The kernel gets them as a named tuple."""
+    """Several operands that belong together. Each is declared like a parameter; the kernel receives a named tuple."""
 
     def __init__(self, **fields: Word) -> None:
         self.fields = fields
 
     @functools.cached_property
     def tuple(self) -> type:
-        """The class of the named tuple; created when code is generated."""
+        """Class of the named tuple that the kernel receives. The class is created when code is generated."""
         return namedtuple("_".join(("Record", *self.fields)), self.fields)
 
     @property
@@ -268,7 +274,10 @@ class Record(Word):
         return tuple(one for name, word in self.fields.items() for one in word.names(name))
 
     def statements(self, w: Mapping[str, str]) -> list[str]:
-        """Return lines of source code that assign the value of each field to a variable with the field's name."""
+        """Return lines of source code that assign each field's value to a variable with the field's name.
+
+        w : name of an operand -> name of the int64 variable with the operand
+        """
         return [line for name, word in self.fields.items() for line in word.code(name, w)]
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
@@ -294,13 +303,14 @@ counter = written("i64", 1)
 
 @dataclass(frozen=True)
 class Kernel:
-    """A function that computes one operation of a tick, with the declaration of its operands.
+    """A function that computes one operation of a tick, with the declarations of its operands.
 
-    name : unique name, used by Programs
-    version : number that grows whenever the result or the row changes, so that Programs for older versions are refused
+    name : unique name, by which Programs refer to the kernel
+    version : number that increases when the kernel's results or operands change, so that a Program for another version
+        is rejected
     function : plain function of numbers and arrays, with one parameter for each entry of ``row``
     row : name of a parameter -> its declaration
-    must : function that gets all operands by name, and raises ProgramError if they break a rule on several operands
+    must : function (all operands by name) that raises ProgramError if a rule about several operands is broken
     """
 
     name: str
@@ -311,19 +321,19 @@ class Kernel:
 
     @functools.cached_property
     def record(self) -> Record:
-        """The declarations of all parameters, as one `Record`."""
+        """Declarations of all parameters, as one `Record`."""
         return Record(**self.row)
 
     @functools.cached_property
     def words(self) -> tuple[str, ...]:
-        """Names of the words in their order. Word 0 of a row, the address of the kernel, is not among them."""
+        """Names of the operands in their order. They follow word 0 of a row, which is the address of the kernel."""
         return self.record.names("")
 
     @functools.cached_property
     def address(self) -> int:
-        """Address of the compiled C function. The function is compiled when the address is first used.
+        """Address of the kernel's C function, which is compiled at the first use of this attribute.
 
-        Raises ProgramError if the function's code can raise an exception.
+        Raises ProgramError if the compiled code can raise an exception.
         """
         from .compile import compile_callback  # here: a kernel's digest must not depend on it
 
@@ -331,9 +341,9 @@ class Kernel:
 
     @functools.cached_property
     def entry(self) -> Callable:
-        """The Python function ``entry(row)`` that is compiled to the C function of the kernel.
+        """Python function ``entry(row)`` from which the kernel's C function is compiled.
 
-        It converts the int64 words at address ``row`` to parameters and calls ``function``.
+        The function converts the int64 words at the address ``row`` to parameters and calls ``function``.
         """
         w = {name: f"_{name}" for name in self.words}
         lines = [f"_{name} = word(row, {k})" for k, name in enumerate(self.words, 1)]
@@ -349,9 +359,11 @@ class Kernel:
         return entry
 
     def operands(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return the operands in the order of the row. The caller gives them as keywords, one for each word.
+        """Return operands in the order of the row, with default values for missing ones.
 
-        Raise TypeError for missing and unknown words.
+        Raise TypeError for unknown operands, and for missing operands without a default.
+
+        given : name of an operand -> number or `Place`
         """
         found: dict[str, Any] = {**self.record.default(""), **given}
         if set(found) != set(self.words):
@@ -370,7 +382,7 @@ class Kernel:
 
 
 def kernel(version: int = 1, must: Callable[[Any], None] | None = None) -> Callable[[Callable], Kernel]:
-    """Make a `Kernel` from a function whose parameters are annotated with their declarations."""
+    """Decorator that makes a `Kernel` from a function whose parameters are annotated with their declarations."""
 
     def make(function: Callable) -> Kernel:
         row = {name: one.annotation for name, one in inspect.signature(function).parameters.items()}

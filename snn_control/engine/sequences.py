@@ -1,7 +1,8 @@
-"""Run many ticks of many instances of a controller in one compiled call, and record arrays and spikes.
+"""Run many ticks of a batch in one compiled call, and record arrays and spikes.
 
-A *row* is one instance: a state with its io block. Tables of int64 say which arrays are copied into a row before a
-tick, and which are recorded after the tick. The compiled function therefore does not depend on the Program.
+A *row* is one instance of the controller in the batch, with its own state and io block. int64 tables list the arrays
+that are copied into a row before a tick, and the arrays that are recorded after the tick. The same compiled function
+therefore runs all Programs.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ def copy_bytes(to, source, n):
 
 @register_jitable
 def copy_arrays(lists, n, at, row, back):
-    """Copy ``n`` arrays of one row of the batch into their records at index ``at``.
+    """Copy ``n`` arrays of one row of the batch into their recordings at index ``at``.
 
-    If ``back`` is true, copy from the records to the arrays instead.
+    If ``back`` is true, copy from the recordings to the arrays instead.
 
-    lists : address of four int64 for each array: its address in row 0, bytes from one row to the next, its size, and
-        the address of its record
+    lists : address of four int64 for each array: address of the array in row 0, bytes from one row to the next, size of
+        the array [bytes], and address of the recording
     """
     for k in range(n):
         array = i64(lists + 32 * k, 4)
@@ -51,9 +52,11 @@ def copy_arrays(lists, n, at, row, back):
 
 @register_jitable
 def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
-    """Write how often each neuron fired in each of the ``steps`` steps before ``end``, as float32.
+    """Write the spike counts of ``n`` neurons, float32, for each of the ``steps`` network steps before step ``end``.
 
-    target : address of the counts of the first step; those of the next step follow ``row`` bytes later
+    ring : numbers that describe the population's spike ring, see `run_sequences`
+    row_of_ring : address of the spike ring
+    target : address of the counts of the first step; the counts of the next step follow ``row`` bytes later
     """
     for k in range(steps):
         spikes, to = spikes_in_ring(row_of_ring, ring[1], ring[2], ring[3], end - steps + k), f32(target + k * row, n)
@@ -64,14 +67,15 @@ def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
 
 
 def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, starts, blocks, n_blocks, counts, lists):
-    """Run the ticks: the compiled part of `run`, with addresses instead of arrays.
+    """Run the ticks of all rows of a batch: the compiled part of `run`, with addresses instead of arrays.
 
-    tables, stride : address of the bound table of row 0, and bytes from one row's table to the next
+    tables, stride : address of the table of row 0, and bytes from one row's table to the next
     period : length of a tick [ns]
-    blocks : five words for the state, then five for the io block: address of the block in row 0, bytes from row to row,
-        size, address of the initial content for row 0, bytes from row to row of the initial content
-    counts : number of entries in ``lists`` of each kind, in this order: inputs, arrays set before the steps, arrays
-        recorded before the steps, arrays recorded after the tick (4 words each), and rings (6 words each)
+    blocks : address of five int64 for the state, then five for the io block: address of the block in row 0, bytes from
+        row to row, size, address of the initial content for row 0, bytes from row to row of the initial content
+    counts : address of the numbers of entries in ``lists``: inputs, arrays set before the network steps, arrays
+        recorded before the steps, arrays recorded after the tick, spike rings
+    lists : address of the entries, in the order of ``counts``: 4 int64 for an input or an array, 6 for a spike ring
     """
     block, n = i64(blocks, 5 * n_blocks), i64(counts, 5)
     put_at = lists + 32 * n[0]
@@ -116,19 +120,18 @@ def run(
     starts: np.ndarray | None, ticks: int, repeat: int, encoded: Iterable[Place], kept: Iterable[Place],
     rings: Iterable[PopulationFacts],
 ) -> dict[Place | str, np.ndarray]:  # fmt: skip
-    """Run ``ticks`` ticks of each row of a bound Program, and return what was recorded.
+    """Run ``ticks`` ticks of each row of a bound Program, and return recordings of arrays and spikes.
 
-    first_io : (bytes,) uint8, initial content of the io block of a row
-    given : value input -> (ticks / repeat, rows, size) float64, given to every ``repeat``-th tick; None: use the
-        present content of the io block, in one tick
-    put : array of the state -> its values before the network's steps, (ticks, rows, ...), contiguous
-    starts : (ticks / repeat, rows) uint8; where it is not 0, the row is reset before that tick
-    encoded, kept : arrays that are recorded in each tick: ``encoded`` before the network's steps, ``kept`` after the
-        tick
+    first_io : (bytes,) uint8, content of a row's io block after a reset
+    given : name of a value input -> its samples, (ticks / repeat, rows, size) float64, one for every ``repeat``-th
+        tick; None: use the present content of the io block, in one tick
+    put : array of the state -> values to write into the array before the network steps, (ticks, rows, ...), contiguous
+    starts : (ticks / repeat, rows) uint8; 1 resets the row before this tick
+    encoded, kept : arrays to record in each tick: ``encoded`` before the network steps, ``kept`` after the tick
     rings : spiking populations whose spikes are recorded
 
-    Return one dictionary: place -> its recorded values, (ticks, rows, ...), and population -> number of spikes of each
-    neuron in each step, (ticks, steps, rows, neurons) float32.
+    Return a dict: `Place` of an array -> its values, (ticks, rows, ...); name of a population -> number of spikes of
+    each neuron in each step, (ticks, steps, rows, neurons) float32.
     """
     program, rows, found = bound.program, len(bound.state), dict[Place | str, np.ndarray]()
     gives, puts, early, late, lists = (list[int]() for _ in range(5))

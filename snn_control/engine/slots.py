@@ -1,13 +1,13 @@
-"""The header of an input in the io block: int64 words in front of the input's data, which the tick reads.
+"""The header of an input: int64 words in the io block that describe the input's newest sample, for the tick.
 
-The last column names the code that writes a word: the port that receives messages, or the loop.
+The last column is the code that writes the word: the port that receives messages, or the real-time loop.
 
 fresh    number of messages with a sample since the last tick                             (port)
-age      ns from the arrival of the newest message to this tick; -1: none has arrived     (loop)
-count    number of events of the stream in this tick                                      (port)
-dropped  number of stream elements left out in this tick, because of the capacity         (port)
-stamp    ns, source stamp of the newest message; -1: it has no stamp, or none has arrived (port)
-arrival  ns of CLOCK_MONOTONIC when the newest message arrived; -1: none has arrived      (port)
+age      time from the arrival of the newest message to this tick [ns]; -1: no message    (loop)
+count    number of events in this tick                                                    (port)
+dropped  number of events that were left out in this tick, because of the capacity        (port)
+stamp    source stamp of the newest message [ns]; -1: no stamp, or no message             (port)
+arrival  time of CLOCK_MONOTONIC at the arrival of the newest message [ns]; -1: no message (port)
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ EVENT_COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}
 
 @register_jitable(forceinline=True)
 def clear_marks(slot):
-    """Write into an input's header, (SLOT_WORDS,) int64, that no sample arrived in this tick.
+    """Mark in an input's header, (SLOT_WORDS,) int64, that no sample arrived in this tick.
 
-    The words age, stamp and arrival keep their values.
+    The words age, stamp and arrival do not change.
     """
     slot[FRESH] = slot[COUNT] = slot[DROPPED] = 0
 
 
 @register_jitable(forceinline=True)
 def count_age(slot, period, delay):
-    """Set the age of an input [ns] when no clock measures the age.
+    """Set the age of an input [ns] if no clock measures the age, as in a simulation.
 
-    The age becomes ``delay`` if a sample arrived in this tick. Otherwise it grows by ``period``.
+    The age becomes ``delay`` [ns] if a sample arrived in this tick. Otherwise it grows by ``period`` [ns].
     """
     if slot[FRESH] > 0:
         slot[AGE] = delay

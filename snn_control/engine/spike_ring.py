@@ -1,6 +1,6 @@
-"""Read the spikes of the newest steps from outside the tick, for recorders and spike topics.
+"""Read the spikes of a population's newest steps between ticks, for recorders and for ROS topics with spikes.
 
-Compiled code uses `spikes_of_step`; Python uses `SpikeRing`.
+Compiled code uses `spikes_of_step`. Python code uses `SpikeRing`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ RING_WORDS = 4  # address of the ring, bytes of a slot, slots, offset of the mul
 
 
 def ring_words(bound: Bound, facts: PopulationFacts) -> tuple[int, int, int, int]:
-    """Return the four numbers of a population's spike ring that `spikes_of_step` needs; `RING_WORDS` lists them."""
+    """Return the description of a population's spike ring that `spikes_of_step` needs: four numbers.
+
+    They are the address of the ring, bytes of a slot, number of slots, and offset of the multiplicities in a slot.
+    """
     return bound.address(f"{facts.name}.spikes"), facts.stride, facts.slots, facts.multiplicity
 
 
 @register_jitable
 def spikes_of_step(words, step):
-    """Return the spikes of one step as a `SpikeList`. The step must still be in the spike ring.
+    """Return the spikes of one step as a `SpikeList`. The step must be one of the newest, which are in the spike ring.
 
     words : address of the four int64 that `ring_words` returns
     """
@@ -36,7 +39,7 @@ def spikes_of_step(words, step):
 
 @register_jitable
 def spikes_in_ring(ring, stride, slots, multiplicity, step):
-    """Return the spikes of one step as a `SpikeList`. The first four arguments are what `ring_words` returns."""
+    """Return the spikes of one step as a `SpikeList`. The first four arguments are the result of `ring_words`."""
     slot = slot_of_step(ring, stride, slots, step)
     count = i64(slot, 1)[0]
     return SpikeList(u32(slot + HEADER, count), u16(slot + multiplicity, count if multiplicity != 0 else 0), step)
@@ -44,15 +47,17 @@ def spikes_in_ring(ring, stride, slots, multiplicity, step):
 
 @register_jitable
 def times_fired(spikes, k):
-    """Return how often the k-th neuron of a `SpikeList` fired in the step."""
+    """Return the number of spikes of the k-th neuron in a `SpikeList`."""
     return np.int64(spikes.times[k]) if spikes.times.size > 0 else 1
 
 
 def copy_spikes(words, first, end, rows):
-    """Write the spikes of the steps from ``first`` up to ``end`` (exclusive) to the address ``rows``.
+    """Write the spikes of the steps from ``first`` to ``end`` (exclusive) as rows of three int64 to an address.
 
-    Each neuron that fired in a step gets three int64: step, neuron, number of its spikes. Return the number of these
-    triples.
+    A row is (step, neuron, number of the neuron's spikes in this step). Return the number of rows.
+
+    words : address of the four int64 that `ring_words` returns
+    rows : address of the result
     """
     total = 0
     for step in range(first, end):
@@ -65,7 +70,7 @@ def copy_spikes(words, first, end, rows):
 
 
 class SpikeRing:
-    """Reads the spikes of a population's newest steps, from a bound Program."""
+    """Reader of the spikes that a population of a bound Program fired in the newest steps."""
 
     def __init__(self, bound: Bound, facts: PopulationFacts) -> None:
         self._bound, self._size = bound, facts.size  # keeps the ring alive
@@ -73,10 +78,10 @@ class SpikeRing:
         self._copy = compile_function(copy_spikes, "int64(int64,int64,int64,int64)")
 
     def read(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return which neurons fired in the steps from ``first`` up to ``end`` (exclusive).
+        """Return the spikes of the steps from ``first`` to ``end`` (exclusive), which must still be in the ring.
 
-        All of these steps must still be in the ring. Return a tuple of three arrays (step, neuron, times), each (k,)
-        int64, in ascending order of step and then of neuron; times is the number of spikes of the neuron in the step.
+        Return three arrays (step, neuron, times), each (k,) int64, in ascending order of step and then of neuron.
+        ``times`` is the number of spikes of the neuron in the step.
         """
         rows = np.empty((max(0, end - first) * self._size, 3), np.int64)
         total = self._copy(self._words.ctypes.data, first, end, rows.ctypes.data)

@@ -1,19 +1,19 @@
-"""The tick: one compiled function that runs a controller's bound table.
+"""The tick: one compiled function that runs all operations of a bound Program.
 
-The function depends on no kernel, so it is compiled only once. The table is int64, in rows of `WORDS`. Row 0 is the
-header. Each further row is one operation: the address of its kernel, then the operands. The header (`HEADER`) has these
-words:
+The function reads the operations from the Program's table, int64 in rows of `WORDS`. The function does not depend on
+the kernels, so it is compiled only once. Row 0 of the table is the header. Each other row is one operation: the address
+of its kernel, followed by the operands. The header (`HEADER`) has these words:
 
-before, in_step, after : number of operations before the network's steps, in each step, and after the steps
-steps : number of steps in a tick
+before, in_step, after : number of operations before the network steps, in each step, and after the steps
+steps : number of network steps in a tick
 clock : address of the clock, int64 [tick, step], in the state
-asked, taken : addresses of the control words: as requested (io block) and as accepted (state)
+asked, taken : addresses of the control words: requested ones (io block) and accepted ones (state)
 rules : number of learning rules
-restarts, n_restarts : address and number of the parts of the state that a restart resets; a part is offset and bytes
+restarts, n_restarts : address and number of the parts of the state that a restart resets; a part is (offset, bytes)
 state, initial : addresses of the state and of its initial content
-forgets, n_forgets : address and number of the parts of the state that hold what was learned
+forgets, n_forgets : address and number of the parts of the state with learned weights
 tunable : number of tunable numbers
-setting : address of the newest setting of these numbers; 0: there is none
+setting : address of the newest setting of the tunable numbers; 0 if there is no setting
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def run_rows(row, count):
 def reset_parts(header, address, count):
     """Reset parts of the state to their initial content.
 
+    header : header of the table
     address : address of ``count`` pairs of int64: offset and size of a part [bytes]
     """
     parts = i64(address, 2 * count)
@@ -64,11 +65,16 @@ def reset_parts(header, address, count):
 
 @register_jitable
 def take_setting(header, setting):
-    """Apply a *setting*: new values of the tunable numbers. A setting that was applied before is skipped.
+    """Apply a *setting*, which contains new values of the tunable numbers, unless the setting was applied before.
 
-    The new values go into the state, the constants and the initial state. A setting is a list of int64 words: its own
-    number, the number n of 32-bit words that change, the tunable values, the n addresses of these 32-bit words, and
-    their n new values, two in each int64.
+    A setting changes constants and the initial state. The tunable numbers are also written into the state. A setting
+    consists of these int64 words:
+
+    - the number of the setting;
+    - n, the number of 32-bit words in memory that change;
+    - the values of the tunable numbers;
+    - the n addresses of these 32-bit words;
+    - the n new values of these 32-bit words, two in each int64.
     """
     tunable = header[TUNABLE]
     given = i64(setting, 2 + tunable)
@@ -86,7 +92,11 @@ def take_setting(header, setting):
 
 @register_jitable
 def take_control(header, table):
-    """Accept the control words: apply a new setting, copy the words to the state, restart or forget on request."""
+    """Accept the control words: apply a new setting, copy the words to the state, and execute requested restarts.
+
+    header : header of the table
+    table : address of the table
+    """
     rules = header[RULES]
     setting = load_acquire(table + 8 * SETTING)
     if setting != 0:
@@ -107,7 +117,9 @@ def take_control(header, table):
 def encode(table):
     """Run the first part of a tick: accept the control words, check and encode the inputs.
 
-    Return the address of the row at which `run_steps` continues.
+    table : address of the bound Program's table
+
+    Return the address of the table's row with which `run_steps` continues.
     """
     header = i64(table, len(HEADER))
     if header[ASKED] != 0:
@@ -117,7 +129,10 @@ def encode(table):
 
 @register_jitable(forceinline=True)
 def run_steps(table, first_step):
-    """Run the second part of a tick: network steps, decoders, guard. ``first_step``: address of its first row."""
+    """Run the second part of a tick: network steps, decoders and guard.
+
+    first_step : result of `encode`, the address of the first operation of a network step
+    """
     header = i64(table, len(HEADER))
     clock = i64(header[CLOCK], 2)
     row = first_step
@@ -134,16 +149,18 @@ def tick(table):
 
 
 def run_tables(first, stride, count):
-    """Run one tick for each of ``count`` controllers, whose bound tables are ``stride`` bytes apart.
+    """Run one tick for each of ``count`` controllers.
 
-    The compiled form is `TABLES`.
+    first, stride : address of the first controller's table, and bytes from one table to the next
+
+    `TABLES` is the signature with which this function is compiled.
     """
     for k in range(count):
         tick(first + k * stride)
 
 
 def tick_address() -> int:
-    """Return the address of the compiled tick, ``void tick(int64 table)``, for the real-time loop."""
+    """Return the address of the compiled function ``void tick(int64 table)``, for the real-time loop."""
     from .compile import compile_callback  # imported here so that the digest of compiled code does not depend on it
 
     return compile_callback(tick, "void(int64)")

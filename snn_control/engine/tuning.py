@@ -1,8 +1,9 @@
 """Tunable numbers: values in a controller file that can be changed while the controller runs.
 
-A controller file with other values makes another Program. If that Program has the same operations and arrays, its
-constants and initial state can replace those of the running Program between two ticks. From then on, ticks compute the
-same bits as ticks of the other Program. A number that changes more than constants, e.g. a delay, is not tunable.
+A controller file with other values is built to another Program. If the new Program has the same operations and arrays,
+its constants and its initial state can replace those of the running Program between two ticks. Later ticks then compute
+the same bits as ticks of the new Program. A number that affects more than constants and initial state, such as a delay,
+is not tunable.
 """
 
 from __future__ import annotations
@@ -20,15 +21,17 @@ FORM = ("operations", "names", "steps", "io_bytes")  # parts that are equal in a
 
 
 class Tuning:
-    """The tunable numbers of a Program.
+    """The tunable numbers of a Program, and the function that builds the Program for other values.
 
-    build : function (name -> value of each number) that returns the Program with these values, or raises
-        DescriptionError
+    build : function that returns the Program for new values (name -> value), or raises DescriptionError
     program : Program with the values in the file, ``program.facts.tuned``
-    ends : lowest and highest value of each number
+    ends : lowest and highest value of each tunable number
 
-    Raises DescriptionError if an end of a range makes an invalid controller, or if a number changes more than
-    constants, or changes nothing while the controller runs.
+    Raises DescriptionError
+
+    - if the lowest or the highest value of a number makes the controller invalid;
+    - if a number affects more than constants and initial state;
+    - if a number does not affect the running controller.
     """
 
     def __init__(
@@ -50,9 +53,9 @@ class Tuning:
             raise DescriptionError(self.names[k], float(values[k]), f"must be in [{self._low[k]:g}, {self._high[k]:g}]")
 
     def program(self, values: np.ndarray) -> Program:
-        """Return the Program with other values of the tunable numbers, (tunable,).
+        """Build the Program with the tunable numbers ``values``, (tunable,) float64.
 
-        Raise DescriptionError if the values are out of range or inconsistent.
+        Raise DescriptionError if the values are out of range or contradict each other.
         """
         self.check(values)
         if self._last[0] != values.tobytes():

@@ -1,4 +1,4 @@
-"""The cost of a run, as NeuroBench defines it: operations, spikes and memory.
+"""The computational cost of a run by the metrics of NeuroBench: synaptic operations, spikes and memory.
 
 Yik et al. 2025, Nature Communications 16:1545; see docs/howto/measuring.md.
 """
@@ -19,8 +19,8 @@ class Counted:
     """Number of synaptic operations of one projection, linear encoder or decoder since the last reset.
 
     label, kind, precision : as in `CountedFacts`
-    dense : number of operations if none were skipped
-    effective : number of operations whose source and weight are not 0
+    dense : number of operations, including those with a source signal or a weight of 0
+    effective : number of operations whose source signal and weight are not 0
     """
 
     label: str
@@ -31,9 +31,9 @@ class Counted:
 
 
 def counted(bound: Bound) -> list[Counted]:
-    """Return the numbers of synaptic operations of each projection, encoder and decoder since the last reset.
+    """Return the number of synaptic operations of each projection, encoder and decoder since the last reset.
 
-    They are in the order in which the operations run.
+    The list has the order of ``bound.program.facts.counted``.
     """
     ticks, steps = bound.array("clock").tolist()
     times, effective = {"tick": ticks, "step": steps}, bound.array("synaptic_operations").tolist()
@@ -47,9 +47,9 @@ def workload(bound: Bound) -> dict[str, Any]:
     """Return the algorithm metrics of NeuroBench since the last reset. One execution of the model is one network step.
 
     footprint : sizes [bytes]: "constants" (weights, connectivity, parameters), "state" and "io" (inputs and commands)
-    connection_sparsity : share of the weights that are 0; a sparse projection counts as the full matrix
-    activation_sparsity : average share of the neurons that do not fire in a step. Only neurons that fire at most once
-        in a step count. None if there are no such neurons, or before the first step
+    connection_sparsity : fraction of the weights that are 0; a sparse projection counts as a full matrix with zeros
+    activation_sparsity : mean fraction of neurons that do not fire in a step, over the neurons that fire at most once
+        in a step. None if there are no such neurons, or before the first step
     synaptic_operations : mean numbers per step: "dense", "accumulates" and "multiply_accumulates"
     """
     program, steps = bound.program, int(bound.array("clock")[1])
@@ -83,11 +83,12 @@ def _activation_sparsity(bound: Bound, steps: int) -> float | None:
 def stages(bound: Bound) -> dict[str, dict[str, Any]]:
     """Return the activity of three stages of the controller since the last reset: "encoder", "network" and "decoder".
 
-    The encoder turns numbers and events into currents: it is the inputs, and projections from inputs that do not spike.
+    The encoder stage converts numbers and events to currents: the inputs, and projections from inputs without spikes.
+    The result for each stage is a dict with these keys:
 
-    neurons : number of neurons that can spike
-    spikes, dense, accumulates, multiply_accumulates : means per step
-    most : label of the operation with the most effective synaptic operations -> its share of the stage's operations
+    neurons : number of spiking neurons
+    spikes, dense, accumulates, multiply_accumulates : mean numbers of spikes and of synaptic operations per step
+    most : label of the operation with the most effective synaptic operations -> its fraction of the stage's operations
     """
     facts, steps = bound.program.facts, max(1, int(bound.array("clock")[1]))
     inputs, spiking = {one.name for one in facts.inputs}, set(facts.spiking)

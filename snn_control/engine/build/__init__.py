@@ -1,10 +1,11 @@
-"""Build a Program from descriptions: check sizes, compute decays once in float64, and order the operations.
+"""Build a Program from a controller's description: check sizes, compute constants, and order the operations of a tick.
 
-A tick runs the checks of the inputs and the encoders, then its steps, then the outputs and the guard. A step runs in order:
+A tick runs the input checks and the encoders, then its network steps, then the decoders and the guard. A network step
+runs in this order:
 
-- the deliveries with a delay >= 1;
-- each population after its deliveries with delay 0, source populations before their targets;
-- the learning rules and the filters of decoded spikes.
+- projections with a delay >= 1 add their arriving signals;
+- each population is updated, after its projections with delay 0; source populations come before their targets;
+- learning rules change weights, and filters of decoded spikes are updated.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ def _divides(dt: float, period: float) -> bool:
 
 
 def _round_steps(dt: float, period: float) -> list[str]:
-    """Return the step lengths nearest to dt, below and above it, that have two digits and divide the period.
+    """Return up to two step lengths that divide the period, to suggest in an error: below and above ``dt``.
 
-    A side without such a length is left out.
+    They are the nearest ones with two digits. A length is left out if there is none.
     """
     decade = math.floor(math.log10(dt)) - 1
     found = [float(f"{digits}e{e}") for e in (decade - 1, decade, decade + 1) for digits in range(10, 100)]
@@ -71,13 +72,13 @@ def build(
     guard: Guard | None = None, seed: int = 0, reset_each_tick: bool = False,
     tuned: Mapping[str, float] | None = None,
 ) -> Program:  # fmt: skip
-    """Compile a controller's description to a Program for one dt [s] and period [s].
+    """Compile a controller's description to a Program for one network step dt [s] and tick period [s].
 
     seed : seed of all random numbers of the controller
     reset_each_tick : whether populations start each tick from their initial state
-    tuned : name of a tunable number -> its value in the file
+    tuned : name of a tunable parameter -> its value in the file
 
-    Raise BuildError and DescriptionError, which name the path, the value, the rule and the fix.
+    Raise BuildError or DescriptionError if the description is wrong.
     """
     steps = _steps_of(dt, period)
     TICK_SEED("seed", seed)

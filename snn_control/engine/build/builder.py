@@ -1,7 +1,7 @@
-"""The network part of a build: allocate populations, and put the operations of a step in order.
+"""The network part of a build: allocate the arrays of populations, and order the operations of a network step.
 
-A build *emits* operations: it appends them to a section of the tick. A *lowering* converts one description to
-operations (`snn_control.engine.lowering`).
+To *emit* an operation means to append it to a section of the tick. A *lowering* converts one description, such as a
+neuron model, to operations (`snn_control.engine.lowering`).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ MOST_STEPS = 100_000  # longest delay or window, as a ring must hold it
 
 
 def whole_steps(path: str, seconds: Any, dt: float) -> Any:
-    """Convert times [s] to whole numbers of network steps, as an int or an int64 array.
+    """Round times [s] to whole numbers of network steps. Return an int for one time, an int64 array for several.
 
-    Raise BuildError if a time is too long, or if it is > 0 but rounds to 0 steps.
+    Raise BuildError if a time is too long, or if a time > 0 rounds to 0 steps.
     """
     times = np.asarray(seconds, np.float64)
     if times.size and times.max() / dt > MOST_STEPS:
@@ -47,10 +47,10 @@ def whole_steps(path: str, seconds: Any, dt: float) -> Any:
 
 
 def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...] = ()) -> np.ndarray:
-    """Return weights as a float32 array with the shape ``shape``.
+    """Return weights as a float32 array with the shape ``shape``. Raise BuildError if they do not fit.
 
-    weights : one number for all elements; or an array with the shape ``shape``, or with the shape ``also``, which is
-        reshaped
+    weights : one number for all elements; a `Distribution`; an array with the shape ``shape``; or an array with the
+        shape ``also``, which is reshaped
     """
     array = weights.sample(shape) if isinstance(weights, Distribution) else np.asarray(weights)
     if array.dtype.kind not in "fiu" or not (np.abs(array.astype(np.float64)) <= FLOAT_MAX).all():
@@ -63,7 +63,7 @@ def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...
 
 
 def vector(path: str, value: Any, n: int) -> np.ndarray:
-    """Return one value for each neuron, (n,) float64, from one number, n numbers or a `Distribution`."""
+    """Return one value for each neuron, (n,) float64. ``value`` is one number, n numbers or a `Distribution`."""
     array = value.sample(n) if isinstance(value, Distribution) else np.asarray(value, np.float64)
     if array.shape not in ((), (n,)):
         raise BuildError(path, f"shape {array.shape}", f"must be a number or {n} numbers")
@@ -71,7 +71,7 @@ def vector(path: str, value: Any, n: int) -> np.ndarray:
 
 
 def bounded(path: str, value: Any, n: int) -> np.ndarray:
-    """Return (n,) float32 numbers. Infinities are replaced by the largest finite numbers."""
+    """Return one value for each neuron, (n,) float32, with infinities replaced by the largest finite numbers."""
     return np.clip(vector(path, value, n), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
 
 
@@ -80,10 +80,10 @@ def lowering_of(
 ) -> Any:
     """Return the lowering that is registered for the type of a description.
 
-    path : place of the description in the controller file, for the error
-    kind : kind of description: "neurons", "encoders", "filters", "rules" or "decoders"
+    path : path of the description in the controller file, for the error
+    kind : category of the description: "neurons", "encoders", "filters", "rules" or "decoders"
 
-    Raise BuildError, which states ``rule``, if there is no such lowering.
+    Raise BuildError with the text ``rule`` if no lowering is registered.
     """
     lowering = registry.lowering(kind, type(description))
     if lowering is None:
@@ -93,7 +93,7 @@ def lowering_of(
 
 @contextmanager
 def blamed(path: str, kind: str, description: Any) -> Iterator[None]:
-    """Turn an exception of a plug-in's lowering into a BuildError that names the plug-in and ``path``: a context."""
+    """Context that turns an exception of a plug-in's lowering into a BuildError with the plug-in's name and path."""
     try:
         yield
     except SnnControlError:
@@ -108,7 +108,7 @@ def blamed(path: str, kind: str, description: Any) -> Iterator[None]:
 
 @dataclass
 class Node:
-    """A source of signals during a build: a spiking population with its ring of spike lists, or a graded vector."""
+    """A source of signals for projections during a build: a spiking population, or a vector of graded signals."""
 
     name: str
     size: int
@@ -127,11 +127,11 @@ class Node:
 
 
 class Builder:
-    """Collects the operations, arrays and populations of a Program while it is built.
+    """Collects the operations, arrays and populations of a Program during a build.
 
     counters : maximum number of operations that count their synaptic operations
-    tuned : name of a tunable number -> its value
-    seen : population -> number of its newest spike lists or graded vectors that the decoders read
+    tuned : name of a tunable parameter -> its value
+    seen : name of a population -> number of past network steps whose spikes or graded signals the decoders read
     """
 
     def __init__(
@@ -165,8 +165,8 @@ class Builder:
     def _control(self, tuned: Sequence[float]) -> tuple[Place, dict[int, Place]]:
         """Allocate the control words (`snn_control.engine.control`).
 
-        The requests are in the io block, the accepted copy is in the state. Return the place of the copy, and the
-        places of the rules' switches: index of a projection -> place of its switch.
+        The io block contains the requests; the state contains a copy of the accepted requests. Return the `Place` of
+        the copy, and a dict with the switches of the learning rules: index of a projection -> `Place` of its switch.
         """
         rules = {k: p.learning for k, p in enumerate(self.network.projections) if p.learning is not None}
         asked, taken = words_of(len(rules), len(tuned))
@@ -181,14 +181,15 @@ class Builder:
         return place, dict(zip(rules, switches))
 
     def tunes(self, index: int) -> bool:
-        """Return whether a number of projection ``index`` is tunable. Tuning can then make weights 0, or nonzero."""
+        """Return whether projection ``index`` has a tunable number: its weights can then become 0 or nonzero."""
         return any(name.startswith(f"network.projections[{index}]") for name in self.tunable)
 
     def emit(self, section: int, name: str, *, label: str, **words: int | Place) -> Operation:
-        """Append an operation to a section of the tick.
+        """Append an operation to a section of the tick, and return the operation.
 
-        name : name of the kernel; the other keywords are its operands, named as in the kernel's signature
-        label : place of the operation in the controller, for reports
+        name : name of the kernel
+        label : name of the controller's element that the operation computes, for reports
+        words : the operands of the kernel, with the names in its signature
         """
         operation = self.operation(section, name, label, words)
         self.sections[section].append(operation)
@@ -203,13 +204,15 @@ class Builder:
         self, label: str, synapses: int, once: bool, steps: bool = True, zeros: int = 0, weights: int = 0,
         precision: str = "float32",
     ) -> Place:  # fmt: skip
-        """Allocate a counter of the synaptic operations of one operation: synapses whose source and weight are not 0.
+        """Allocate a counter of the synaptic operations of one operation, and return the counter's `Place`.
+
+        The counter counts the synapses whose source signal and weight are both nonzero.
 
         synapses : number of synapses that one run of the operation uses, if none is skipped
-        once : whether each source is 0 or 1, so that synapses add without multiplying
-        steps : true if the operation runs in each step; false if it runs once per tick
+        once : true if each source signal is 0 or 1, so that synapses add without multiplying
+        steps : true if the operation runs in each network step; false if it runs once per tick
         zeros : number of weights that are 0
-        weights : number of all weights; 0: as many as synapses
+        weights : number of all weights; 0 means as many as ``synapses``
         """
         kind, each = "accumulate" if once else "multiply_accumulate", "step" if steps else "tick"
         counts = int(synapses), int(weights or synapses), int(zeros)
@@ -222,9 +225,9 @@ class Builder:
 
     # words that several rows have ------------------------------------------------------------------------------
     def spikes(self, node: Node, delay: int | None = None) -> dict[str, int | Place]:
-        """Return the kernel operands that select one spike list of a population.
+        """Return the kernel operands that select the spike list of a population in one network step.
 
-        delay : the list of ``delay`` steps ago, which arrives now; None: the newest list, for kernels without a delay
+        delay : age of the spike list [steps]; None for kernels without this operand, which read the newest list
         """
         words: dict[str, int | Place] = {"spikes": node.signal, "stride": node.stride, "slots": node.slots}
         words |= {"clock": self.clock, "multiplicity": node.multiplicity}
@@ -235,11 +238,11 @@ class Builder:
         return {"line": node.line, "stride": node.stride, "slots": node.slots, "clock": self.clock}
 
     def vector(self, x: Place) -> dict[str, int | Place]:
-        """Return the kernel operands that select the graded vector at the place ``x``, which has no delay line."""
+        """Return the kernel operands for the graded signal in the array ``x``, which has no delay line."""
         return {"x": x, "n_pre": x.shape[0], "stride": 0, "slots": 1, "clock": self.clock, "delay": 0}
 
     def signal(self, node: Node, delay: int) -> dict[str, int | Place]:
-        """Return the kernel operands that select the graded vector of ``delay`` steps ago, which arrives now."""
+        """Return the kernel operands that select the graded signal that a population had ``delay`` steps ago."""
         words = self.vector(node.signal) | {"stride": node.stride}
         if delay == 0:
             return words
@@ -248,9 +251,9 @@ class Builder:
 
     # sources -------------------------------------------------------------------------------------------------
     def longest_delay(self, name: str) -> int:
-        """Return the longest delay [steps] of the projections from the population ``name``; 0 if it has none.
+        """Return the longest delay [steps] of all projections from the population ``name``; 0 without projections.
 
-        The delay of a learning projection counts one step more.
+        The delay of a projection with a learning rule counts one step more.
         """
         projections = zip(self.network.projections, self.delays, strict=True)
         return max([d + (p.learning is not None) for p, d in projections if p.pre == name], default=0)
@@ -270,9 +273,9 @@ class Builder:
         return projection.receptor or ("synaptic" if synaptic else "current")
 
     def population(self, pop: Population, driven: bool = False) -> Node:
-        """Allocate a population and prepare its operation.
+        """Allocate the arrays of a population, and make the operation that updates its neurons. Return its `Node`.
 
-        driven : whether an encoder drives the population
+        driven : true if an encoder drives the population
         """
         where = f"inputs.{pop.name}.encoder.neuron" if driven else f"populations.{pop.name}.neuron"
         with blamed(where, "neurons", pop.neuron):
@@ -315,7 +318,7 @@ class Builder:
         return node
 
     def states(self, pop: Population, lowering: NeuronLowering) -> dict[str, int | Place]:
-        """Allocate the state arrays of a population. Return name -> place; 0 for arrays that the neuron model lacks."""
+        """Allocate a population's state arrays. Return a dict: name -> `Place`, or 0 if the model lacks the array."""
         n, model = int(pop.size), pop.neuron
         resting = getattr(model, "rest", getattr(model, "v_leak", 0.0)) if pop.v_init is None else pop.v_init
         self.updates += n * sum(dtype == "float32" for dtype in lowering.states(model).values())
@@ -327,7 +330,7 @@ class Builder:
         }
 
     def spike_ring(self, name: str, n: int, multiple: bool) -> Node:
-        """Allocate the ring of a population's newest spike lists, long enough for delays, decoders and a whole tick."""
+        """Allocate a population's ring buffer of spike lists, long enough for delays, decoders and a whole tick."""
         slots = max(self.steps, self.longest_delay(name), self.seen.get(name, 0))
         multiplicity = HEADER + 4 * n if multiple else 0
         stride = up(multiplicity + 2 * n if multiple else HEADER + 4 * n)
@@ -335,7 +338,7 @@ class Builder:
         return Node(name, n, False, ring, stride, slots, multiplicity)
 
     def firing(self, node: Node, where: str, model: NeuronModel) -> dict[str, int | Place]:
-        """Return the kernel operands of all spiking neurons: flags, spike ring, spike counter, refractory period."""
+        """Return the operands that all spiking models share: flags, spike ring, spike counter, refractory steps."""
         flags = self.layout.state("", "uint8", up(node.size))
         refractory = whole_steps(f"{where}.refractory", getattr(model, "refractory", 0.0), self.dt)
         if refractory > 65535:
@@ -346,7 +349,7 @@ class Builder:
         return {"flags": flags, "counter": counter, "refractory": held, **self.spikes(node)}
 
     def graded(self, name: str, signal: Place) -> Node:
-        """Return the node of a graded vector. It has a ring of past vectors if a delay or a decoder needs them."""
+        """Return the `Node` of a graded signal, with a ring buffer of past values if delays or decoders need one."""
         node = Node(name, signal.shape[0], True, signal)
         seen = self.seen.get(name, 1)
         if slots := max(self.longest_delay(name), seen if seen > 1 else 0):
@@ -360,7 +363,7 @@ class Builder:
 
     # order ---------------------------------------------------------------------------------------------------
     def order(self) -> list[str]:
-        """Return the populations in the order of their updates: a source is before its targets if the delay is 0."""
+        """Return the names of the populations in update order: a source comes before its targets if the delay is 0."""
         left, done = {p.name for p in self.network.populations}, []
         waits: dict[str, set[str]] = {name: set() for name in left}
         for p, delay in zip(self.network.projections, self.delays, strict=True):

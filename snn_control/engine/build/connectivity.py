@@ -1,8 +1,8 @@
-"""Sparse connectivity in a build: the synapses of each presynaptic neuron, written directly into a Program's block.
+"""Sparse connectivity in a build: the synapses of a projection, written directly into the Program's block of constants.
 
-A synapse is two uint32: the index of its target, and a *word*, usually the bits of its float32 weight. The synapses of
-one presynaptic neuron form a row. If a caller lists synapses one by one, they are sorted by row, then by target.
-Synapses between the same two neurons keep their order.
+A synapse is two uint32: the index of its target neuron, and a *word*, usually the bits of its float32 weight. The
+synapses of one presynaptic neuron form a row. If the user lists the synapses one by one, they are sorted by row, then
+by target. Synapses between the same two neurons keep the user's order.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Words = Callable[[int, int], np.ndarray]  # (first, stop) -> uint32, in the call
 
 @dataclass(frozen=True)
 class Rows:
-    """The synapses of a projection, in rows: one row for each presynaptic neuron.
+    """The synapses of a projection as compressed sparse rows: one row for each presynaptic neuron.
 
     pointers : (n_pre + 1,) uint32; neuron i has the synapses ``pointers[i] : pointers[i + 1]``
-    pre, post : (k,) integers, the presynaptic and the postsynaptic neuron of each synapse, in the caller's order.
-        ``pre`` is None if the caller's order is the order of the rows
+    pre, post : (k,) integers, the presynaptic and the postsynaptic neuron of each synapse, in the user's order.
+        ``pre`` is None if the user's order is already the order of the rows
     """
 
     pointers: np.ndarray
@@ -44,28 +44,29 @@ class Rows:
         return int(self.pointers[-1])
 
     def sources(self) -> np.ndarray:
-        """Return the index of the presynaptic neuron of each synapse, (k,)."""
+        """Return the index of each synapse's presynaptic neuron, (k,) integers."""
         if self.pre is not None:
             return self.pre
         return np.repeat(np.arange(self.pointers.size - 1, dtype=np.uint32), np.diff(self.pointers))
 
     def delayed(self, extra: np.ndarray, n_post: int) -> Rows:
-        """Return the synapses with delays: their target becomes ``post + extra n_post``, an index into the delay line.
+        """Return the synapses with targets in a delay line: target ``post`` becomes ``post + extra * n_post``.
 
-        extra : (k,) int64, extra delay of each synapse [steps], in the caller's order
+        extra : (k,) int64, extra delay of each synapse [steps], in the user's order
         """
         return Rows(self.pointers, self.sources(), self.post.astype(np.int64) + extra * n_post)
 
     def kept(self, keep: np.ndarray) -> Rows:
-        """Return the synapses for which ``keep``, (k,) bool in the caller's order, is true."""
+        """Return only the synapses for which the mask ``keep``, (k,) bool in the user's order, is true."""
         pre = self.sources()[keep]
         counts = np.bincount(pre.astype(np.int64), minlength=self.pointers.size - 1)
         return Rows(pointers_of(counts), None if self.pre is None else pre, self.post[keep])
 
     def fill(self, synapses: np.ndarray, words: Words) -> None:
-        """Write the synapses to an array as pairs (target, word). In each row, targets are in ascending order.
+        """Write the synapses into an array as pairs (target, word). In each row, targets are in ascending order.
 
-        synapses : (k, 2) uint32, the array
+        synapses : (k, 2) uint32, the array to fill
+        words : function (first, stop) that returns the words of these synapses, counted in the user's order
         """
         if self.pre is None:
             synapses[:, 0] = self.post
@@ -81,10 +82,13 @@ class Rows:
             synapses[first:stop, 0], synapses[first:stop, 1] = key >> place & targets, bits[key & (1 << place) - 1]
 
     def _sort(self, pre: np.ndarray, keys: np.ndarray) -> tuple[int, int]:
-        """Write a key for each synapse, sorted, (k,) uint64: row, target, and position in the caller's order.
+        """Write a sorted key for each synapse: the bits of its row, its target and its position in the user's order.
 
-        If a key needs more than 64 bits, groups of rows are sorted one after the other. Return the number of bits of
-        the position, and the mask of the target.
+        If a key needs more than 64 bits, groups of rows are sorted one after the other.
+
+        keys : (k,) uint64, the array to fill
+
+        Return the number of bits of the position, and the bit mask of the target.
         """
         place, target = self.size.bit_length(), int(self.post.max(initial=0)).bit_length()
         at_once = 1 << min(64 - place - target, 32)
@@ -101,9 +105,9 @@ class Rows:
         return place, (1 << target) - 1
 
     def fill_words(self, synapses: np.ndarray, weights: np.ndarray) -> None:
-        """Write each synapse to an array as one uint32: 24 bits of target and 8 bits of weight.
+        """Write the synapses into an array, each as one uint32: 24 bits of target and 8 bits of weight.
 
-        synapses : (k,) uint32, the array
+        synapses : (k,) uint32, the array to fill
         weights : (k,) int8
         """
         pairs = np.empty((self.size, 2), np.uint32)
@@ -112,10 +116,10 @@ class Rows:
 
 
 def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent: bool) -> Rows:
-    """Return the synapses that a connector makes.
+    """Return the synapses that a connector makes between ``n_pre`` and ``n_post`` neurons.
 
-    label : place of the projection in the controller, for the error
-    recurrent : whether source and target are the same population
+    label : path of the projection in the controller file, for the error
+    recurrent : true if source and target are the same population
 
     Raise BuildError if the connector does not fit the numbers of neurons.
     """
@@ -130,9 +134,9 @@ def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent
 
 
 def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
-    """Return a function that returns the bits of the float32 weights of a range of synapses.
+    """Return a function (first, stop) -> the bits of these synapses' float32 weights, as uint32, for `Rows.fill`.
 
-    The weights are a number, an array in the caller's order, or a Distribution.
+    weights : one number for all synapses, an array in the user's order, or a `Distribution`
     """
     draw = weights.stream() if isinstance(weights, Distribution) else None
     if draw is None:
@@ -153,7 +157,7 @@ def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
 
 
 def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Rows, Any, tuple[int, ...]]:
-    """Return rows, weights and shape without synapses whose float32 weight is 0, which would only cost time."""
+    """Remove the synapses whose float32 weight is 0, to save time. Return the new rows, weights and shape."""
     array = np.asarray(1.0 if isinstance(weights, Distribution) else weights)
     flat = array.reshape(-1)  # one weight for all is checked once
     none = all((np.abs(flat[first:stop]) > NOTHING).all() for first, stop in chunks(flat.size))
@@ -165,6 +169,6 @@ def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Row
 
 
 def chunks(k: int) -> Iterator[tuple[int, int]]:
-    """Yield (first, stop) for consecutive ranges that together cover ``k`` synapses."""
+    """Yield consecutive ranges (first, stop) that cover ``k`` synapses, so that temporary arrays stay small."""
     for first in range(0, k, CHUNK):
         yield first, min(first + CHUNK, k)

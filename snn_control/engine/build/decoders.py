@@ -1,4 +1,4 @@
-"""Lowerings of the decoders: they emit the operations that compute an output from spikes and membranes."""
+"""Lowerings of the decoders: convert each decoder to operations that compute an output from spikes or membranes."""
 
 from __future__ import annotations
 
@@ -22,19 +22,22 @@ def _values(path: str, term: coding.MembraneDecoder, dt: float) -> int:
 
 
 def _weights(path: str, values: Any, node: Node, m: int) -> np.ndarray:
-    """Return the weights of a decoder for n neurons and m numbers, (n, m) float32."""
+    """Return the weights of a decoder from the population ``node`` to ``m`` output numbers, (neurons, m) float32."""
     return matrix(path, values, (node.size, m), (node.size,) if m == 1 else ())
 
 
 def rate_factor(dt: float, tau: float) -> float:
-    """Return how much one spike adds to a firing rate [Hz] that a filter with time constant ``tau`` [s] computes."""
+    """Return the firing rate [Hz] that one spike adds to an exponential filter with the time constant ``tau`` [s]."""
     return (1 - math.exp(-dt / tau)) / dt
 
 
 def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float) -> Place:
-    """Emit operations that filter firing rates [Hz] with the time constant ``tau`` [s] and multiply them by weights.
+    """Emit the operation that computes weighted sums of a population's filtered firing rates [Hz] in each step.
 
-    Return the place of the weighted sums, (m,) float32, which each step updates.
+    weights : (neurons, m) float32
+    tau : time constant of the exponential filter [s]
+
+    Return the `Place` of the weighted sums, (m,) float32.
     """
     decay, m = b.decay(tau), weights.shape[1]
     scaled = (weights.astype(np.float64) * rate_factor(b.dt, tau)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Lowerings of the encoders: they emit the operations that compute currents from an input's numbers or events."""
+"""Lowerings of the encoders: convert each encoder to operations that compute currents from numbers or events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _currents(b: Builder, spec: coding.ValueInput, n: int) -> Place:
 
 
 def _numbers(b: Builder, spec: coding.ValueInput, key: str) -> Place:
-    """Return a field of an encoder, one number or one for each dimension, as (size,) float32 constants."""
+    """Allocate the encoder's field ``key`` as (size,) float32 constants: one number for each element of the input."""
     return b.layout.constant("", matrix(f"inputs.{spec.name}.encoder.{key}", getattr(spec.encoder, key), (spec.size,)))
 
 
@@ -115,7 +115,10 @@ def _changes(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
 
 
 def _stack(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
-    """Build each encoder as that of an input INPUT_1, INPUT_2, ..., and copy their currents into one vector."""
+    """Build an input with several encoders: concatenate their currents into one vector.
+
+    Each encoder is built as the encoder of an input of its own, with the name INPUT_1, INPUT_2, ...
+    """
     encoder: Any = spec.encoder
     parts = []
     for k, one in enumerate(encoder.encoders):
@@ -135,7 +138,10 @@ def _size(encoder: coding.PoolEncoder | coding.SurfaceEncoder) -> int:
 
 
 def _cells(b: Builder, spec: coding.EventsInput, on: float, off: float) -> dict[str, int | Place]:
-    """Return the kernel operands that map events to the ``n`` cells of a grid over the sensor."""
+    """Return the kernel operands that map events to the cells of a grid over the sensor.
+
+    on, off : weights of an ON event and of an OFF event
+    """
     lay, c, encoder = b.layout, event_columns(b, spec), spec.encoder
     (width, height), (columns, rows) = spec.size, encoder.grid
     split, (lines, above) = encoder.polarity == "split", encoder.lines(spec.size)

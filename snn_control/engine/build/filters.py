@@ -1,4 +1,4 @@
-"""Lowerings of the event filters, and allocation of the arrays that hold the events of an input."""
+"""Lowerings of the event filters, and allocation of the arrays for the events of an input."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ Words = dict[str, int | Place]
 
 @dataclass(frozen=True)
 class EventColumns:
-    """The arrays of an input's events in the io block.
+    """The arrays of an events input.
 
     slot : header with the number and age of the events, see `snn_control.engine.slots`
-    t, x, y, p : (capacity,) arrays: int64 [ns], uint16, uint16, uint8
-    kept : uint32 (1 + capacity), see `snn_control.engine.kernels.filters`; 0 if there are no filters
-    counters : int64[2], numbers of events inside and outside the frame. The first operation that reads the columns
-        counts these events
+    t, x, y, p : (capacity,) columns: time int64 [ns], column uint16, row uint16, polarity uint8
+    kept : (1 + capacity,) uint32, list of the events that passed the filters, see `snn_control.engine.kernels.filters`;
+        0 if there are no filters
+    counters : (2,) int64, numbers of events inside and outside the frame, which the first operation that reads the
+        columns counts
     """
 
     slot: Place
@@ -39,7 +40,7 @@ class EventColumns:
 
 
 def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
-    """Allocate the columns of an events input, and append its filters to the tick. Return the filters' names."""
+    """Allocate the columns of an events input, and emit the operations of its filters. Return the filters' names."""
     lay, name, n = b.layout, spec.name, spec.capacity
     for key, dtype in (("t", "int64"), ("x", "uint16"), ("y", "uint16"), ("p", "uint8")):
         lay.io(f"{name}.{key}", dtype, n)
@@ -66,7 +67,7 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
 
 
 def event_columns(b: Builder, spec: EventsInput) -> EventColumns:
-    """Return the arrays that hold the events of an input, for the input's encoder."""
+    """Return the arrays of an events input, for the input's encoder."""
     names = b.layout.names
     slot, t, x, y, p, counters = (names[f"{spec.name}.{key}"] for key in ("slot", "t", "x", "y", "p", "events"))
     return EventColumns(slot, t, x, y, p, names.get(f"{spec.name}.kept", 0), counters)

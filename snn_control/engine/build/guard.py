@@ -1,4 +1,4 @@
-"""Build the guard, the last operation of every tick: limits, how commands go to the safe command, initial motion."""
+"""Build the guard, the last operation of every tick: its limits, its fault behaviour and its initial commands."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def add_guard(
 
 
 def _limits(spec: coding.Output, period: float) -> np.ndarray:
-    """Return the limits of an output for the guard, (rows, size) float64.
+    """Return the limits of an output for the guard, (limits, size) float64.
 
-    The rows are low, high, safe and the motion limits.
+    The rows of the array are low, high, safe and the motion limits (slew, acceleration, jerk), per period.
     """
     low, high = spec.limits
     if isinstance(spec.decoder, coding.ArgmaxDecoder):
@@ -74,9 +74,9 @@ def _limits(spec: coding.Output, period: float) -> np.ndarray:
 
 
 def _motion(b: Builder, limits: Any) -> tuple[int, Place]:
-    """Allocate the state of `snn_control.engine.command_limiter`. At first, the commands rest at the safe command.
+    """Allocate the state of `snn_control.engine.command_limiter`: commands that rest at their safe values.
 
-    Return the number of float64 words for each command, and the place of the state.
+    Return the number of float64 words for each command, and the `Place` of the state.
     """
     m, words_per_element = limits.safe.size, int(words_of(limits))
     rest = np.zeros(m * words_per_element)
@@ -91,7 +91,10 @@ def _motion(b: Builder, limits: Any) -> tuple[int, Place]:
 
 
 def _start(b: Builder, inputs: Sequence[coding.Input], specs: Sequence[coding.Output], m: int) -> Place:
-    """Allocate the commands with which the outputs begin, float32 (m,). NaN: the output begins at the safe command."""
+    """Allocate the initial commands, (m,) float32, which a tick copies from the inputs that ``start`` names.
+
+    An element is NaN if its output has no ``start``. The command then begins at its safe value.
+    """
     start, known = b.layout.state("", "float32", m, np.full(m, np.nan)), {one.name: one for one in inputs}
     first = 0
     for spec in specs:

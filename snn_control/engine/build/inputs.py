@@ -1,4 +1,4 @@
-"""Build the inputs: their memory in the io block, the checks of their values, and the neurons of their encoders."""
+"""Build the inputs: allocate their memory in the io block, and emit their checks and the neurons of their encoders."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ __all__ = ["add_input", "end_pulses"]
 
 
 def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
-    """Allocate the memory of input number ``index`` (header and data); emit the input's checks and encoder.
+    """Allocate an input's header and data, and emit the operations of its checks and its encoder.
 
-    validity : int64 array in the state, two numbers for each input, which the guard reads
+    validity : two int64 in the state, which the guard reads: whether the input and its newest sample are valid
+    index : number of the input
     """
     lay, name = b.layout, spec.name
     if name in b.nodes:
@@ -73,7 +74,7 @@ def _stop(b: Builder, spec: ValueInput, slot: Place, held: Place, validity: Plac
 def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place, stale: int) -> Place:
     """Emit the operation that replaces NaN and infinite numbers of an input.
 
-    Return the place of the resulting numbers, which the next check reads.
+    Return the `Place` of the resulting numbers, for the next check.
     """
     lay, name, n = b.layout, spec.name, spec.size
     rules = lay.constant("", np.array([NOT_FINITE.index(rule) for rule in spec.rules()], np.uint8))
@@ -88,9 +89,9 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
 
 
 def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place) -> Place:
-    """Emit the operation that checks an input for impossible rates, jumps and frozen numbers.
+    """Emit the operation that rejects samples with an impossible rate of change, a jump or frozen numbers.
 
-    Return the place of the resulting numbers, which the next check reads.
+    Return the `Place` of the resulting numbers, for the next check.
     """
     lay, name, n = b.layout, spec.name, spec.size
     motion = np.stack([bounded(f"inputs.{name}.{key}", getattr(spec, key), n) for key in ("rate", "jump")])
@@ -127,9 +128,9 @@ def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
 
 
 def end_pulses(b: Builder) -> None:
-    """Emit operations that end the pulses of encoders: they clear these currents at the end of a tick's first step.
+    """Emit operations that clear the pulses of encoders after the first network step of a tick.
 
-    Without these operations, the currents of events and of changes would act in every step of the tick.
+    Pulses are the currents of events and of changes. Without these operations, they would act in every network step.
     """
     for node in b.nodes.values():
         if node.pulse is not None and b.steps > 1:

@@ -1,6 +1,7 @@
-"""The layout of a Program's arrays in three blocks of memory. Every array begins at a multiple of 64 bytes.
+"""The layout of a Program's arrays in three blocks of memory: constants, state and io.
 
-Places are allocated first. Then each block is created once, and the contents of places are written directly into it.
+Every array begins at a multiple of 64 bytes. All arrays are allocated first. Then each block is created once, and the
+initial contents of the arrays are written directly into the block.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ __all__ = ["Layout"]
 
 
 class Layout:
-    """Allocates places in the three blocks of a Program, and stores their initial contents."""
+    """Allocates arrays in the three blocks of a Program, and stores their initial contents."""
 
     def __init__(self) -> None:
         self.names: dict[str, Place] = {}
@@ -32,26 +33,26 @@ class Layout:
         return place
 
     def constant(self, name: str, values: np.ndarray) -> Place:
-        """Allocate a read-only array in the Program. Raise BuildError if a number is too large for float32."""
+        """Allocate an array of constants with these values. Raise BuildError if a number is too large for float32."""
         if values.dtype == np.float32 and not np.isfinite(values).all():
             rule = "has numbers beyond the range of float32, 3.4e38"
             raise BuildError(name or "network", NO_VALUE, rule, "choose smaller ones")
         return self.reserve(name, values.dtype.str, values.shape, lambda array: np.copyto(array, values))
 
     def floats(self, *values: float) -> Place:
-        """Allocate unnamed float32 numbers in the Program. Raise BuildError if one of them is too large for float32."""
+        """Allocate an unnamed array of float32 constants. Raise BuildError if a number is too large for float32."""
         return self.constant("", np.array(values, np.float32))
 
     def reserve(
         self, name: str, dtype: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], object], kind: int = PROGRAM
     ) -> Place:
-        """Allocate a large array in the PROGRAM or STATE block. ``fill(array)`` writes it when the block is created."""
+        """Allocate a large array of constants or state, which ``fill(array)`` writes when its block is created."""
         place = self._place(kind, name, dtype, shape)
         self._content[kind].append((place, fill))
         return place
 
     def state(self, name: str, dtype: str, shape: tuple[int, ...] | int, initial: np.ndarray | float = 0) -> Place:
-        """Allocate an array in the STATE block. A reset sets the array to ``initial``."""
+        """Allocate an array in the STATE block. A reset of the controller sets the array to ``initial``."""
         place = self._place(STATE, name, dtype, shape)
         self.states.append((name, place, initial))
         if np.any(initial):
@@ -59,13 +60,13 @@ class Layout:
         return place
 
     def io(self, name: str, dtype: str, shape: tuple[int, ...] | int) -> Place:
-        """Allocate an array in the IO block: an input, which a driver writes, or commands, which a driver reads."""
+        """Allocate an array in the IO block, for the inputs that a driver writes and the commands that it reads."""
         return self._place(IO, name, dtype, shape)
 
     def block(self, kind: int) -> np.ndarray:
-        """Return the finished block of one kind, (bytes,) uint8. Call this method once for each kind.
+        """Return a finished block, (bytes,) uint8. Call this method only once for each kind of block.
 
-        It frees the arrays from which the contents were copied.
+        The method frees the arrays from which the contents of the block were copied.
         """
         block, content = aligned(self._size[kind]), self._content.pop(kind)[::-1]
         while content:

@@ -1,4 +1,4 @@
-"""Lowerings of the neuron models: they compute the parameters of the kernels from a model and a time step."""
+"""Lowerings of the neuron models: compute the parameters of a kernel from a neuron model and the time step."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ Parameters = dict[str, Numbers]
 
 
 def coefficients(integration: str, dt: float, tau: Numbers) -> tuple[Numbers, Numbers]:
-    """Return two factors for one step of dx/dt = (y - x) / tau with constant y: decay, and 1 - decay.
+    """Return the factors of x and y in one step of dx/dt = (y - x) / tau with constant y: decay and 1 - decay.
 
+    integration : integration method of the neuron model
     dt, tau : time step and time constant [s]
     """
     share = dt / np.asarray(tau, np.float64)
@@ -28,7 +29,7 @@ def coefficients(integration: str, dt: float, tau: Numbers) -> tuple[Numbers, Nu
 
 
 def _synaptic_gain(model: Any, dt: float) -> Numbers:
-    """Return how much a synaptic current of 1 at the start of a step changes the membrane, divided by r."""
+    """Return the change of the membrane potential in one step for r = 1 and a synaptic current that starts at 1."""
     if model.integration != "exact":
         return coefficients(model.integration, dt, model.tau_mem)[1]
     tau_mem, tau_syn = np.asarray(model.tau_mem, np.float64), np.asarray(model.tau_syn, np.float64)
@@ -127,9 +128,9 @@ LATEST = 1e-7  # smallest distance to the threshold; snnTorch's epsilon
 
 
 def _latency_levels(model: network.Latency, dt: float) -> list[Numbers]:
-    """Return the level of x for each step j = 0 .. window - 1 of a latency code.
+    """Return the firing level of each step j = 0 .. window - 1 of a latency code.
 
-    A level is the smallest x that fires by step j: the latency of x is at most (j + 1/2) dt.
+    The level is the smallest input x that fires by step j: its latency is at most (j + 1/2) dt.
     """
     steps = whole_steps("window", model.window, dt)
     theta, last = np.asarray(model.threshold, np.float64), max(steps - 1, 0.5)

@@ -1,4 +1,4 @@
-"""Build the outputs: for each of them the sum of its decoders, which the guard reads."""
+"""Build the outputs: emit the operations that add up the decoders of each output, for the guard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["add_output", "look_back"]
 
 
 def look_back(outputs: Sequence[coding.Output], dt: float) -> dict[str, int]:
-    """Return how far back the decoders read: population -> number of its newest spike lists or graded vectors."""
+    """Return a dict: name of a population -> number of past network steps that the decoders read."""
     lists: dict[str, int] = {}
     for output in outputs:
         for k, term in enumerate(output.terms):
@@ -29,10 +29,10 @@ def look_back(outputs: Sequence[coding.Output], dt: float) -> dict[str, int]:
 
 
 def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into: Place) -> None:
-    """Emit the operations that compute an output: into = bias + the terms of its decoders.
+    """Emit the operations that compute an output: the bias plus the terms of its decoders.
 
-    where : path of the output, for errors
-    into : float32 place with one number for each element of the output
+    where : path of the output in the controller file, for errors
+    into : `Place` of the result, (size,) float32
     """
     b.emit(POST, "copy", n=bias.size, y=into, x=b.layout.constant("", bias.astype(np.float32)), label=where)
     for k, term in enumerate(terms):
@@ -50,9 +50,9 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
 
 
 def squashed_to(spec: coding.Output) -> tuple[np.ndarray, np.ndarray]:
-    """Return the centre and half width of the limits of an output, two (size,) float32 arrays.
+    """Return the centre and the half width of an output's limits, two (size,) float32 arrays.
 
-    They are rounded so that centre +- half width stays within the limits.
+    Both are rounded so that centre - half width and centre + half width stay within the limits.
     """
     low, high = (vector(f"outputs.{spec.name}.limits", side, spec.size).astype(np.float64) for side in spec.limits)
     centre = (low + (high - low) / 2).astype(np.float32)

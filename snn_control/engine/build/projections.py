@@ -1,4 +1,4 @@
-"""Build the projections: choose a kernel for each projection, and allocate the kernel's operands."""
+"""Build the projections: choose the kernel that computes each projection, and allocate the kernel's operands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TILE = 256  # a shorter signal is repeated up to about this many elements, which
 
 
 def connect(b: Builder) -> None:
-    """Emit the operations of a step: delayed deliveries, populations with their other deliveries, learning rules."""
+    """Emit the operations of a network step: delayed projections, populations with their other projections, rules."""
     projections = b.network.projections
     for p in projections:
         for key in ("pre", "post"):
@@ -63,7 +63,7 @@ def connect(b: Builder) -> None:
 
 
 def product(b: Builder, section: int, y: Place, weights: np.ndarray, x: Place, label: str) -> None:
-    """Emit the operation y += x W: the product of a graded vector x and a weight matrix W is added to y."""
+    """Emit the operation y += x W, where x is a vector of graded signals and W a weight matrix, (n_pre, n_post)."""
     counter = b.counter(label, weights.size, once=False, steps=section == STEP, zeros=zeros(weights))
     own = {"weights": b.layout.constant("", weights), "counter": counter, "fan_out": fan_out(b, weights)}
     b.emit(section, "dense_graded", n_post=y.shape[0], y=y, **b.vector(x), **own, label=label)
@@ -74,10 +74,10 @@ def zeros(weights: np.ndarray) -> int:
 
 
 def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None, index: int = -1) -> int | Place:
-    """Return the place of an array that says how many nonzero weights each presynaptic neuron has.
+    """Allocate the number of nonzero weights of each presynaptic neuron, (n_pre,) uint32, and return its `Place`.
 
-    Kernels count their operations with it. Return 0 if every weight counts: no weight is 0 or can be tuned to 0, or a
-    rule learns the weights.
+    Kernels use these numbers to count synaptic operations. Return 0 if kernels shall count all weights: if no weight
+    is 0 or can be tuned to 0, or if a learning rule changes the weights.
 
     index : number of the projection; -1 if the weights do not belong to a projection
     """
@@ -89,13 +89,11 @@ def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = Non
 
 @dataclass(frozen=True)
 class Delivery:
-    """The delivery of one projection, for which operations are emitted.
-
-    In each step, a delivery adds the arriving signals, times their weights, to the target vector ``y``.
+    """The delivery of one projection: it adds the arriving signals, times the weights, to the target vector ``y``.
 
     index : number of the projection in the network
-    source : kernel operands that select the arriving spikes or graded vector
-    section : STEP, or PRE if the delivery is computed once per tick
+    source : kernel operands that select the arriving spikes or graded signals
+    section : STEP if the delivery runs in each network step; PRE if it runs once per tick
     """
 
     b: Builder
@@ -127,10 +125,10 @@ class Delivery:
 
 
 def _held(b: Builder) -> set[int]:
-    """Return the projections whose sums are computed once per tick, because their source changes only with the tick.
+    """Return the numbers of the projections that run only once per tick, because their source changes once per tick.
 
-    They add to the current of their target, without a delay and before all other projections; so the sums are the same,
-    to the bit, as those of a computation in each step.
+    These projections add to the current of their target, without a delay and before all other projections. The sums
+    therefore have the same bits as sums that are computed in each network step.
     """
     found: set[int] = set()
     if b.steps == 1:
@@ -152,7 +150,7 @@ def _held(b: Builder) -> set[int]:
 
 
 def _hold(b: Builder, node: Node, projections: list[int]) -> None:
-    """Emit the operations of projections that are computed once per tick, into a vector that each step starts from."""
+    """Emit the operations of projections that run once per tick. Their sum is the initial current of each step."""
     label = b.network.projections[projections[0]].label
     held = b.layout.state(f"{node.name}.drive", "float32", node.size)
     assert node.bias is not None and node.operation is not None
@@ -165,7 +163,7 @@ def _hold(b: Builder, node: Node, projections: list[int]) -> None:
 
 
 def _without_reset(node: Node, current: Place) -> Operation:
-    """Return the operation of neurons whose current is overwritten in each step: it does not reset the current."""
+    """Return the update of a population without the reset of its current, for a current that each step overwrites."""
     assert node.operation is not None
     operands = tuple(current if operand is node.bias else operand for operand in node.operation.operands)
     return replace(node.operation, operands=operands)
@@ -174,7 +172,7 @@ def _without_reset(node: Node, current: Place) -> Operation:
 def deliver(b: Builder, index: int, held: Place | None = None) -> None:
     """Emit the operations with which projection ``index`` adds the arriving signals to its target population.
 
-    held : vector to which they are added, once per tick; None: the operations run in each step
+    held : vector to which the signals are added once per tick; None if the operations run in each network step
     """
     p, delay = b.network.projections[index], b.delays[index]
     pre, post = b.nodes[p.pre], b.nodes[p.post]
@@ -202,9 +200,10 @@ def deliver(b: Builder, index: int, held: Place | None = None) -> None:
 
 
 def _target(b: Builder, p: Projection, post: Node) -> Place:
-    """Return the array to which a projection adds: the neurons' current, their synaptic current, or its own array.
+    """Return the array to which a projection adds its weighted signals.
 
-    It has its own array if it has a time constant ``tau_syn`` of its own.
+    The array is the current or the synaptic current of the target neurons. A projection with a time constant
+    ``tau_syn`` adds to a separate synaptic current with this time constant.
     """
     if p.tau_syn is None:
         return post.target[b.receptor(p)]
@@ -222,7 +221,7 @@ def _bias(p: Projection, n: int) -> np.ndarray:
 
 
 def _dense(d: Delivery) -> None:
-    """Emit the operation of a dense projection (a weight for each pair of neurons) or a one-to-one projection."""
+    """Emit the operation of a projection with a dense weight matrix, or of a one-to-one projection."""
     b, p, n_post = d.b, d.p, d.y.shape[0]
     one_to_one = isinstance(p.connector, OneToOne)
     weights = matrix(f"{p.label}.weights", p.weights, (n_post,) if one_to_one else (d.pre.size, n_post))
@@ -244,7 +243,7 @@ def _dense(d: Delivery) -> None:
 
 
 def _sparse(d: Delivery, connector: Connector) -> None:
-    """Emit the operation of a sparse projection. Each presynaptic neuron has one row of synapses.
+    """Emit the operations of a projection with sparse synapses, stored as one row for each presynaptic neuron.
 
     Synapses whose weight is always 0 are left out.
     """
@@ -286,7 +285,7 @@ def _sparse(d: Delivery, connector: Connector) -> None:
 
 
 def _graded_rows(d: Delivery, counter: Place, rows: Rows, weights: Any) -> None:
-    """Emit the operation of sparse synapses of a graded signal. The kernel is the fastest one for the connectivity."""
+    """Emit the operation of sparse synapses from a graded source, with the fastest kernel for the connectivity."""
     b, p, lay, n, n_pre = d.b, d.p, d.b.layout, d.y.shape[0], d.pre.size
     words = weight_words(f"{p.label}.weights", weights, (rows.size,))
     if rows.size != n or (np.bincount(rows.post, minlength=n) != 1).any():
@@ -308,10 +307,10 @@ def _graded_rows(d: Delivery, counter: Place, rows: Rows, weights: Any) -> None:
 
 
 def _start(d: Delivery) -> Place:
-    """Return the initial vector of the sum that a projection to every target computes.
+    """Return the vector to which a projection adds its weighted signals when it computes the target vector ``y``.
 
-    It is the bias if this projection is the first that writes the current in a step. The operation of the neurons is
-    then changed, because they no longer need to reset the current to the bias. In other cases it is y itself.
+    If this projection is the first that writes the neurons' current in a step, the vector is their bias. The neurons
+    then no longer reset their current to the bias, so their operation is changed. Otherwise the vector is ``y`` itself.
     """
     b, p = d.b, d.p
     node = b.nodes[p.post]
@@ -326,10 +325,10 @@ def _start(d: Delivery) -> Place:
 
 
 def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post: int) -> tuple[Rows, int]:
-    """Return the synapses of a projection with individual delays, and the number of steps of the delay line.
+    """Return the synapses of a projection with individual delays, and the length of the delay line [steps].
 
-    The target of a synapse is an index into the delay line: the postsynaptic neuron plus n_post times the extra delay.
-    The extra delay [steps] is the synapse's delay minus the projection's delay.
+    The target of a synapse becomes an index into the delay line: the postsynaptic neuron plus n_post times the extra
+    delay. The extra delay [steps] is the synapse's delay minus the shortest delay of the projection.
     """
     label, delays = b.network.projections[index].label, b.synapse_delays[index]
     if np.shape(delays) != shape:
@@ -342,7 +341,7 @@ def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post:
 
 
 def _convolution(d: Delivery) -> None:
-    """Emit the operation of a convolution with weights (channels in, channels out of a group, rows, columns)."""
+    """Emit the operation of a convolution, with weights in the order that its kernel reads."""
     b, p, n_pre, n_post = d.b, d.p, d.pre.size, d.y.shape[0]
     c = p.connection
     assert isinstance(c, Convolution)
@@ -373,12 +372,12 @@ def _convolution(d: Delivery) -> None:
 
 
 def picture_fan_out(weights: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Return how many nonzero weights each presynaptic neuron of a convolution has, (neurons,) uint32.
+    """Return the number of nonzero weights of each presynaptic neuron of a convolution, (neurons,) uint32.
 
-    Weights whose target is outside the picture are not counted.
+    Weights whose target would be outside the postsynaptic picture are not counted.
 
     weights : (channels in, channels out of a group, rows, columns)
-    down, across : as `Convolution.landing` returns them
+    down, across : target rows and columns, as `Convolution.landing` returns them
     """
     used = np.count_nonzero(weights, axis=1)
     return np.einsum("yr,xc,irc->iyx", down >= 0, across >= 0, used, optimize=True).reshape(-1).astype(np.uint32)

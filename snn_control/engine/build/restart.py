@@ -1,4 +1,4 @@
-"""Reset the network while the controller runs: when an operator asks for it, or in each tick (`reset_each_tick`).
+"""Reset the network while the controller runs: at an operator's request, or in each tick (`reset_each_tick`).
 
 A reset in each tick is for networks that were trained on independent samples.
 """
@@ -19,10 +19,10 @@ LABEL = "reset_each_tick"
 def add_restart(b: Builder, first: int) -> None:
     """Emit operations that reset the network's states in each tick.
 
-    first : number of the first allocated state that belongs to the network; earlier states belong to encoders
+    The states of decoders, and the spikes and graded signals of past steps, are not reset. Raise BuildError if one tick
+    would still affect the next one, through a learning rule or a delay.
 
-    The states of decoders, and the spikes and values of past steps, are kept. Raise BuildError if one tick would still
-    affect the next one, through weights that learn or spikes with a delay.
+    first : number of the first allocated state that belongs to the network; earlier states belong to encoders
     """
     for index, p in enumerate(b.network.projections):
         if p.learning is not None or np.any(b.synapse_delays[index]):
@@ -41,11 +41,12 @@ def add_restart(b: Builder, first: int) -> None:
 
 
 def restarts(b: Builder, first: int) -> np.ndarray:
-    """Return the parts of the state that a requested restart resets, as (k, 2) int64 rows of offset and size [bytes].
+    """Return the parts of the state that a requested restart resets, (k, 2) int64: offset and size [bytes].
+
+    A restart resets the states of all populations, projections, learning rules and decoders. It does not reset learned
+    weights and the switches of learning rules.
 
     first : number of the first allocated state that belongs to projections, rules and decoders
-
-    These states and the states of all populations are reset. Learned weights and the switches of rules are kept.
     """
     later = [place for _, place, _ in b.layout.states[first:]]
     starts = sorted({place.offset: place.n_bytes for place in [*b.network_states, *later] if place.n_bytes}.items())

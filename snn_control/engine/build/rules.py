@@ -1,4 +1,4 @@
-"""Lowerings of the learning rules: they emit the operations that change weights at the end of each step."""
+"""Lowerings of the learning rules: convert each rule to an operation that changes weights in each network step."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Words = dict[str, Any]
 
 @dataclass(frozen=True)
 class Plastic:
-    """A projection with a learning rule, and the arrays that were allocated for the projection.
+    """A projection with a learning rule (a plastic projection), and the arrays allocated for the projection.
 
-    title : "pre->post", or "pre->post#2" for a second projection between these two populations; the names of the arrays
-        begin with it
-    weights : place in the state: float32 (n_pre, n_post) or (n,), or pairs {post uint32, weight float32} of sparse
+    title : "pre->post", or "pre->post#2" for a second projection between these two populations; the names of the
+        projection's arrays begin with this title
+    weights : array in the state: (n_pre, n_post) or (n,) float32, or pairs {post uint32, weight float32} of sparse
         synapses
-    source : kernel operands of the presynaptic signal, the same as in the projection's delivery
-    pointers, rows : for sparse synapses: row pointers uint32 (n_pre + 1,), and the connectivity; None for other weights
-    switch : int64[3], see `snn_control.engine.kernels.plasticity`
+    source : kernel operands that select the arriving presynaptic signal
+    pointers, rows : row pointers, (n_pre + 1,) uint32, and connectivity of sparse synapses; None for other weights
+    switch : (3,) int64, the on-off switch of the rule, see `snn_control.engine.kernels.plasticity`
     """
 
     projection: Projection
@@ -49,14 +49,14 @@ class Plastic:
 
     @property
     def name(self) -> str:
-        """Name with which an operator switches the rule on and off."""
+        """Name by which an operator switches the learning rule on and off."""
         return self.rule.name or f"{self.projection.pre}->{self.projection.post}"
 
     def wrong(self, key: str, value: Any, rule: str, fix: str = "") -> BuildError:
         return BuildError(f"{self.projection.label}.learning{key}", value, rule, fix)
 
     def words(self) -> Words:
-        """Return the kernel operands that all learning rules of snn_control have in common."""
+        """Return the operands that all built-in learning rules share. Raise BuildError if the source is graded."""
         if self.pre.graded:
             fix = "let neurons that fire read it"
             raise self.wrong("", type(self.rule).__name__, f"learns from spikes: {self.pre.name} is graded", fix)
@@ -78,9 +78,9 @@ class Plastic:
         return float(low), float(high)
 
     def graded(self, b: Builder, key: str, size: int | None) -> Node:
-        """Return the source of graded signals (a `Node`) that the rule's field ``key`` names.
+        """Return the graded source that the rule's field ``key`` names, such as its error or its reward.
 
-        Raise BuildError if this source is spiking, or does not have ``size`` numbers.
+        Raise BuildError if the source is spiking, or does not have ``size`` numbers.
         """
         name = getattr(self.rule, key)
         if name not in b.nodes:
@@ -102,11 +102,12 @@ def keep_weights(
     rows: Rows | None = None,
     pointers: Place | None = None,
 ) -> Place:
-    """Allocate the weights of projection ``index``: in the state if a rule learns them, else in the constants.
+    """Allocate the weights of projection ``index``: in the state if a learning rule changes them, else as constants.
 
-    shape : shape of the float32 weights; for sparse synapses, shape of the pairs, with ``rows`` and ``pointers``
-    fill : function that writes the weights into an array
-    source : kernel operands that select the projection's arriving signals
+    shape : shape of the float32 weights, or of the pairs {target, weight} of sparse synapses
+    fill : function that writes the weights into an array of this shape
+    source : kernel operands that select the arriving signals
+    rows, pointers : connectivity and row pointers of sparse synapses; None for other weights
     """
     lay, projections, p = b.layout, b.network.projections, b.network.projections[index]
     before = sum((q.pre, q.post) == (p.pre, p.post) for q in projections[:index])
@@ -169,9 +170,11 @@ def _stdp(b: Builder, plastic: Plastic) -> None:
 
 
 def _incoming(b: Builder, plastic: Plastic) -> Words:
-    """Return the kernel operands that list the incoming synapses of each target of a sparse projection.
+    """Return the kernel operands that list the incoming synapses of each postsynaptic neuron of sparse synapses.
 
-    They are the row pointers, the pointers of the targets, and the incoming synapses as pairs {synapse, pre}.
+    They are row pointers of the presynaptic neurons (``pointers``), row pointers of the postsynaptic neurons
+    (``to_post``), and pairs {synapse, pre} in the order of the postsynaptic neurons (``incoming``). Return no operands
+    if the weights are a matrix.
     """
     rows = plastic.rows
     if plastic.pointers is None or rows is None:
@@ -201,9 +204,9 @@ def _pes(b: Builder, plastic: Plastic) -> None:
 
 
 def _eprop_neuron(b: Builder, plastic: Plastic) -> tuple[Any, dict[str, np.ndarray]]:
-    """Return the model of the postsynaptic neurons, and the parameters that its kernel gets.
+    """Return the model of the postsynaptic neurons, and the parameters that its kernel reads.
 
-    The parameters are name -> float64, (n,) or (1,).
+    The parameters are a dict: name -> float64, (n,) or (1,). Raise BuildError if e-prop cannot train these neurons.
     """
     model = next(p.neuron for p in b.network.populations if p.name == plastic.post.name)
     if not isinstance(model, IF) or plastic.post.multiplicity:

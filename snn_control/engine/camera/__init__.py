@@ -1,1 +1,1 @@
-"""The simulated event camera: its pixels, pictures of log intensity, and frames that become events."""
+"""The simulated event camera: it converts frames to pictures of log intensity, and these to events of its pixels."""

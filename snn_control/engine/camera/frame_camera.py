@@ -1,12 +1,15 @@
-"""Turn frames into events by the simulated event camera, in one compiled call for each frame.
+"""Convert the frames of an ordinary camera to events of a simulated event camera, in one compiled call for each frame.
 
-Between two frames the log intensity of a pixel is linear in time. The time between them is divided into equal steps,
-as many as the contrast needs: on average a pixel crosses at most two thresholds in a step, so that the scratch memory
-holds all events. Pixels with a low-pass filter change by at most ``FOLLOWED`` in a step, because the filter's speed is
-constant within a step. A step takes at least ``STEP_NS``, except for strong noise.
+Between two frames, the log intensity of a pixel changes linearly in time. The time between the frames is divided into
+equal steps of at least ``STEP_NS`` (less for strong noise). The number of steps depends on the contrast:
 
-The first frame causes no events: the pixels adapt to it. So does a frame that comes before the last one or more than
-``PAUSE_NS`` after it; thresholds and noise continue. A frame with the time of the last one is left out.
+- On average, a pixel crosses at most two thresholds in a step, so that the scratch memory has room for all events.
+- Pixels with a low-pass filter change by at most ``FOLLOWED`` in a step, because the filter's speed is constant within
+  a step.
+
+The first frame causes no events: the pixels adapt to this frame. The pixels also adapt to a frame that is older than
+the last frame, or more than ``PAUSE_NS`` newer; thresholds and noise continue. A frame with the same time as the last
+frame is left out.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ _observe = register_jitable(observe)
 
 @register_jitable
 def _steps(c, passed):
-    """Return into how many steps the time since the last frame, ``passed`` [ns], is divided."""
+    """Return the number of steps into which the time since the last frame, ``passed`` [ns], is divided."""
     pixels = c[WIDTH] * c[HEIGHT]
     now, before, numbers = f32(c[PICTURE], pixels), f32(c[STATE], pixels), f64(c[NUMBERS], 4)
     total, most = np.int64(0), np.int32(0)
@@ -70,7 +73,7 @@ def _interpolate(c, part):
 
 @register_jitable
 def _advance(c, picture):
-    """Let the pixels see the picture at an address. Return the number of events, which are in WHEN and WHAT."""
+    """Show a picture, given by its address, to the pixels. Return the number of events, which are in WHEN and WHAT."""
     width, height, candidates = c[WIDTH], c[HEIGHT], c[CANDIDATES]
     pixels, clock = width * height, i64(c[CLOCK], 4)
     found = _observe(
@@ -94,7 +97,12 @@ def _copy(source, to, n):
 
 @register_jitable
 def _write(c, start, n, at, room, t, x, y, p):
-    """Append ``n`` events to columns that have ``at`` events already, and room for ``room``."""
+    """Append ``n`` events of the camera to the columns t, x, y and p, as far as there is room.
+
+    start : time of the events' zero [ns]
+    at : number of events that the columns already contain
+    room : number of events for which the columns have room
+    """
     when, what, width = i32(c[WHEN], n), i32(c[WHAT], n), np.int32(c[WIDTH])
     kept = max(min(n, room - at), 0)
     to_t, to_x, to_y, to_p = i64(t + 8 * at, kept), u16(x + 2 * at, kept), u16(y + 2 * at, kept), u8(p + at, kept)
@@ -108,10 +116,10 @@ def _write(c, start, n, at, room, t, x, y, p):
 def see(context, data, step, encoding, big, time, t, x, y, p, room):
     """Show a frame to the camera, and write the events since the last frame, in the order of their times.
 
-    context : address of the camera's words
-    data, step, encoding, big : the frame, as in `log_picture`; it has the camera's size
+    context : `FrameCamera.context`
+    data, step, encoding, big : the frame, as in `log_picture`, with the camera's width and height
     time : time of the frame [ns]
-    t, x, y, p : addresses of int64 [ns, on the clock of ``time``], uint16, uint16 and uint8
+    t, x, y, p : addresses of the columns to write: int64 [ns, on the clock of ``time``], uint16, uint16 and uint8
     room : maximum number of events to write
 
     Return the number of events, which may exceed ``room``.
@@ -146,10 +154,11 @@ def see(context, data, step, encoding, big, time, t, x, y, p, room):
 
 
 class FrameCamera:
-    """A simulated event camera that sees frames. ``context`` is the first argument of `see`.
+    """A simulated event camera that sees frames: the memory on which the compiled function `see` works.
 
     size : width and height of the frames [pixel]
     numbers : the fields of a CameraModel, gamma and seed, see `snn_control.coding.FrameCameraSettings.numbers`
+    context : address of the camera's table of sizes and addresses, the first argument of `see`
     """
 
     def __init__(self, size: Sequence[int], numbers: Sequence[float]) -> None:
@@ -173,12 +182,17 @@ class FrameCamera:
         self.context = int(self._words.ctypes.data)
 
     def reset(self) -> None:
-        """Start again as a new camera, with the same thresholds and the same noise to come."""
+        """Return to the state of a new camera: same thresholds, same noise from the beginning, no frame seen."""
         self._pixels.state[2] = self._gap
         self._pixels.rest()
         self._words[SEEN:] = 0
 
     def counters(self) -> dict[str, int]:
-        """Return the counters: frames, restarts (frames after a pause or from the past), repeated (frames that were
-        left out, because they had the time of the last one), and lost (events)."""
+        """Return the camera's counters by name.
+
+        frames : number of frames
+        restarts : number of frames to which the pixels adapted again, after a pause or a step back in time
+        repeated : number of frames that were left out, because they had the time of the last frame
+        lost : number of events for which the scratch memory had no room
+        """
         return {name: int(self._words[word]) for name, word in COUNTERS.items()}

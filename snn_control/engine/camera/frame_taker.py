@@ -1,4 +1,4 @@
-"""Give a frame from Python, such as an image in a Gymnasium observation, to an events input as events."""
+"""Write an image from Python, for example from a Gymnasium observation, to an events input as events."""
 
 from __future__ import annotations
 
@@ -23,28 +23,32 @@ IMAGES = {
 
 
 def encoding_of(shape: Sequence[int], dtype: Any) -> str | None:
-    """Return the encoding of an image (rows, columns) or (rows, columns, channels); None if there is none."""
+    """Return the ROS encoding of an image, (rows, columns) or (rows, columns, channels); None if no encoding fits."""
     channels = shape[2] if len(shape) == 3 else 1
     return IMAGES.get((np.dtype(dtype).name, channels)) if len(shape) in (2, 3) else None
 
 
 def show(context, data, step, encoding, time, slot, t, x, y, p, room):
-    """Show a frame to a camera, and write its events and the header of an input. See `see` for the arguments."""
+    """Show a frame to a simulated event camera, and write the events and the header of an events input.
+
+    slot : address of the input's header (`snn_control.engine.slots`); the other arguments are those of `see`
+    """
     n = see(context, data, step, encoding, np.int64(0), time, t, x, y, p, room)
     header = i64(slot, SLOT_WORDS)
     header[COUNT], header[DROPPED], header[FRESH], header[AGE] = min(n, room), max(n - room, 0), 1, 0
 
 
 class FrameTaker:
-    """Function with which Python writes a sample to an events input whose source is frames.
+    """Function ``take`` with which Python writes a sample to an events input whose source is frames.
 
-    ``take(image)`` shows an image to the camera. The image's time is that of the tick. ``take(None)`` and ``take(t, x,
-    y, p)`` are those of the function ``take`` for events. The result is True if the arguments could be read. The first
-    image makes the camera.
+    ``take(image)`` shows an image to the simulated event camera; the time of the image is the time of the tick.
+    ``take(None)`` and ``take(t, x, y, p)`` work as for other events inputs. The result is True if the arguments could
+    be read. The camera is made at the first image.
 
+    take : function ``take`` for events
     size, numbers : arguments of `FrameCamera`
     slot, columns : the input's header and its columns t, x, y and p
-    clock : array whose first number is the number of the tick
+    clock : array whose first element is the number of the tick
     """
 
     def __init__(
@@ -73,6 +77,6 @@ class FrameTaker:
         return True
 
     def reset(self) -> None:
-        """Make the next image the camera's first one."""
+        """Reset the camera, which adapts to the next image without events."""
         if self.camera is not None:
             self.camera.reset()

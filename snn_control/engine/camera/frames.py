@@ -1,12 +1,16 @@
-"""Frames of an ordinary camera, in the encodings of ROS, as pictures of log intensity for the simulated event camera.
+"""Convert camera frames in the encodings of ROS to pictures of log intensity, for the simulated event camera.
 
 The log intensity of a pixel is ``ln((I + FLOOR) / (1 + FLOOR))``, where ``I`` is the linear light intensity from 0 to
-1. A grey value v from 0 to 1 has ``I = v ** gamma``. A colour has ``I`` as a weighted sum of its three intensities
-(ITU-R BT.709). Logarithms come from tables, of 256 entries for 8 bits, otherwise of 65,536: no value depends on libm at
-run time, and grey pictures of 8 bits have the bits of `sim_worlds.sensors.intensity.log_intensity`.
+1. A grey value v from 0 to 1 has ``I = v ** gamma``. The ``I`` of a colour is a weighted sum of the intensities of red,
+green and blue (ITU-R BT.709).
 
-Pixels of a Bayer pattern are not interpolated. The 2 x 2 pixels from (i, j) on have one red, one blue and two green
-values, which give the intensity of pixel (i, j). The last row and column take those before them.
+Logarithms are read from tables, so that no value depends on libm at run time. A table has 256 entries for 8 bits and
+65,536 entries otherwise. For grey pictures of 8 bits, the result has the same bits as the result of
+`sim_worlds.sensors.intensity.log_intensity`.
+
+Bayer patterns are not interpolated. The intensity of pixel (i, j) is computed from the 2 x 2 pixels that begin at
+(i, j): one red, one blue and two green pixels. The last row and the last column of the picture reuse the 2 x 2 pixels
+of the row and the column before.
 """
 
 from __future__ import annotations
@@ -43,18 +47,19 @@ PIXEL_BYTES = np.ascontiguousarray(LAYOUTS[:, 1])
 
 
 def grey_logarithms(values: int, gamma: float) -> np.ndarray:
-    """Return the log intensity of each grey value from 0 to ``values`` - 1, float32."""
+    """Return the log intensity of each grey value from 0 to ``values`` - 1, (values,) float32."""
     linear = (np.arange(values) / (values - 1.0)) ** gamma
     return np.log((linear + FLOOR) / (1.0 + FLOOR)).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Tables of one gamma, which `log_picture` reads.
+    """Tables for one gamma, from which `log_picture` reads logarithms and intensities.
 
-    logarithms : (256 + 2 * 65536,) float32, of grey values of 8 and of 16 bits, and of linear intensities of 16 bits
-    shares : (4, 256) uint32, of red, of green, of blue and half of that of green: share of a colour's value in the
-        linear intensity, in units of 1 / (256 * 65535)
+    logarithms : (256 + 2 * 65536,) float32, log intensity of each grey value of 8 bits, each grey value of 16 bits, and
+        each linear intensity of 16 bits
+    shares : (4, 256) uint32, contribution of each 8-bit value of red, green, blue and half of green to the linear
+        intensity of a colour, in units of 1 / (256 * 65535)
     """
 
     logarithms: np.ndarray
@@ -100,7 +105,10 @@ def _colour(data, pixel, red, green, blue, row, table, shares):
 
 @register_jitable
 def _share_of(column, row):
-    """Return where the shares of a pixel's colour begin; ``column`` and ``row`` are relative to a red pixel."""
+    """Return the index in `Tables.shares` at which the entries for the colour of a Bayer pixel begin.
+
+    column, row : position of the pixel relative to a red pixel
+    """
     if (column ^ row) & 1 == 1:
         return 768  # half of green
     return 512 * (column & 1)
@@ -108,10 +116,12 @@ def _share_of(column, row):
 
 @register_jitable
 def _bayer(upper, lower, column, line, row, table, shares):
-    """Convert a row of a Bayer pattern.
+    """Convert one row of a Bayer pattern to log intensities.
 
-    upper, lower : addresses of the row's values and of those of the next row
-    column, line : place of the first value in ``upper``, relative to a red pixel
+    upper, lower : addresses of the values of this row and of the next row
+    column, line : position of the first pixel of ``upper`` relative to a red pixel
+    row : (columns,) float32, result
+    table, shares : as in `Tables`: logarithms of linear intensities, and contributions of colours
     """
     even, odd = _share_of(column, line), _share_of(column + 1, line)
     under_even, under_odd = _share_of(column, line + 1), _share_of(column + 1, line + 1)
@@ -128,15 +138,15 @@ def _bayer(upper, lower, column, line, row, table, shares):
 
 @register_jitable
 def log_picture(data, step, encoding, big, width, height, logarithms, shares, out):
-    """Write the log intensity of a frame to ``out``. Addresses and numbers are int64.
+    """Write the log intensity of a frame's pixels to ``out``. Addresses and numbers are int64.
 
     data : address of the frame's first row
-    step : bytes from one row to the next
+    step : number of bytes from one row to the next
     encoding : index in ENCODINGS
     big : whether numbers of 16 bits are big endian
-    width, height : size of the frame [pixel]; a Bayer pattern has at least 2 x 2
+    width, height : size of the frame [pixel]; at least 2 x 2 for a Bayer pattern
     logarithms, shares : addresses of the arrays of `Tables`
-    out : address of float32[height * width]
+    out : address of (height * width,) float32
     """
     form, pixel = LAYOUTS[encoding, 0], LAYOUTS[encoding, 1]
     a, b, c = LAYOUTS[encoding, 2], LAYOUTS[encoding, 3], LAYOUTS[encoding, 4]

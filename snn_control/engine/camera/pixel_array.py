@@ -1,4 +1,4 @@
-"""The pixels of a simulated event camera: their memory, and the random numbers that make them differ."""
+"""The pixels of a simulated event camera: their memory, and their random thresholds and leakage."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ MAX_SHOTS = 500.0  # noise events per row and step, because exp(-500) still fits
 
 
 class PixelArray:
-    """The memory on which `pixels.observe` works.
+    """The memory of all pixels, on which the compiled function `pixels.observe` works.
 
     size : width and height [pixel]
     model : thresholds, speed and noise of the pixels
-
-    The arrays ``state``, ``last``, ``sign``, ``clock`` and those of ``scratch`` are arguments of `pixels.observe`.
+    state, last, sign, clock, scratch : arrays that are arguments of `pixels.observe`
     """
 
     def __init__(self, size: tuple[int, int], model: CameraModel) -> None:
@@ -39,7 +38,7 @@ class PixelArray:
         self.key: Any = np.uint64(0)
 
     def adapt(self, picture: np.ndarray, seed: int) -> None:
-        """Start with pixels that have adapted to ``picture``, and draw their thresholds, leakage and noise.
+        """Reset all pixels to pixels that have adapted to a picture, and draw new thresholds, leakage and noise.
 
         picture : (height, width) float32, log intensity
         """
@@ -57,7 +56,7 @@ class PixelArray:
         self.rest()
 
     def rest(self) -> None:
-        """Go back to time 0, as if no pixel had reported an event."""
+        """Set the camera's clock to 0, and forget the last event of each pixel."""
         self.last[:] = NEVER
         self.sign[:] = 0
         self.clock[:2] = 0

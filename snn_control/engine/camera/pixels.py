@@ -1,4 +1,4 @@
-"""The compiled part of the simulated event camera: what its pixels do between two pictures."""
+"""The compiled part of the simulated event camera: compute the events of its pixels between two pictures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HALF, ZERO = np.float32(0.5), np.float32(0.0)
 def decay(a):
     """Return exp(-a) and (1 - exp(-a)) / a for a float32 ``a`` from 0 to 16, with errors below 2e-6.
 
-    A Pade approximation at a / 8 is used, because the compiler vectorises it.
+    The function uses a Pade approximation at a / 8, which the compiler vectorises.
     """
     z = a * EIGHTH
     q = F1 / (F12 + z * (F6 + z))
@@ -45,7 +45,10 @@ def decay(a):
 
 @register_jitable(forceinline=True)
 def brightness(log_intensity, white):
-    """Return the intensity relative to the log intensity ``white``, limited to 0.07 .. 1."""
+    """Return the light intensity of a pixel relative to the intensity of white, limited to 0.07 .. 1.
+
+    log_intensity, white : log intensity of the pixel and of white
+    """
     x = white - log_intensity
     x = x if x > ZERO else ZERO
     return decay(x if x < DARKEST else DARKEST)[0]
@@ -53,10 +56,10 @@ def brightness(log_intensity, white):
 
 @register_jitable
 def follow(now, picture, light, gap, leak, change, dt, speed, white):
-    """Advance the low-pass filters of one row of pixels by a step.
+    """Advance the first-order low-pass filters of one row of pixels by a step.
 
-    The log intensity changes linearly from ``picture`` to ``now``. The response of the first-order filter is computed
-    exactly; its rate is ``speed`` times the intensity in the middle of the step.
+    The log intensity changes linearly from ``picture`` to ``now``, and the response of the filters is computed exactly.
+    The rate of a pixel's filter is proportional to the light intensity in the middle of the step.
 
     now : (columns,), log intensity at the end of the step
     picture : (columns,), log intensity at the start of the step; updated
@@ -65,7 +68,7 @@ def follow(now, picture, light, gap, leak, change, dt, speed, white):
     leak : (columns,), change of the gap by leakage [1/s]
     change : (columns,), change of the gap in this step; written
     dt : length of the step [s]
-    speed : rate of the filter at full intensity
+    speed : rate of the filter at the intensity of white [1/s], times dt; 0: no filter
     white : log intensity above which the filter becomes no faster
     """
     if speed > ZERO:
@@ -88,7 +91,7 @@ def follow(now, picture, light, gap, leak, change, dt, speed, white):
 
 @register_jitable
 def crossings(j, gap, on, off, change, flags, period, n, when, what):
-    """Append the threshold crossings of image row ``j`` as events after the first ``n`` events.
+    """Append an event for each threshold crossing in image row ``j``, after the first ``n`` events.
 
     Return the new number of events, including events that did not fit and were not written. Return -1 if a value is NaN
     or too large.
@@ -131,14 +134,16 @@ def crossings(j, gap, on, off, change, flags, period, n, when, what):
 
 @register_jitable
 def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, when, what):
-    """Append the shot noise of image row ``j`` as events after the first ``n`` events. Return the new number of events.
+    """Append the shot noise of image row ``j`` as events, after the first ``n`` events. Return the new number.
 
-    A Poisson number of events is placed on random pixels at random times. Each event is kept with a probability that
-    depends on the intensity of its pixel: from nearly 1 in the dark to ``bright`` at ``white`` and above.
+    The number of candidate events is Poisson distributed; their pixels and times are random. Each candidate becomes an
+    event with a probability that depends on the intensity of its pixel: nearly 1 in the dark, ``bright`` at ``white``
+    and above.
 
-    silence : probability that the Poisson number is 0
+    rate : rate of shot noise [Hz]; 0: no noise
+    silence : probability that there is no candidate
     key : seed of the noise
-    step : index of the step; key, step, row and the event's index determine its random numbers
+    step : index of the step; key, step, row and the candidate's index determine its random numbers
     when, what, period : as in `crossings`
     """
     if rate <= 0.0:
@@ -163,11 +168,13 @@ def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, wh
 
 @register_jitable
 def sort_by_time(n, period, when, what, counts):
-    """Sort the first ``n`` events by time, stably, ten or twelve bits per pass: two passes up to 16 ms.
+    """Sort the first ``n`` events by time with a stable radix sort, in two passes if all times are below 16 ms.
 
-    Return the index of the row of ``when`` and ``what`` that has the sorted events.
+    Each pass copies the events to the other row of ``when`` and ``what``. Return the row with the sorted events.
 
     period : upper limit of the times [ns]
+    when, what : (2, candidates) int32, events in row 0, see `crossings`
+    counts : (4096,) int32, scratch memory
     """
     source, shift, bits = 0, 0, 10 if period >> 20 == 0 else 12
     mask = np.int32((1 << bits) - 1)
@@ -190,8 +197,9 @@ def sort_by_time(n, period, when, what, counts):
 
 @register_jitable
 def refractory_filter(n, when, what, start, refractory, last, sign, when_out, what_out):
-    """Copy the events whose pixel is not refractory to the start of the outputs. Return their number.
+    """Copy the events of pixels that are not refractory to ``when_out`` and ``what_out``. Return their number.
 
+    when, what : events, see `crossings`
     start : time at the start of the step [ns]
     refractory : refractory time [ns]
     last : time of each pixel's last event [ns], updated
@@ -214,7 +222,7 @@ def refractory_filter(n, when, what, start, refractory, last, sign, when_out, wh
 
 
 def observe(picture, state, last, sign, when, what, counts, flags, change, clock, key, numbers):
-    """Advance the camera by one step: write the events between two pictures to ``when[0]`` and ``what[0]``.
+    """Advance the camera by one step, and write the events of this step to ``when[0]`` and ``what[0]``.
 
     picture : (rows, columns) float32, log intensity at the end of the step
     state : (6, rows, columns) float32, the planes of ``STATE``
@@ -253,7 +261,7 @@ def observe(picture, state, last, sign, when, what, counts, flags, change, clock
 
 
 def rows(n, columns, when, what, out):
-    """Write ``n`` events to the rows of ``out``, float32: time after the previous picture [s], x, y and polarity.
+    """Convert ``n`` events to rows (time after the previous picture [s], x, y, polarity) of ``out``, (n, 4) float32.
 
     columns : width of the picture
     when, what : as in `crossings`

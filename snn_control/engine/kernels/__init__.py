@@ -1,9 +1,13 @@
-"""The kernels: the functions that compute the operations of a tick, in one file for each family.
+"""The kernels: the functions that compute the operations of a tick. Each file has a family of kernels.
 
 A kernel is a plain function of numbers and arrays. The annotations of its parameters declare its operands
-(`snn_control.engine.rows`). All state is float32; sums run in a fixed order; nothing calls libm; `flush` and `bounded`
-keep tiny, huge and infinite numbers out of the state. The reference implementation of each kernel is in
-``tests/reference``.
+(`snn_control.engine.rows`). These rules make results equal on all machines:
+
+- The state is float32, and sums run in a fixed order.
+- Kernels do not call libm.
+- `flush` and `bounded` remove tiny, huge and infinite numbers from the state.
+
+The reference implementation of each kernel is in ``tests/reference``.
 """
 
 import numpy as np
@@ -19,7 +23,7 @@ ZERO, ONE, NAN = np.float32(0), np.float32(1), np.float32(np.nan)
 
 @register_jitable(forceinline=True)
 def flush(x):
-    """Return x, or 0 if x is tiny or NaN. The code has no branch, so all machines give the same result."""
+    """Return x, or 0 if x is tiny or NaN. Without a branch, the result is the same on all machines."""
     return x if abs(x) > TINY else ZERO
 
 
@@ -27,8 +31,8 @@ def flush(x):
 def bounded(x):
     """Return x, or 0 if x is huge, infinite or NaN.
 
-    A neuron's membrane is bounded only when the next step reads it. An overflow can therefore reach the command, where
-    the guard detects the fault. One step later the overflow has disappeared.
+    A kernel applies this function to a membrane potential when the next step reads it, not when it is written. An
+    overflow therefore reaches the command, where the guard detects the fault. In the next step the overflow is removed.
     """
     return x if abs(x) < HUGE else ZERO
 
@@ -38,5 +42,5 @@ is_settled = magnitude_between(TINY, HUGE)
 
 @register_jitable(forceinline=True)
 def settle(x):
-    """Return ``bounded(flush(x))``, computed with a single comparison."""
+    """Return x, or 0 if x is tiny, huge, infinite or NaN: ``bounded(flush(x))`` with a single comparison."""
     return x if is_settled(x) else ZERO

@@ -1,6 +1,6 @@
-"""Convolutions: each active neuron adds its convolution kernel to the postsynaptic neurons around it.
+"""Convolutions: each active presynaptic neuron adds the convolution kernel to the postsynaptic neurons at its position.
 
-Weights are float32 (channels in, channels out of a group, rows, columns).
+Weights are (channels in, channels out of a group, rows, columns) float32.
 """
 
 import numpy as np
@@ -16,11 +16,12 @@ from .spikes import Signal, Spikes
 
 
 class Geometry(Record):
-    """The geometry of a convolution. ``area`` and ``width`` are the pixels and the columns of the presynaptic picture;
-    ``out_area`` is the pixels of the postsynaptic picture. The convolution kernel has ``rows`` and ``columns``.
-    ``group_in`` and ``group_out`` are the numbers of channels in a group. The tables ``lines`` (for rows) and
-    ``places`` (for columns) map a pixel and an element of the convolution kernel to the postsynaptic neuron in its
-    channel; -1 means that there is none. ``fan_out`` is the number of nonzero weights of each presynaptic neuron."""
+    """The geometry of a convolution. ``area`` and ``width`` are the numbers of pixels and of columns of the input
+    feature map, ``out_area`` is the number of pixels of the output feature map. ``rows`` and ``columns`` are the size
+    of the convolution kernel. ``group_in`` and ``group_out`` are the numbers of input and output channels in a group.
+    The output pixel for an input pixel and an element of the convolution kernel is ``lines`` [input row, kernel row]
+    plus ``places`` [input column, kernel column]; -1 in a table means that there is no output pixel. ``fan_out`` is the
+    number of nonzero weights of each presynaptic neuron."""
 
     def __init__(self):
         super().__init__(
@@ -47,7 +48,9 @@ class Geometry(Record):
 def presynaptic_neurons(w):
     """Return the number of presynaptic neurons of a convolution, computed from the size of its weights.
 
-    Raise ProgramError if one of the operands is < 1.
+    Raise ProgramError if an operand for this computation is < 1.
+
+    w : operands of the kernel, by name
     """
     need(0, 4, w.weights)
     positive(w.area, w.rows, w.columns, w.group_out)
@@ -56,9 +59,10 @@ def presynaptic_neurons(w):
 
 @register_jitable(forceinline=True)
 def stamp(y, weights, g, i, a):
-    """Add the convolution kernel of presynaptic neuron ``i``, times ``a``, to the vector ``y``.
+    """Add the convolution kernel, times ``a``, to the elements of ``y`` that presynaptic neuron ``i`` reaches.
 
-    g : the geometry, a `Geometry`
+    weights : address of the weights
+    g : geometry of the convolution, see `Geometry`
     """
     rows, columns, outs = g.rows, g.columns, g.group_out
     channel, place = i // g.area, i % g.area
@@ -83,7 +87,7 @@ def conv_spikes(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", 0), source: Spikes(presynaptic_neurons),
     counter: counter, geometry: Geometry(),
 ):  # fmt: skip
-    """Deliver spikes through a convolution: each spike adds the convolution kernel to the neurons around it."""
+    """Deliver spikes through a convolution: each spike adds the convolution kernel at its position."""
     fired, times = source.fired, source.times
     if fired.size > 0:
         for k in range(fired.size):
@@ -97,7 +101,7 @@ def conv_graded(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", 0), x: Signal(), counter: counter,
     geometry: Geometry(),
 ):  # fmt: skip
-    """Deliver a graded picture through a convolution. Pixels that are 0 are skipped."""
+    """Deliver a feature map of graded signals through a convolution. Pixels that are 0 are skipped."""
     used = 0
     for i in range(x.size):
         if x[i] != ZERO:

@@ -1,4 +1,4 @@
-"""Decoders: convert spikes and membranes to the numbers of an output."""
+"""Decoders: convert spikes and membrane potentials to the numbers of an output."""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -20,8 +20,10 @@ def population_vector(
 ):  # fmt: skip
     """Add a population vector to ``out``: (sum of rates times directions) / (sum of rates).
 
-    y : both sums; the sum of rates is its last element
-    least : if the sum of rates is below this number, nothing is added; with ``hold``, the last result is added instead
+    y : the m sums of rates times directions, then the sum of rates
+    last : the population vector of the last tick; updated
+    least : smallest sum of rates for which the population vector is computed. For smaller sums, 0 is added, or the last
+        population vector if ``hold`` is true
     """
     total = y[m]
     for j in range(m):
@@ -34,7 +36,7 @@ def population_vector(
 
 @register_jitable(forceinline=True)
 def add_counts(past, step, sign, counts, x):
-    """Add ``sign`` times the spikes of one step to ``counts``, and write these counts to ``x`` as float32."""
+    """Add the spike counts of one step, times ``sign``, to ``counts``. Copy the changed counts to ``x``, float32."""
     slot = slot_of_step(past.base, past.stride, past.slots, step)
     n = i64(slot, 1)[0]
     spikes, multiplicity = u32(slot + HEADER, n), u16(slot + past.multiplicity, n)
@@ -48,16 +50,22 @@ def add_counts(past, step, sign, counts, x):
 def window_counts(
     n: count, past: PastSpikes("n", "steps + 1"), steps: count, counts: written("i64", "n"), x: written("f32", "n")
 ):
-    """Count each neuron's spikes in the last ``steps`` steps: add the newest spike list, subtract the oldest one."""
+    """Count each neuron's spikes in the last ``steps`` network steps.
+
+    In each step, the kernel adds the newest spike list to the counts, and subtracts the list that leaves the window.
+
+    counts : number of spikes of each neuron in the window
+    x : the counts as float32
+    """
     add_counts(past, past.now, 1, counts, x)
     add_counts(past, past.now - steps, -1, counts, x)
 
 
 @kernel()
 def window_mean(n: count, past: PastLine("n", "steps"), steps: count, x: written("f32", "n")):
-    """Compute the mean of a graded vector over the last ``steps`` steps, once per tick.
+    """Compute the mean of each graded signal over the last ``steps`` network steps, once per tick.
 
-    The oldest vector is added first.
+    The sum begins with the oldest value.
     """
     number = np.float32(steps)
     for i in range(n):
@@ -75,10 +83,12 @@ def first_spike(
     m: count, out: written("f32", "m"), weights: read("f32", "n * m"), n: count,
     past: PastSpikes("n", "steps", multiplicity=False), steps: count, window: count, state: written("i64", 2),
 ):  # fmt: skip
-    """Add the weights of the neuron that fired first, in the newest window with a spike, to ``out``.
+    """Add to ``out`` the weights of the neuron that fired first in the newest window with a spike.
 
-    state : two int64: the neuron whose weights are added, or -1; and 1 if this neuron fired in the present window, else
-        0
+    steps : number of network steps in a tick
+    window : number of network steps in a window
+    state : two int64: index of the neuron whose weights are added, or -1 before the first spike; 1 if this neuron fired
+        in the present window, otherwise 0
     """
     for step in range(past.now - steps, past.now):
         if step % window == 0:
@@ -100,9 +110,9 @@ def trace(
     m: count, y: written("f32", "m"), weights: address("f32", "m"), source: Spikes(n_pre, delay=False),
     decay: scalar("f32"), counter: counter, fan_out: optional(read("u32", n_pre)),
 ):  # fmt: skip
-    """Filter decoded spikes exponentially: y <- decay y + the weights of the neurons that fired.
+    """Filter the weighted spikes of a decoder exponentially: y <- decay y + sum of the weights of neurons that fired.
 
-    weights : float32 (n_pre, m)
+    weights : (n_pre, m) float32
     """
     for i in range(m):
         y[i] = settle(y[i] * decay)
@@ -113,9 +123,9 @@ def trace(
 
 @kernel()
 def argmax(n: count, x: read("f32", "n"), y: written("f32", 1)):
-    """Write the index of the largest value; the first one counts if several are equal.
+    """Write the index of the largest element of ``x`` to ``y``; of equal elements, the index of the first one.
 
-    Write NaN, which the guard detects, if a value is not finite.
+    If an element is not finite, write NaN, which the guard detects.
     """
     best, finite = 0, True
     for i in range(n):
@@ -130,9 +140,11 @@ TWO = np.float32(2)
 
 @kernel()
 def squash(n: count, x: read("f32", "n"), y: written("f32", "n"), centre: read("f32", "n"), half: read("f32", "n")):
-    """Squash each number x smoothly into the limits of its output: y = centre + half tanh(x).
+    """Map each number x smoothly into the limits of its output: y = centre + half tanh(x).
 
     If x is not finite, y is NaN, which the guard detects. tanh |x| is computed as 1 - 2 / (exp(2 |x|) + 1).
+
+    half : half the width of the limits
     """
     for i in range(n):
         t = ONE - TWO / (exponential(TWO * abs(x[i])) + ONE)

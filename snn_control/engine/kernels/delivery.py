@@ -1,9 +1,12 @@
-"""Projections: add the weights of arriving signals to the target's current or synaptic current, ``y += sum w``.
+"""Projections: add the weighted signals that arrive in a step to the current or synaptic current of the target neurons.
 
-Only the neurons that fired cost work. Sums run over the presynaptic neurons in ascending order. Rows are processed four
-at a time if this does not change the order. Sparse synapses are pairs {target uint32, weight float32} in the order of
-the presynaptic neurons. Row pointers give the first synapse of each presynaptic neuron. ``fan_out`` is the number of
-nonzero weights of each presynaptic neuron. It is missing if no weight is zero, or if weights can change.
+Spikes cost time only for the neurons that fired. Sums run over the presynaptic neurons in ascending order; four rows of
+a weight matrix are added at once if this does not change the result. Sparse synapses are pairs {target uint32, weight
+float32} in the order of the presynaptic neurons. Row pointers are the indices of each presynaptic neuron's first
+synapse.
+
+These kernels count their synaptic operations. ``fan_out`` is the number of nonzero weights of each presynaptic neuron.
+A projection has no ``fan_out`` if no weight is zero, or if weights can change.
 """
 
 import numpy as np
@@ -24,7 +27,7 @@ CACHED = 1 << 24  # bytes of synapses that are assumed to stay in some cache
 
 @register_jitable(forceinline=True)
 def part(address, n, k):
-    """Return row ``k`` of a float32 matrix as a view. The matrix is at ``address`` and has ``n`` columns."""
+    """Return row ``k`` of the float32 matrix with ``n`` columns at ``address``, as a view."""
     return f32(address + 4 * n * np.int64(k), n)
 
 
@@ -42,9 +45,11 @@ def add_rows4(y, w0, w1, w2, w3, a0, a1, a2, a3):
 
 @register_jitable(forceinline=True)
 def add_spiking_rows(y, weights, source, several):
-    """Add the weights of the neurons that fired to ``y``.
+    """Add the rows of a weight matrix that belong to the neurons that fired to the vector ``y``.
 
-    several : a literal; if true, weights are multiplied by the number of spikes of their neuron
+    weights : address of the matrix, (n_pre, n_post) float32
+    source : the arriving spikes, a `SpikeList`
+    several : a literal; if true, a row is multiplied by the number of spikes of its neuron
     """
     n, i, a, count, k = y.size, source.fired, source.times, source.fired.size, 0
     while k + 4 <= count:
@@ -63,9 +68,9 @@ def add_spiking_rows(y, weights, source, several):
 
 @register_jitable(forceinline=True)
 def add_dense_spikes(y, weights, source):
-    """Add the weights of the neurons in a spike list to ``y``.
+    """Add the rows of a weight matrix that belong to the neurons in a spike list to the vector ``y``.
 
-    weights : address of float32 (n_pre, n_post)
+    weights, source : as in `add_spiking_rows`
     """
     if source.times.size == 0:
         add_spiking_rows(y, weights, source, False)
@@ -95,13 +100,13 @@ def add_product(y, weights, x):
 
 @register_jitable(forceinline=True)
 def pairs_of(pointers, synapses, i):
-    """Return two addresses: the first byte and the last byte of the synapses of neuron ``i``."""
+    """Return the addresses of the first and the last byte of the sparse synapses of presynaptic neuron ``i``."""
     return synapses + 8 * np.int64(pointers[i]), synapses + 8 * np.int64(pointers[i + 1]) - 1
 
 
 @register_jitable(forceinline=True)
 def add_each(y, first, m):
-    """Add ``m`` weights to their targets: y[target] += weight. The synapses are at the address ``first``."""
+    """Add the weights of ``m`` sparse synapses at the address ``first`` to their targets: y[target] += weight."""
     target, weight = u64(first, m), f32(first, 2 * m)
     for j in range(m):
         y[target[j] & TARGET] += weight[2 * j + 1]
@@ -109,9 +114,9 @@ def add_each(y, first, m):
 
 @register_jitable(forceinline=True)
 def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
-    """Add ``m`` weights to their targets, as `add_each` does, and prefetch the synapses that later spikes need.
+    """Add the weights of ``m`` sparse synapses, as `add_each` does, and prefetch the synapses of later spikes.
 
-    Two cache lines of each later row are prefetched for every two cache lines used.
+    After every two cache lines of synapses, the function prefetches two cache lines of each later row.
 
     near, last_near : first and last byte of the row to prefetch into the first-level cache
     far, last_far : first and last byte of the row to prefetch into the second-level cache, if ``fetch_far`` is true
@@ -138,11 +143,11 @@ def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
-    """Add the weights of the neurons that fired to their targets: y[target] += weight. Return the number of synapses.
+    """Add the sparse synapses of the neurons that fired: y[target] += weight. Return the number of added synapses.
 
-    The row `PREFETCH_L1` spikes later is prefetched into the first-level cache. If all rows together exceed the caches
-    (``fetch_far``, a literal), the row `PREFETCH_L2` spikes later is also prefetched into the second-level cache,
-    because memory is too slow for the first prefetch alone.
+    With each spike, the synapses of the spike `PREFETCH_L1` positions later are prefetched into the first-level cache.
+    If the synapses exceed the caches (``fetch_far``, a literal), the synapses of the spike `PREFETCH_L2` positions
+    later are also prefetched into the second-level cache.
     """
     used = 0
     for k in range(min(PREFETCH_L2 if fetch_far else PREFETCH_L1, count)):
@@ -162,9 +167,10 @@ def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_sparse_row(y, pointers, synapses, i, a):
-    """Add the weights of neuron ``i``, times ``a``, to their targets: y[target] += a weight.
+    """Add the sparse synapses of neuron ``i``, times ``a``: y[target] += a weight. Return the number of synapses.
 
-    Return the number of synapses.
+    pointers : row pointers of the synapses
+    synapses : address of the pairs {target, weight}
     """
     first = np.int64(pointers[i])
     m = np.int64(pointers[i + 1]) - first
@@ -176,9 +182,10 @@ def add_sparse_row(y, pointers, synapses, i, a):
 
 @register_jitable(forceinline=True)
 def synapses_of(n_post, fan_out, fired):
-    """Return the number of nonzero weights of the neurons that fired.
+    """Return the number of synaptic operations of the spikes in a step: nonzero weights of the neurons that fired.
 
-    fan_out : number of nonzero weights of each neuron; if it is empty, each neuron has ``n_post``
+    fan_out : number of nonzero weights of each presynaptic neuron; empty if each neuron has ``n_post``
+    fired : indices of the neurons that fired
     """
     if fan_out.size == 0:
         return fired.size * n_post
@@ -190,7 +197,11 @@ def synapses_of(n_post, fan_out, fired):
 
 @register_jitable(forceinline=True)
 def active(fan_out, x):
-    """Return how many synapses have a nonzero weight and a source that is not 0."""
+    """Return the number of synaptic operations of graded signals: nonzero weights of the sources that are not 0.
+
+    fan_out : number of nonzero weights of each presynaptic neuron
+    x : (n_pre,) graded signals
+    """
     used = 0
     for j in range(x.size):
         used += np.int64(fan_out[j]) if x[j] != ZERO else 0
@@ -198,11 +209,11 @@ def active(fan_out, x):
 
 
 def rows_of(columns, size=4):
-    """Return a function ``n_pre(w)``, which computes the number of presynaptic neurons from the size of the weights.
+    """Return a function that computes the number of presynaptic neurons from the size of the weight matrix.
 
-    A `View` uses the function as its size; ``w`` holds the operands.
+    Declarations of operands use the function ``n_pre(w)`` as the size of an array; ``w`` contains the operands by name.
 
-    columns : name of the operand that holds the number of columns of the weights
+    columns : name of the operand that is the number of columns of the matrix
     size : bytes of one weight
     """
 
@@ -221,18 +232,19 @@ def dense_spikes(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", "n_post"), source: Spikes(n_pre),
     counter: counter, fan_out: optional(read("u32", n_pre)),
 ):  # fmt: skip
-    """Deliver spikes through a dense matrix of weights, (n_pre, n_post): each spike adds its row to the targets."""
+    """Deliver spikes through a dense weight matrix, (n_pre, n_post): each spike adds the row of its neuron to y."""
     if source.fired.size > 0:
         add_dense_spikes(y, weights, source)
         counter[0] += synapses_of(n_post, fan_out, source.fired)
 
 
 class Synapses(Word):
-    """Row pointers of sparse synapses, uint32. The words of the row are: pointers; and n_pointers, unless ``pointers``
-    says how many there are.
+    """Row pointers of sparse synapses, uint32. The operands are ``pointers`` and, unless their number follows from
+    other operands, ``n_pointers``.
 
-    of : number of uint32 of a synapse in ``weights``. 2: {target, weight}; 1: 24 bits of target and 8 bits of weight
+    of : size of a synapse in ``weights`` [uint32]. 2: {target, weight}; 1: 24 bits of target and 8 bits of weight
     targets : number of targets
+    pointers : number of row pointers
     """
 
     def __init__(self, of=2, targets="n_post", pointers="n_pointers"):
@@ -262,7 +274,7 @@ def csr_spikes(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0), source: Spikes("n_pointers - 1"),
     counter: counter, pointers: Synapses(),
 ):  # fmt: skip
-    """Deliver spikes through sparse synapses, which are pairs {target uint32, weight float32}."""
+    """Deliver spikes through sparse synapses, stored as pairs {target uint32, weight float32}."""
     fired, times, n = source.fired, source.times, source.fired.size
     if n > 0:
         used = 0
@@ -282,7 +294,7 @@ def dense_spikes_int8(
     source: Spikes(n_pre_int8, once=True), counter: counter, scale: scalar("f32"), sums: written("i32", "n_post"),
     fan_out: optional(read("u32", n_pre_int8)),
 ):  # fmt: skip
-    """Deliver spikes through a dense matrix of int8 weights. The weights are summed exactly and scaled once."""
+    """Deliver spikes through a dense matrix of int8 weights. Sums are exact integers, to which the scale is applied."""
     fired = source.fired
     if fired.size > 0:
         for j in range(n_post):
@@ -303,7 +315,7 @@ def csr_spikes_int8(
 ):  # fmt: skip
     """Deliver spikes through sparse synapses with int8 weights.
 
-    A synapse is one uint32: 24 bits of target and 8 bits of weight.
+    Each synapse is stored as one uint32: 24 bits of target and 8 bits of weight.
     """
     fired, used = source.fired, 0
     if fired.size > 0:
@@ -324,8 +336,8 @@ def csr_delayed(
 ):  # fmt: skip
     """Deliver spikes through sparse synapses that have individual delays, into a delay line of ``steps`` vectors.
 
-    The kernel `release` reads the delay line. A synapse's target is an index into the line, counted from the vector of
-    the step in which the spike arrives.
+    The kernel `release` adds the vectors of the delay line to the target. The target of a synapse is an index into the
+    delay line, counted from the vector of the step in which the spike arrives.
     """
     fired, times = source.fired, source.times
     if fired.size > 0:
@@ -346,7 +358,7 @@ def csr_delayed(
 def release(
     n: count, y: written("f32", "n"), line: address("f32", "n * steps", written=True), steps: count, clock: clock
 ):
-    """Add the vector of this step in the delay line to y, then clear this vector."""
+    """Add the delay line's vector of this step to y, then clear the vector for later spikes."""
     arrived = f32(line + 4 * n * (clock[1] % steps), n)
     for i in range(n):
         y[i] += arrived[i]
@@ -355,7 +367,7 @@ def release(
 
 @kernel()
 def synapse(n: count, y: written("f32", "n"), isyn: written("f32", "n"), decay: scalar("f32")):
-    """Add the exponential synaptic current of a projection to y: y += isyn. Then isyn decays."""
+    """Add an exponential synaptic current to the neurons' current: y += isyn, then isyn <- decay isyn."""
     for i in range(n):
         y[i] += isyn[i]
         isyn[i] = settle(isyn[i] * decay)
@@ -366,7 +378,7 @@ def dense_graded(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", "n_pre * n_post"), x: Signal(),
     counter: counter, fan_out: optional(read("u32", "n_pre")),
 ):  # fmt: skip
-    """Deliver a graded vector through a dense matrix of weights, (n_pre, n_post)."""
+    """Deliver graded signals through a dense weight matrix W, (n_pre, n_post): y += x W."""
     used = add_product(y, weights, x) * n_post
     counter[0] += used if fan_out.size == 0 else active(fan_out, x)
 
@@ -380,7 +392,7 @@ def _one_each(w):
 def one_to_one_graded(
     n_post: count, y: written("f32", "n_post"), weights: read("f32", "n_post"), x: Signal(), counter: counter
 ):  # fmt: skip
-    """Deliver a graded vector through one-to-one connections: y_i += w_i x_i."""
+    """Deliver graded signals through one-to-one connections: y_i += w_i x_i."""
     used = 0
     for i in range(n_post):
         y[i] += weights[i] * x[i]

@@ -1,4 +1,4 @@
-"""Encoders: convert checked inputs to currents or pooled counts, once per tick."""
+"""Encoders: convert the checked numbers or events of an input to currents, once per tick."""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -26,10 +26,10 @@ def population(
 ):  # fmt: skip
     """Encode each value by Gaussian receptive fields: out = drive exp(-((x - centre) / sigma)^2 / 2).
 
-    This is the encoder of PopSAN (Tang et al. 2020). Where the exponential is below ``cutoff``, out is 0.
+    This is the encoder of PopSAN (Tang et al. 2020). If the exponential is below ``cutoff``, out is 0.
 
-    m : number of neurons for each value
-    params : a pair (1 / sigma, drive) for each value
+    m : number of receptive fields (neurons) for each value
+    params : pair (1 / sigma, drive) for each value
     """
     for d in range(dimensions):
         for k in range(d * m, d * m + m):
@@ -44,9 +44,10 @@ def fields(
     centres: read("f32", "dimensions * m"), inverse: read("f32", "dimensions"),
     numbers: Scalars("f32", "drive", "cutoff"),
 ):  # fmt: skip
-    """Encode all values together by Gaussian receptive fields: out = drive exp(-sum of ((x - centre) / sigma)^2 / 2).
+    """Encode a vector of values by multivariate Gaussian receptive fields.
 
-    Where the exponential is below ``cutoff``, out is 0.
+    The current of a neuron is out = drive exp(-sum over the dimensions of ((x - centre) / sigma)^2 / 2). If the
+    exponential is below ``cutoff``, out is 0.
 
     inverse : 1 / sigma of each dimension
     """
@@ -61,7 +62,7 @@ def fields(
 
 @kernel()
 def signed(n: count, values: read("f32", "n"), out: written("f32", "2 * n"), gain: read("f32", "n")):
-    """Encode each value, times its gain, in two channels: its positive part, and the size of its negative part."""
+    """Encode each value x in two channels: max(gain x, 0) and max(-gain x, 0)."""
     for i in range(n):
         y = gain[i] * values[i]
         out[i] = y if y > ZERO else ZERO
@@ -73,9 +74,10 @@ def changes(
     n: count, values: read("f32", "n"), out: written("f32", "2 * n"), sent: written("f32", "n"),
     threshold: read("f32", "n"), whole: flag,
 ):  # fmt: skip
-    """Emit an ON or OFF pulse of 1 if a value differs by at least a threshold from the value that was last sent.
+    """Emit an ON or OFF pulse of 1 if a value differs from its reference by at least the threshold.
 
-    After a pulse, the value itself counts as sent if ``whole`` is true. If not, the sent value moves by the threshold.
+    sent : reference of each value. After a pulse, the value becomes the reference if ``whole`` is true. If not, the
+        reference moves by the threshold
     """
     for i in range(n):
         moved = values[i] - sent[i]
@@ -97,11 +99,11 @@ def to_cell(out, cell, weight, how):
 
 
 class Grid(Record):
-    """The events of a tick, and a grid of ``n`` cells over the sensor. ``kept`` is the list of the events that the
-    filters left; 0 means all events of the slot. The grid covers ``lines`` rows of pixels; ``above`` of its
-    half-rows lie above the frame. ``of_on`` is the index of the first cell for ON events. ``weights`` are two
-    numbers: the weight of an OFF event and the weight of an ON event. ``counters`` are two counts of events: inside
-    and outside the frame."""
+    """The events of a tick, and a grid of ``columns`` x ``rows`` cells over the sensor. ``kept`` is the list of events
+    that passed the filters; 0 means all events. The grid covers ``lines`` rows of pixels, of which ``above`` / 2 lie
+    above the frame. ``of_on`` is the index of the first cell for ON events. ``weights`` are two numbers: the weight of
+    an OFF event and the weight of an ON event. ``counters`` are two numbers of events: inside and outside the frame.
+    ``cells`` is scratch memory."""
 
     def __init__(self):
         super().__init__(
@@ -126,16 +128,17 @@ class Grid(Record):
 
 @register_jitable(forceinline=True)
 def cell_along(middle, size, cell_of, half):
-    """Return the index of the cell that contains the middle of a pixel, along one axis.
+    """Return the index of the grid cell that contains the centre of a pixel, along one axis.
 
-    Coordinates are in half-pixels. A middle on the boundary of two cells belongs to the outer cell, so that a mirrored
-    picture has mirrored cells.
+    A pixel centre on the boundary of two cells belongs to the cell farther from the middle of the axis. A mirrored
+    picture therefore has mirrored cells.
 
+    middle : coordinate of the pixel centre [half-pixels]
+    size : length of the axis [pixel]
     cell_of : ceil(2^39 cells / size)
     half : floor(2^39 / size)
 
-    Rounding errors are below 2^-22 of a cell. A middle that is not on a boundary is at least 2^-17 of a cell away from
-    it.
+    Rounding errors are below 2^-22 of a cell. A pixel centre is either on a boundary or at least 2^-17 of a cell away.
     """
     before = (middle - size) >> U64_63  # 1 where the outer cell is the previous one; faster than a comparison
     return (middle * cell_of - before * half) >> U64_40
@@ -143,11 +146,12 @@ def cell_along(middle, size, cell_of, half):
 
 @register_jitable(forceinline=True)
 def to_cells(c, out, how):
-    """Apply each event of this tick to its cell, in order of arrival.
+    """Apply each event of this tick to its grid cell in ``out``, in order of arrival.
 
-    how : SET writes the weight of the event's polarity, ADD adds this weight, COUNT_IT adds 1
+    c : events and grid, see `Grid`
+    how : SET writes the weight of the event's polarity into the cell; ADD adds this weight; COUNT_IT adds 1
 
-    The cells of all events are computed first, by vector code.
+    The cells of all events are computed first, because the compiler can vectorise this part.
     """
     x, y, p, cells, width, height = c.x, c.y, c.p, c.cells, np.uint64(c.width), np.uint64(c.height)
     columns, of_on, lines, above = np.uint32(c.columns), np.uint32(c.of_on), np.uint64(c.lines), np.uint64(c.above)
@@ -175,7 +179,7 @@ def to_cells(c, out, how):
 
 @kernel(version=5)
 def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
-    """Pool the events of this tick on a grid: each event adds the weight of its polarity to its cell of ``out``."""
+    """Pool the events of this tick on a grid: each event adds the weight of its polarity to its grid cell."""
     sums, counts = f32(out, n), u32(out, n)
     for i in range(n):
         sums[i] = ZERO
@@ -189,7 +193,7 @@ def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
 
 @kernel(version=4)
 def surface(grid: Grid(), n: count, out: written("f32", "n"), decay: scalar("f32")):
-    """Update a surface of active events: all cells decay once per tick, then each event sets its cell to its weight."""
+    """Update a surface of active events: all grid cells decay, then each event writes its weight into its cell."""
     for i in range(n):
         out[i] = settle(out[i] * decay)
     to_cells(grid, out, SET)
@@ -200,9 +204,10 @@ def respond(
     n: count, sums: read("f32", "n"), out: written("f32", "n"), numbers: Scalars("f32", "decay", "ceiling"),
     response: Number(0, len(RESPONSES) - 1),
 ):  # fmt: skip
-    """Low-pass filter the events of each cell: out = decay out + response(s), where s is the sum of the cell's events.
+    """Low-pass filter the pooled events of each grid cell: out <- decay out + response(s).
 
-    The response is s itself (sum), the sign of s (binary), or s limited to [-ceiling, ceiling] (saturate).
+    s is the sum of the cell's events in this tick. The response is s itself (sum), the sign of s (binary), or s limited
+    to [-ceiling, ceiling] (saturate).
     """
     for i in range(n):
         s = sums[i]

@@ -1,4 +1,4 @@
-"""Declarations of operands for the events of a tick, and for the list of events that the filters keep."""
+"""Declarations of kernel operands for the events of a tick, and for the list of events that passed the filters."""
 
 from ...errors import ProgramError
 from ..operand_arrays import FOLLOWED, followed
@@ -7,8 +7,8 @@ from ..slots import SLOT_WORDS
 
 
 class Events(Record):
-    """The events of a tick. ``kept`` lists the events that the filters have left: their number, then their indices in
-    the columns x and y, ascending. ``removed`` counts the events that this filter removes."""
+    """The events of a tick, for a filter. ``kept`` is the list of events that passed the filters so far: their number,
+    then their indices in the columns x and y, ascending. ``removed`` counts the events that this filter removes."""
 
     def __init__(self):
         super().__init__(
@@ -22,7 +22,12 @@ class Events(Record):
 
 
 def listed(w):
-    """Check a list of events: all operations that share the list must use the same columns and frame size."""
+    """Check the size of an events input, and record which columns its list of events refers to.
+
+    `apart` then checks that all operations that share the list use the same columns and frame size.
+
+    w : operands of the kernel, by name
+    """
     if max(w.capacity, w.width, w.height) >= 1 << 31 or w.width * w.height >= 1 << 32:
         raise ProgramError(f"capacity {w.capacity}, sensor {w.width} x {w.height}: too large")
     followed(w.kept, w.x, w.y)

@@ -1,12 +1,12 @@
-"""Filters of events: they choose which events of a tick the encoder gets.
+"""Filters of events: they select the events of a tick that the encoder receives.
 
-The operand ``kept`` (uint32[1 + capacity], in the io block) lists the events that are left: their number, then their
-indices in the columns, ascending. `region` creates the list. The other filters shorten the list in place. Each filter
-counts the events that it removes. The columns are not changed.
+The operand ``kept``, (1 + capacity,) uint32 in the io block, is the list of the remaining events: their number, then
+their indices in the columns, ascending. The first filter, `region`, creates the list, and the other filters shorten the
+list in place. Each filter counts the events that it removes. The columns are not changed.
 
-The state holds times as whole microseconds modulo 2^32 (71.6 min); 0 means that there was no event. Only differences of
-times are used. A sensor's clock may therefore start at any time. The clock may also jump: then every pixel counts as
-new.
+The state contains times as whole microseconds modulo 2^32 (71.6 min); 0 means that a pixel had no event yet. The
+filters use only differences of times, so the sensor's clock may start at any time. After a jump of the clock, every
+pixel counts as one without an event.
 """
 
 import numpy as np
@@ -30,9 +30,9 @@ U64_0, U64_1 = np.uint64(0), np.uint64(1)
 
 @register_jitable(forceinline=True)
 def end(events, n):
-    """Store the new length of the list of events, and count the events that this filter removed.
+    """Store the new length of the list of remaining events, and count the events that this filter removed.
 
-    n : index in ``kept`` after the last entry
+    n : index in ``kept`` after the last remaining event
     """
     left = np.int64(n) - 1
     events.removed[0] += np.int64(events.kept[0]) - left
@@ -41,15 +41,18 @@ def end(events, n):
 
 @register_jitable(forceinline=True)
 def microseconds(t):
-    """Convert a time [ns] to whole microseconds modulo 2^32, at least 1, as the state holds times."""
+    """Convert a time [ns] to the unit of times in the state: whole microseconds modulo 2^32, at least 1."""
     return max(np.uint32(np.uint64(t) // np.uint64(1000)), U32_1)
 
 
 @register_jitable(forceinline=True)
 def near(then, now, before, span):
-    """Return 1 if the time ``then`` is not 0 and lies in a window around ``now``; else return 0.
+    """Return 1 if a pixel had its last event in a window around ``now``, otherwise 0.
 
-    The window reaches from ``now - before`` to ``now - before + span``. All times are in us modulo 2^32.
+    then : time of the pixel's last event; 0 if it had none
+    before, span : the window reaches from ``now - before`` to ``now - before + span``
+
+    All times are in us modulo 2^32.
     """
     return np.uint32((then != U32_0) & (np.uint32(now - then + before) <= span))
 
@@ -67,8 +70,9 @@ def region(
 ):
     """Keep the events inside a rectangle of pixels.
 
-    first : 1 if this is the first filter. It then reads all events of the slot, and counts the events inside and
-        outside the frame. 0: it reads the list of an earlier filter
+    first : 1 for the first filter of an input: it reads all events of the tick, and counts the events inside and
+        outside the frame. 0 for a later filter: it reads the list of remaining events
+    counters : numbers of events inside and outside the frame
     """
     kept, x, y = events.kept, events.x, events.y
     left, top, wide, high = np.uint32(left), np.uint32(top), np.uint32(columns), np.uint32(rows)
@@ -109,7 +113,7 @@ def region(
 def hot_pixels(events: Events(), mask: read("u8", "(width * height + 7) >> 3")):
     """Remove the events of masked pixels.
 
-    mask : one bit for each pixel; 1 masks the pixel. A byte holds 8 pixels, the first one in its lowest bit
+    mask : one bit for each pixel, 1 for a masked pixel. A byte contains 8 pixels; the first is its lowest bit
     """
     kept, x, y, width, n = events.kept, events.x, events.y, np.uint64(events.width), U64_1
     for j in range(U64_1, np.uint64(kept[0]) + U64_1):
@@ -122,14 +126,24 @@ def hot_pixels(events: Events(), mask: read("u8", "(width * height + 7) >> 3")):
 
 @register_jitable(forceinline=True)
 def cell_of(events, p, apart, k):
-    """Return the index of event ``k`` in ``last``: by pixel, or by pixel and polarity if ``apart`` is true."""
+    """Return the index at which `refractory` stores the last time of an event's pixel, or of pixel and polarity.
+
+    p : polarities of the events
+    apart : true if ON events and OFF events of a pixel have separate last times
+    k : index of the event
+    """
     pixel = np.uint32(events.y[k]) * np.uint32(events.width) + np.uint32(events.x[k])
     return np.uint32(pixel * np.uint32(2) + np.uint32(p[k] != 0) if apart != 0 else pixel)
 
 
 @register_jitable(forceinline=True)
 def keep_if_free(last, pixel, now, before, span):
-    """Return whether a pixel may fire now, and if so, store its time. No branch is used: it would be unpredictable."""
+    """Return 1 and store the event's time if its pixel is not refractory, otherwise 0. The code avoids branches.
+
+    last : time of the last event of each pixel [us]
+    now : time of the event [us]
+    before, span : as in `free_ones`
+    """
     then = last[pixel]
     free = (then == U32_0) | (np.uint32(now - then + before) >= span)
     last[pixel] = now if free else then
@@ -138,17 +152,19 @@ def keep_if_free(last, pixel, now, before, span):
 
 @register_jitable(forceinline=True)
 def free_ones(kept, t, last, at, before, span, most):
-    """Keep the events whose pixel had its last event at least a period ago: the fast part of `refractory`.
+    """Select the events whose pixel had its last event at least a period ago: the fast part of `refractory`.
 
-    kept : on entry, the pixel number of each event; on return, the indices of the events kept; both start at index 1
+    kept : on entry, the pixel index of each event; on return, the indices of the selected events; both start at index 1
+    t : times of the events [ns]
     last : time of the last event of each pixel [us]
     at : address of ``last``, for prefetching
-    before, span : period - 1 and 2 period - 1 [us]: a pixel is free if ``now - last + before >= span``, modulo 2^32
-    most : index of the last event to process
+    before, span : period - 1 and 2 period - 1 [us]: a pixel is not refractory if ``now - last + before >= span``
+        (modulo 2^32)
+    most : index in ``kept`` of the last event to process
 
-    Return two indices: that of the first event that was not processed, and the one after the last event kept.
-    Processing stops at a time that is within a period of 0, modulo 2^32. There, a pixel without any event (last = 0)
-    would look as if it just had an event.
+    Return two indices in ``kept``: that of the first event that was not processed, and the one after the last selected
+    event. Processing stops at an event whose time is within a period of 0, modulo 2^32. A pixel without any event
+    (last = 0) would then seem to be refractory.
     """
     j, n, time, now = U64_1, U64_1, t[0] - 1, U32_0
     while j <= most:
@@ -173,12 +189,12 @@ def refractory(
     events: Events(), t: read("i64", "capacity"), p: read("u8", "capacity"),
     last: address("u32", "width * height * (apart + 1)", written=True), period: MICROSECONDS, apart: flag,
 ):  # fmt: skip
-    """Remove events that are less than a period [us] away from the last kept event of their pixel.
+    """Remove events whose time differs by less than a refractory period [us] from their pixel's last remaining event.
 
-    If ``apart`` is true, OFF events and ON events of a pixel have separate last times.
+    If ``apart`` is true, OFF events and ON events of a pixel have separate refractory periods.
 
-    While no event is removed, an event's index equals its position in the list. The list can then hold the numbers of
-    the pixels for a while, which vector code computes.
+    If earlier filters removed no event, the indices in the list equal their positions. The list can then be used as
+    scratch memory for the pixel index of each event, which vector code computes.
     """
     kept, at, times = events.kept, last, u32(last, (events.width * events.height) << (apart != 0))
     before, span = np.uint32(period - 1), np.uint32(2 * period - 1)
@@ -209,9 +225,11 @@ def background(
     events: Events(), t: read("i64", "capacity"), last: address("u32", "(width + 2) * (height + 2)", written=True),
     window: MICROSECONDS, support: count,
 ):  # fmt: skip
-    """Keep an event if enough of the 8 neighbours of its pixel had an event in the window [us].
+    """Remove background activity: events with too few recent events in the 8 pixels around their pixel.
 
     last : time of the last event of each pixel [us], with a border of one pixel
+    window : largest time between the event and the last event of a neighbouring pixel [us]
+    support : number of neighbouring pixels that must have had an event in the window
     """
     kept, x, y, at = events.kept, events.x, events.y, last
     line, needed = np.uint64(events.width + 2), np.uint32(support)
@@ -239,7 +257,7 @@ def background(
 
 @kernel()
 def one_polarity(events: Events(), p: read("u8", "capacity"), keep: flag):
-    """Keep only ON events (``keep`` is 1) or only OFF events (``keep`` is 0)."""
+    """Remove the events of one polarity: OFF events if ``keep`` is 1, ON events if ``keep`` is 0."""
     kept, n = events.kept, U64_1
     for j in range(U64_1, np.uint64(kept[0]) + U64_1):
         k = kept[j]
@@ -255,12 +273,12 @@ def _saved_up(w):
 
 @kernel(must=_saved_up)
 def rate_limit(events: Events(), tokens: written("i64", 1), refill: BUDGET, most: BUDGET):
-    """Keep as many events as the budget allows, evenly spaced over the events of the tick.
+    """Limit the rate of events by a token bucket. The remaining events are evenly spaced over the events of the tick.
 
-    tokens : budget that earlier ticks have left
-    refill, most : budget that each tick adds, and largest budget
+    tokens : tokens that earlier ticks have left
+    refill, most : tokens that each tick adds, and largest number of tokens
 
-    All three are in units of 2^-20 of an event.
+    All three numbers are in units of 2^-20 of an event.
     """
     kept, n = events.kept, U64_1
     budget, given = min(tokens[0] + refill, most), np.int64(kept[0])

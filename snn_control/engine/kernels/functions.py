@@ -1,4 +1,4 @@
-"""Elementary functions without libm, because libm's last bit differs between machines."""
+"""Elementary functions that do not call libm, because the last bit of libm's results differs between machines."""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -16,8 +16,8 @@ LOWEST, HIGHEST = np.float32(-87.0), np.float32(88.0)
 def exponential(x):
     """Return exp(x) in float32: the same bits on every machine, relative error < 3e-7.
 
-    It uses Cody and Waite range reduction and a Taylor polynomial of degree 7. The result is 0 if x is below -87 or
-    NaN, and exp(88) if x is above 88.
+    The method is Cody and Waite's range reduction and a Taylor polynomial of degree 7. The result is 0 if x is below
+    -87 or NaN, and exp(88) if x is above 88.
     """
     if not x > LOWEST:
         return ZERO

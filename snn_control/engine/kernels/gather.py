@@ -1,7 +1,7 @@
 """Graded signals through sparse connections: ``y_i = start_i + sum w x``.
 
-``start`` is the initial value of the sum. It is y itself if the sum is to be added to y. If it is the bias, the kernel
-overwrites y, so the neurons need no extra pass to reset y.
+``start`` is the initial value of the sum. If ``start`` is y itself, the sum is added to y. If ``start`` is the bias of
+the neurons, the kernel overwrites y, and the neurons need no extra pass that resets y to the bias.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def gather_graded(
     n_post: count, y: written("f32", "n_post"), weights: read("f32", "n_post"), x: Signal(), counter: counter,
     fan_out: read("u32", "n_pre"), start: read("f32", "n_post"), channels: read("u32", "n_post", followed=True),
 ):  # fmt: skip
-    """Deliver a graded vector to targets that have exactly one synapse each, from any channel and with any weight."""
+    """Deliver graded signals to neurons with exactly one synapse each: y_i = start_i + w_i x[channels_i]."""
     for i in range(n_post):
         y[i] = start[i] + weights[i] * x[channels[i]]
     counter[0] += active(fan_out, x)
@@ -43,10 +43,10 @@ def tile_graded(
     n_post: count, y: address("f32", "n_post", written=True), weight: scalar("f32"), x: Signal(), counter: counter,
     fan_out: read("u32", "n_pre"), start: address("f32", "n_post"), tile: written("f32", "size"), size: count,
 ):  # fmt: skip
-    """Deliver a graded vector through one weight that all synapses share; target i reads channel i % n_pre.
+    """Deliver graded signals with one weight for all synapses: y_i = start_i + w x[i % n_pre].
 
-    A short tile holds the products of all channels, repeated. The tile stays in the first-level cache and is added
-    block by block.
+    The kernel writes the products w x, repeated, into a short array (``tile``), which stays in the first-level cache.
+    Then it adds this array to one block of the targets after the other.
     """
     for j in range(x.size):
         tile[j] = weight * x[j]
@@ -76,7 +76,7 @@ def csr_graded(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0), x: Signal(), counter: counter,
     pointers: Synapses(pointers="n_pre + 1"),
 ):  # fmt: skip
-    """Deliver a graded vector through sparse synapses {target, weight}. Channels that are 0 are skipped."""
+    """Deliver graded signals through sparse synapses {target, weight}: y[target] += w x. Signals of 0 are skipped."""
     used = 0
     for j in range(x.size):
         if x[j] != ZERO:

@@ -1,6 +1,6 @@
-"""The guard, the last operation of every tick: it detects faults and limits the commands.
+"""The guard, the last operation of every tick: it detects faults, limits the commands, and moves them to safe values.
 
-`snn_control.engine.command_limiter` limits the motion of the commands.
+The functions of `snn_control.engine.command_limiter` limit the motion of the commands.
 """
 
 import numpy as np
@@ -56,12 +56,15 @@ def _guarded(w):
 
 @register_jitable(forceinline=True)
 def latch(words, reason, release, released):
-    """Update the guard's state ``words`` for this tick. Return whether the robot is in a fault now.
+    """Update the guard's fault state for this tick. Return whether the controller is in a fault now.
 
-    A fault starts when ``reason`` is not 0. After the reason has gone, an operator or a number of valid ticks ends it.
+    A fault begins when ``reason`` is not 0. When ``reason`` is 0 again, an operator or a number of valid ticks ends the
+    fault.
 
-    release : number of valid ticks in a row that end a fault; 0: only an operator ends it
-    released : number of times that an operator has asked to end a fault
+    words : (GUARD_WORDS,) int64, state of the guard; updated
+    reason : faults of this tick, as bits
+    release : number of consecutive valid ticks that end a fault; 0 if only an operator ends a fault
+    released : number of requests by an operator to end a fault
     """
     if reason != 0:
         words[FAULTS] += 1 - words[FAULTED]
@@ -79,9 +82,10 @@ def latch(words, reason, release, released):
 
 @register_jitable(forceinline=True)
 def stopped(stops, release):
-    """Return whether an input stops the commands now.
+    """Return whether an input with ``stop_when`` stops the commands now.
 
-    If ``release`` is true, first clear the latched stops whose cause has gone.
+    stops : state of the stops: the present stops, and the latched stops, which last until an operator releases them
+    release : true if an operator asks to end a fault; latched stops that are no longer present are then cleared
     """
     if release:
         stops[LATCHED] &= stops[NOW]
@@ -93,11 +97,11 @@ def stop(
     n: count, slot: read("i64", SLOT_WORDS), held: read("f32", "n"), valid: read("i64", 2), zero: Number(0, 1),
     latched: Number(0, 1), bit: Number(0, MOST_STOPS - 1), stops: written("i64", STOP_WORDS),
 ):  # fmt: skip
-    """Stop the commands if a number of this input is not 0, or if the input is invalid.
+    """Stop the commands if a number of an input, such as an emergency stop, is not 0, or if the input is invalid.
 
-    If ``zero`` is 1, a number that is 0 stops the commands instead. If ``latched`` is 1, the stop lasts until an
-    operator releases it through the guard. An input that has not yet received a message stops the commands without a
-    latch.
+    zero : 1 if a number that is 0 stops the commands, and other numbers do not
+    latched : 1 if the stop lasts until an operator releases the stop. An input that has not yet received a message
+        stops the commands only until its first message
     """
     pressed = valid[VALID] == 0
     for i in range(n):
@@ -110,9 +114,9 @@ def stop(
 
 @register_jitable(forceinline=True)
 def fault_bits(inputs, validity, required, m, raw):
-    """Return the faults of this tick as bits, as in the guard's word REASON.
+    """Detect two faults of this tick: a required input is invalid, or a computed output is not finite.
 
-    Two faults are detected here: a required input is invalid, and a computed output is not finite.
+    Return the faults as bits of the guard's word REASON.
     """
     reason = 0
     for k in range(inputs):
@@ -133,19 +137,27 @@ def guard(
     control: read("i64", LEARNING), release: number, stops: optional(written("i64", STOP_WORDS)),
     start: optional(read("f32", "m")),
 ):  # fmt: skip
-    """Compute a finite command within limits, slew, acceleration and jerk; in a fault, move to the safe command.
+    """Compute finite commands within limits, slew, acceleration and jerk. In a fault, they move to their safe values.
 
-    A fault has one of these reasons: a required input is invalid, an output is not finite, an input stops the commands,
-    or the driver reports a problem (it is about to stop, or its last tick took too long). A fault lasts as long as it
-    has a reason. Then it ends after ``release`` valid ticks in a row, or when an operator ends it. If ``release`` is 0,
-    only an operator ends it.
+    A fault has one or several reasons:
 
-    During a fault, ``way`` selects how a command approaches the safe command. JUMP: in one tick. RAMP: within slew and
-    acceleration. STAY: the command brakes within the acceleration, then keeps its value. Before the first command, STAY
-    begins at ``start`` if ``start`` is finite.
+    - a required input is invalid;
+    - an output of the network is not finite;
+    - an input or an operator stops the commands;
+    - the driver reports that it is about to stop, or that its last tick took too long.
 
-    The slew is a change per second: a driver reports in the control words how much time has passed. With an
-    acceleration limit, each whole period of that time is a step of its own.
+    When no reason is left, the fault ends after ``release`` consecutive valid ticks, or when an operator ends it. If
+    ``release`` is 0, only an operator ends a fault.
+
+    During a fault, ``way`` selects for each command how it approaches its safe value:
+
+    - JUMP: in one tick;
+    - RAMP: within slew and acceleration;
+    - STAY: the command brakes within the acceleration, then does not change. Before the first command, it begins at
+      ``start`` if ``start`` is finite.
+
+    Slew is a limit per second, so the driver reports the elapsed time in the control words. With an acceleration limit,
+    the command makes one step for each whole period of this time.
     """
     reason = control[DRIVER] | fault_bits(inputs, validity, required, m, raw)
     held = control[RELEASE] & HELD

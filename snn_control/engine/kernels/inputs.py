@@ -1,4 +1,4 @@
-"""Checks of the inputs, once per tick: they reject numbers that are not finite, not plausible, or change too fast."""
+"""Checks of the inputs, once per tick: reject samples that are not finite, not plausible, or that change too fast."""
 
 import numpy as np
 
@@ -22,15 +22,14 @@ def sample(
     held: written("f32", "n", when="n"), valid: written("i64", 2), limits: Table("f32", "n", *LIMITS, when="n"),
     stale: number, counters: written("i64", 4),
 ):  # fmt: skip
-    """Check a new sample of an input, and keep its values within the limits.
+    """Check the newest sample of an input and its age, and clamp the values of the sample to the input's range.
 
-    The whole sample is rejected if a value is not finite or not plausible.
+    The whole sample is rejected if a value is not finite or not plausible. An events input (n = 0) has no values; only
+    its age is checked.
 
-    held : (n,) the values of the last accepted sample; changed
+    held : the clamped values of the last accepted sample; updated
     valid : two numbers: 1 if the input is valid in this tick; 1 if its newest sample was accepted
-    stale : maximum age [ns]
-
-    A stream of events (n = 0) has no values, only an age.
+    stale : maximum age of the newest sample [ns]
     """
     if slot[FRESH] > 0:
         good = 1
@@ -65,14 +64,15 @@ def finite(
     limits: Table("f32", "n", *LIMITS), last: written("f32", "n"), age: written("i64", "n"), tick: number,
     stale: number, counters: written("i64", 3),
 ):  # fmt: skip
-    """Replace the numbers of a sample that are NaN or infinite, before `sample` checks it.
+    """Replace the numbers of a sample that are NaN or infinite, before `sample` checks the sample.
 
-    Each number has its own rule. An infinity says on which side of the range the value is (REP 117). The rule defines
-    the meaning of a NaN. A rule can hold the last finite value. This value gets older with the ticks, and is not used
-    beyond the input's limit of age. A sample without any measurement is rejected under all rules.
+    Each number has a rule. The rule HOLD replaces NaN and infinity by the number's last finite value, unless this value
+    is older than ``stale``. The other rules replace positive infinity by the upper end of the range and negative
+    infinity by the lower end, as in REP 117, and NaN by the end that the rule names. The rule REJECT replaces nothing.
+    A sample without any measurement is rejected under all rules.
 
     last, age : the last finite value of each number, and the age of this value [ns]
-    tick, stale : length of a tick and limit of age [ns]
+    tick, stale : length of a tick, and maximum age [ns]
     """
     for i in range(n):
         age[i] += tick
@@ -118,17 +118,17 @@ def credible(
     since: written("i64", 2), tick: Number(1, LONGEST_TICK), frozen: number, control: read("i64", LEARNING),
     counters: written("i64", 2),
 ):  # fmt: skip
-    """Refuse a sample that no working sensor would give, by writing NaN to ``out``. Otherwise ``out`` is the sample.
+    """Reject samples that a working sensor would not report: ``out`` is the sample, or NaN if it breaks a rule.
 
-    - Rate: since the last accepted sample, a number may move by ``rate`` times (elapsed time plus one tick). The extra
-      tick is needed because a sample may have arrived up to a tick earlier or later.
-    - Jump: since the last sample, accepted or not, a number may move by ``jump``.
-    - Frozen: some number must have changed by at least one bit within the time ``frozen``.
+    - Rate: since the last accepted sample, a number may change by ``rate`` times (elapsed time plus one tick). The
+      extra tick is needed because a sample may have arrived up to a tick earlier or later.
+    - Jump: since the last sample, accepted or not, a number may change by at most ``jump``.
+    - Frozen: at least one number must have changed within the time ``frozen``.
 
     The driver reports the elapsed time.
 
     accepted, seen : values of the last accepted sample, and of the last sample
-    since : two times [ns]: since the last accepted sample, and since a number changed; -1: none yet
+    since : two times [ns]: since the last accepted sample, and since a number changed; -1 before the first sample
     tick, frozen : length of a tick, and longest time without a change [ns]
     """
     elapsed = min(control[ELAPSED], MOST_COUNTED) if control[ELAPSED] > 0 else WHOLE_TICK

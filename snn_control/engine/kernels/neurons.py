@@ -1,17 +1,19 @@
-"""Kernels of the neurons: they compute one step of all neurons of a population.
+"""Kernels of the neuron models: a kernel computes one network step of all neurons of a population.
 
-Signals that arrive in the step are already in ``current`` or ``isyn``; ``current`` starts each step at ``bias``.
+When a kernel runs, the signals that arrive in this step are already added to ``current`` or ``isyn``. Afterwards
+``current`` is reset to ``bias``.
 
 integrate_and_fire  IF, LIF, CubaLIF, ALIF, Threshold
     v <- decay v + gain current + gain_syn isyn + leak;  then isyn <- decay_syn isyn
-    fire at v >= threshold + beta adapt: v <- reset, or v - reset, now or in the next step; no update for `refractory`
-    steps; with a ``multiplicity``, v / reset spikes in this step;  adapt <- decay_adapt adapt, + 1 with a spike
-leaky_integrator    LI, CubaLI, Integrator, Relay: without a threshold, graded output v
-    v <- decay v + gain current + gain_syn isyn + (leak - loss v); before this, a v below `floor` is raised to `floor`
+    spike if v >= threshold + beta adapt: v <- reset, or v <- v - reset, in this step or the next one; then no update
+    for `refractory` steps. With a ``multiplicity``, v / reset spikes in this step
+    adapt <- decay_adapt adapt, and + 1 after a spike
+leaky_integrator    LI, CubaLI, Integrator, Relay: no threshold, graded output v
+    v <- max(v, floor);  then v <- decay v + gain current + gain_syn isyn + (leak - loss v)
 adex, izhikevich    see `snn_control.network`
 
-The integration method (`snn_control.engine.lowering`) defines decay, gain and gain_syn: exact (Rotter and Diesmann
-1999, Biol. Cybern. 81:381), exponential Euler or forward Euler.
+The integration method of the neuron model determines decay, gain and gain_syn: exact (Rotter and Diesmann 1999, Biol.
+Cybern. 81:381), exponential Euler or forward Euler.
 """
 
 from collections import namedtuple
@@ -41,9 +43,9 @@ Fired = namedtuple("Fired", "flags at spikes stride slots clock multiplicity cou
 
 
 class Neurons(Word):
-    """The neurons of a population, which the kernel gets as a `Population`. The words of the row are: n (number of
-    neurons), params (float32, one row for each parameter), each (number of columns of params: n, or 1 if the neurons
-    share their parameters), current and bias.
+    """The neurons of a population, which the kernel receives as a `Population`. The operands are ``n`` (number of
+    neurons), ``params`` (float32, one row for each parameter), ``each`` (number of columns of ``params``: n, or 1 if
+    the neurons share their parameters), ``current`` and ``bias``.
 
     parameters : names of the parameters, one for each row of ``params``
     """
@@ -64,16 +66,21 @@ class Neurons(Word):
         return [f"{parameter} = Population({n}, {self.arrays(params, each)}, {numbers}, {currents})"]
 
     def arrays(self, params, each):
-        """Return source code that makes the named tuple of the parameters."""
+        """Return Python source code for a named tuple with an array for each parameter.
+
+        params, each : names of the variables that contain these operands
+        """
         views = (f"f32({params} + 4 * {k} * {each}, {each})" for k in range(len(self.parameters)))
         return f"Parameters({', '.join(views)})"
 
     def function(self, name):
-        """Make a function that returns the parameters of a population as a named tuple.
+        """Make the compiled function ``one(cells)`` or ``each(cells)``, which returns a population's parameters.
 
-        ``each(cells)`` returns ``cells.p``, the arrays of the neurons' own parameters. ``one(cells)`` returns numbers
-        that all neurons share. A kernel with code for both cases uses these functions, so that it prepares only the
-        parameters of the present case.
+        ``each`` returns a named tuple of arrays, like ``cells.p``: one element for each neuron. ``one`` returns a named
+        tuple of numbers that all neurons share. A kernel with separate code for these two cases reads only the
+        parameters that it needs.
+
+        name : "one" or "each"
         """
         n = len(self.parameters)
         numbers = ", ".join(f"f32(cells.params, {n})[{k}]" for k in range(n))
@@ -83,7 +90,7 @@ class Neurons(Word):
         return register_jitable(forceinline=True)(scope[name])
 
     def rows(self, w):
-        """Return the number of parameters, which are the rows of ``params``."""
+        """Return the number of rows of the operand ``params``: one row for each parameter."""
         return len(self.parameters)
 
     def check(self, parameter, w):
@@ -97,10 +104,11 @@ class Neurons(Word):
 
 
 class Firing(Word):
-    """The spikes of a population, which the kernel gets as a `Fired`. The words of the row are: flags (uint8, padded to
-    64), spikes, stride, slots, clock, counter (of spikes), multiplicity and refractory.
+    """The spikes of a population, which the kernel receives as a `Fired` and writes. The operands are ``flags`` (uint8,
+    padded to 64), ``spikes``, ``stride``, ``slots``, ``clock``, ``counter`` (of spikes), ``multiplicity`` and
+    ``refractory``.
 
-    once : true if the kernel lets a neuron fire at most once in a step
+    once : true if a neuron fires at most once in a step
     """
 
     uses = (Fired,)
@@ -131,7 +139,11 @@ waiting = written("u16", "n", when="refractory")
 
 @register_jitable(forceinline=True)
 def emit(n, fired):
-    """Write the spike list of this step from the flags of the neurons, and count the spikes."""
+    """Convert the spike flags of a population to the spike list of this step, and count the spikes.
+
+    n : number of neurons
+    fired : flags, ring of spike lists and spike counter, see `Firing`
+    """
     slot = slot_address(fired.spikes, fired.stride, fired.slots, fired.clock, 0)
     count = flags_to_indices(fired.at, n, u32(slot + HEADER, n))
     i64(slot, 1)[0] = count
@@ -140,7 +152,7 @@ def emit(n, fired):
 
 @register_jitable(forceinline=True)
 def emit_multiple(n, fired, counts):
-    """Write the spike list of this step, as `emit` does, and how often each neuron fired.
+    """Write the spike list of this step, as `emit` does, with the number of spikes of each neuron that fired.
 
     counts : (n,) uint16, number of spikes of each neuron in this step
     """
@@ -157,7 +169,7 @@ def emit_multiple(n, fired, counts):
 
 @register_jitable(forceinline=True)
 def restart_current(cells):
-    """Set the current of the next step to the bias. If nothing adds to the current, both are the same array."""
+    """Reset the neurons' current to the bias, for the next step. Without input, both are the same array."""
     for i in range(cells.bias.size):
         cells.current[i] = cells.bias[i]
 
@@ -168,9 +180,12 @@ one, each = LINEAR.function("one"), LINEAR.function("each")
 
 @register_jitable(forceinline=True)
 def step_identical_neurons(cells, fired, mode, v, isyn, wait, synaptic, refractory):
-    """Update neurons that share their parameters, fire at most once per step, do not adapt and reset immediately.
+    """Update integrate-and-fire neurons in the most frequent case, for which the compiler can vectorise the loop.
 
-    These conditions allow fast loops. ``synaptic`` and ``refractory`` are literals.
+    In this case neurons share their parameters, fire at most once per step, do not adapt and reset immediately.
+
+    mode, v, isyn, wait : as in `integrate_and_fire`
+    synaptic, refractory : literals, true if the neurons have a synaptic current, and a refractory period
     """
     p, current, flags, period = one(cells), cells.current, fired.flags, fired.refractory
     decay, gain, leak, gain_syn, decay_syn = p.decay, p.gain, p.leak, p.gain_syn, p.decay_syn
@@ -198,7 +213,11 @@ def step_identical_neurons(cells, fired, mode, v, isyn, wait, synaptic, refracto
 
 @register_jitable(forceinline=True)
 def step_varied_neurons(cells, fired, mode, v, isyn, adapt, wait, counts):
-    """Update neurons of any kind: with their own parameters, adaptation, several spikes per step or a delayed reset."""
+    """Update integrate-and-fire neurons in all other cases, one neuron after the other.
+
+    These are individual parameters, adaptation, several spikes per step and a delayed reset. The arguments are those of
+    `integrate_and_fire`.
+    """
     p, current, flags, refractory = each(cells), cells.current, fired.flags, fired.refractory
     subtract, delayed, multiple = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, fired.multiplicity != 0
     twice, synaptic, adapts = (mode & TWICE) != 0, isyn.size > 0, adapt.size > 0
@@ -252,12 +271,13 @@ def integrate_and_fire(
     isyn: optional(written("f32", "n")), adapt: optional(written("f32", "n")), wait: waiting,
     counts: written("u16", "n", when="multiplicity"),
 ):  # fmt: skip
-    """Update neurons whose membrane is linear below the threshold.
+    """Update integrate-and-fire neurons: their membrane equation is linear below the threshold.
 
-    mode : bits that say how and when the neurons reset
-    v, isyn, adapt : membrane, synaptic current, and adaptation of the threshold of each neuron
+    mode : bits of the reset. 1: v <- v - reset instead of v <- reset; 2: the reset happens in the next step; 4: a
+        neuron that was above the threshold before the step fires only if v >= threshold + reset
+    v, isyn, adapt : membrane potential, synaptic current, and threshold adaptation of each neuron
     wait : remaining steps of the refractory period of each neuron
-    counts : scratch memory: number of spikes of each neuron in this step
+    counts : scratch memory for the number of spikes of each neuron in this step
     """
     if (cells.step > 0) | (adapt.size > 0) | (fired.multiplicity != 0) | (mode > SUBTRACT):
         step_varied_neurons(cells, fired, mode, v, isyn, adapt, wait, counts)
@@ -282,9 +302,10 @@ def leaky_integrator(
     cells: Neurons("decay", "gain", "leak", "gain_syn", "decay_syn", "loss", "floor"), v: written("f32", "n"),
     isyn: optional(written("f32", "n")),
 ):  # fmt: skip
-    """Update graded neurons: neurons without spikes, whose output is their membrane.
+    """Update leaky integrators: neurons without spikes, whose graded output is their membrane potential.
 
-    Forward Euler uses decay 1 and a separate loss. A rounded decay would deviate from forward Euler over long times.
+    Forward Euler uses decay = 1 and a separate ``loss``, because a rounded decay would deviate from forward Euler over
+    long times.
     """
     p, current, synaptic = cells.p, cells.current, isyn.size > 0
     for i in range(cells.n):
@@ -302,11 +323,14 @@ def leaky_integrator(
 
 @register_jitable(forceinline=True)
 def fire(fired, i, wait, before, u, second, threshold, reset, jump):
-    """Apply threshold and refractory period to neuron ``i``. Return its membrane and second variable after the step.
+    """Apply threshold and refractory period of an AdEx or Izhikevich neuron, and set its spike flag.
 
-    before : membrane before the step, which the neuron keeps during the refractory period
-    u, second : membrane and second variable after the step, before the threshold is applied
-    jump : change of the second variable at a spike
+    i : index of the neuron
+    before : membrane potential before the step, which remains unchanged during the refractory period
+    u, second : membrane potential and second state variable after the step, without threshold
+    jump : change of the second state variable at a spike
+
+    Return the membrane potential and the second state variable with threshold and refractory period.
     """
     fired.flags[i] = 0
     if fired.refractory > 0 and wait[i] > 0:

@@ -1,7 +1,7 @@
-"""Learning rules, which change weights at the end of a step; ``docs/explanation/plasticity.md`` has the equations.
+"""Learning rules: kernels that change weights at the end of a step (equations: ``docs/explanation/plasticity.md``).
 
-Weights are in the state: a matrix (n_pre, n_post), or pairs {target, weight} of sparse synapses. A rule that is
-switched on again starts with new traces.
+Weights that learn are in the state, as a matrix (n_pre, n_post) or as pairs {target, weight} of sparse synapses. When a
+rule is switched on again, its traces begin at 0.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ switched = written("i64", SWITCH_WORDS)
 
 @register_jitable(forceinline=True)
 def bounded_update(w, delta, low, high):
-    """Return the weight w + delta, within its bounds ``low`` and ``high``. A delta that is NaN or huge is ignored."""
+    """Return the weight w + delta, limited to [low, high]. A ``delta`` that is NaN or huge is ignored."""
     w = flush(w + bounded(delta))
     w = w if w > low else low
     return w if w < high else high
@@ -41,9 +41,10 @@ def fade(x, decay):
 
 @register_jitable(forceinline=True)
 def state_of(switch):
-    """Return the state of a learning rule in this step, and store whether the rule is on.
+    """Return the state of a learning rule in this step, and record in its switch whether the rule is on.
 
-    0: the rule is off. 1: it has just been switched on, so its traces are outdated. 2: it was on before.
+    0: the rule is off. 1: the rule was switched on before this step, so its traces are outdated. 2: the rule was also
+    on in the last step.
     """
     before, on = switch[RUNS], switch[ON] != 0
     switch[RUNS] = on
@@ -55,10 +56,11 @@ def state_of(switch):
 def depress(e, n, y, a, low, high, pre):
     """Depress the synapses at which a spike arrives: e -= a y in the rows ``pre`` of a matrix.
 
-    e : address of the matrix, float32 with n columns
-    y : (n,) trace of the earlier spikes of each postsynaptic neuron
+    e : address of the matrix of weights or eligibilities, float32 with n columns
+    y : (n,) trace of each postsynaptic neuron's earlier spikes
+    pre : indices of the presynaptic neurons whose spikes arrive
 
-    Return the number of synapses that were changed.
+    Return the number of changed synapses.
     """
     for k in range(pre.size):
         row = f32(e + 4 * n * np.int64(pre[k]), n)
@@ -69,12 +71,13 @@ def depress(e, n, y, a, low, high, pre):
 
 @register_jitable(forceinline=True)
 def potentiate(e, n, x, a, low, high, post):
-    """Potentiate the synapses of neurons that fire: e += a x in the columns ``post`` of a matrix.
+    """Potentiate the synapses onto neurons that fire: e += a x in the columns ``post`` of a matrix.
 
-    e : address of the matrix, float32 with n columns
-    x : trace of the spikes that arrived before, one number for each row
+    e : address of the matrix of weights or eligibilities, float32 with n columns
+    x : (n_pre,) trace of each presynaptic neuron's arrived spikes
+    post : indices of the postsynaptic neurons that fire
 
-    Return the number of synapses that were changed.
+    Return the number of changed synapses.
     """
     used = 0
     if post.size > 0:
@@ -89,9 +92,12 @@ def potentiate(e, n, x, a, low, high, post):
 
 @register_jitable(forceinline=True)
 def depress_sparse(e, step, first, synapses, pointers, y, a, low, high, pre):
-    """Depress sparse synapses at which a spike arrives, as `depress` does for a matrix.
+    """Depress the sparse synapses at which a spike arrives, as `depress` does for a matrix.
 
-    A synapse has ``step`` numbers in ``e``. The one at index ``first`` is changed.
+    e : array with ``step`` numbers for each synapse, of which the number at index ``first`` is changed
+    synapses, pointers : pairs {target, weight}, and row pointers
+
+    Return the number of changed synapses.
     """
     used = 0
     for k in range(pre.size):
@@ -117,14 +123,14 @@ def potentiate_sparse(e, step, first, incoming, pointers, x, a, low, high, post)
 
 @register_jitable(forceinline=True)
 def synapses_in(connections, n_pre, n_post):
-    """Return the number of synapses of a projection: n_pre * n_post, or that of the sparse ``connections``."""
+    """Return the number of synapses of a projection: n_pre * n_post, or the last row pointer of sparse synapses."""
     return n_pre * n_post if connections.pointers.size == 0 else np.int64(connections.pointers[n_pre])
 
 
 class SparseConnections(Record):
-    """The sparse connections of a projection: row pointers (the first synapse of each presynaptic neuron), the same for
-    the incoming synapses of each postsynaptic neuron, and the incoming synapses as pairs {synapse, pre}. All three
-    words are 0 if the weights are a matrix."""
+    """The connectivity of sparse synapses: row pointers of the presynaptic neurons, row pointers of the postsynaptic
+    neurons (``to_post``), and each postsynaptic neuron's incoming synapses as pairs {synapse, pre}. All three operands
+    are 0 if the weights are a matrix."""
 
     def __init__(self):
         super().__init__(
@@ -150,7 +156,7 @@ class SparseConnections(Record):
 
 
 def synapses_of(w):
-    """Return the number of synapses of a row with the operands ``w``; the sizes of other operands depend on it."""
+    """Return the number of synapses of a projection from the operands ``w``, as the size of its other operands."""
     if not isinstance(w.pointers, Array):
         return w.n_pre * w.n_post
     return int(w.pointers.data.view(np.uint32)[w.n_pre])
@@ -158,10 +164,10 @@ def synapses_of(w):
 
 @register_jitable(forceinline=True)
 def update_by_spike_pairs(weights, e, source, post, x, y, p, connections, state, eligible, low, high):
-    """Change the weights, or their eligibility if ``eligible``, by the spike pairs of this step.
+    """Change the weights by the spike pairs of this step; if ``eligible`` is true, change the eligibilities instead.
 
-    First, the traces decay. Then each arriving spike is paired with y and adds to x. Then each neuron that fires is
-    paired with x and adds to y. Return the number of synapses that were changed.
+    First, the traces decay. Then arriving spikes add to x and depress their synapses by y. Then neurons that fire
+    potentiate their synapses by x and add to y. Return the number of changed synapses.
 
     weights, e : addresses of the weights and of their eligibilities
     x : (n_pre,) traces of the arriving spikes
@@ -198,9 +204,9 @@ def stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: SparseConnections(),
 ):  # fmt: skip
-    """Change the weights by pairs of a presynaptic and a postsynaptic spike (STDP).
+    """Learn by pairs of a presynaptic and a postsynaptic spike: spike-timing-dependent plasticity (STDP).
 
-    x, y : traces of the spikes that arrived, and of the postsynaptic spikes
+    x, y : traces of the arrived presynaptic spikes, and of the postsynaptic spikes
     """
     p, state = params, state_of(switch)
     if state > 0:
@@ -215,11 +221,11 @@ def reward_stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: SparseConnections(), eligibility: address("f32", synapses_of, written=True), reward: scalar("f32"),
 ):  # fmt: skip
-    """Change the eligibility e by pairs of spikes, then the weights by the reward (R-STDP).
+    """Learn by reward-modulated STDP (R-STDP): pairs of spikes change an eligibility e, which the reward turns into w.
 
-    The weights change by w += rate reward e. Then e decays.
+    In each step, the pairs of spikes change e, then w += rate reward e, then e decays.
 
-    x, y : traces of the spikes that arrived, and of the postsynaptic spikes
+    x, y : traces of the arrived presynaptic spikes, and of the postsynaptic spikes
     """
     k, state = synapses_in(connections, n_pre, n_post), state_of(switch)
     e = f32(eligibility, k)
@@ -253,7 +259,7 @@ def reward_weights(weights, connections, p, e, rate):
 # errors --------------------------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def add_arrivals(source, x, gain):
-    """Add ``gain`` to the element of ``x`` of each neuron whose spike arrives."""
+    """For each arriving spike, add ``gain`` to the element of ``x``, (n_pre,), that belongs to its neuron."""
     for k in range(source.fired.size):
         x[source.fired[k]] += gain * (ONE if source.times.size == 0 else np.float32(source.times[k]))
 
@@ -264,7 +270,10 @@ def pes(
     activity: written("f32", "n_pre"), error: read("f32", "n_post"),
     params: Scalars("f32", "decay", "gain", "rate", "low", "high"), switch: switched,
 ):  # fmt: skip
-    """Learn from an error: activity <- decay activity + gain spikes;  w -= rate activity (x) error."""
+    """Learn by the prescribed error sensitivity (PES), which reduces an error signal.
+
+    The equations are activity <- decay activity + gain spikes, then w_ij -= rate activity_i error_j.
+    """
     p, state = params, state_of(switch)
     if state == 0:
         return
@@ -285,9 +294,10 @@ def pes(
 # eligibility propagation ---------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def pseudo_derivative(post, each, v, flags):
-    """Compute psi, the pseudo-derivative of each neuron's spike, from its threshold and its membrane before the reset.
+    """Compute ``post.psi``, the pseudo-derivative of each neuron's spike with respect to the membrane potential.
 
-    A refractory neuron has psi = 0.
+    psi depends on the distance of the membrane potential before the reset from the threshold. Refractory neurons have
+    psi = 0.
     """
     for j in range(v.size):
         u = v[j] + (each.subtracted[j] if flags[j] != 0 else ZERO)
@@ -297,7 +307,7 @@ def pseudo_derivative(post, each, v, flags):
 
 @register_jitable(forceinline=True)
 def keep_for_the_next_step(post, adapt, wait):
-    """Store adaptation and refractoriness at the end of a step, for the same rule in the next step."""
+    """Copy the neurons' adaptation and refractory flags to ``post``, because e-prop needs them in the next step."""
     for j in range(adapt.size):
         post.adapted[j] = adapt[j]
     for j in range(wait.size):
@@ -308,7 +318,8 @@ def keep_for_the_next_step(post, adapt, wait):
 def learning_signal(signal, error, feedback, rate):
     """Compute the learning signal of e-prop: signal[j] = rate * sum over k of error[k] feedback[k, j], k ascending.
 
-    feedback : address of the feedback weights, float32 (n_error, n_post)
+    error : (n_error,) error signals
+    feedback : address of the feedback weights, (n_error, n_post) float32
     """
     n = signal.size
     fill(signal, ZERO)
@@ -322,13 +333,14 @@ def learning_signal(signal, error, feedback, rate):
 
 @register_jitable(forceinline=True)
 def learn_rows(weights, eligibility, slow, x, post, each, p):
-    """Update the synapses by e-prop, row by row.
+    """Update the eligibilities and the weights of all synapses by e-prop, one presynaptic neuron after the other.
 
-    The order is: eligibility <- kappa eligibility + psi (x - beta slow);  w -= signal eligibility;  then slow.
+    The equations are eligibility <- kappa eligibility + psi (x - beta slow), then w -= signal eligibility. ``slow``,
+    the part of the eligibility that belongs to the adapting threshold, is updated after its use in the first equation.
 
-    weights, eligibility, slow : addresses of float32 (n_pre, n_post); ``slow`` is 0 if no neuron adapts
+    weights, eligibility, slow : addresses of (n_pre, n_post) float32; ``slow`` is 0 if no neuron adapts
     x : (n_pre,) filtered presynaptic spikes
-    post, each, p : as in `eprop`
+    post, each, p : as in `eprop`; p are its ``params``
     """
     n, psi, signal, beta, rho = post.psi.size, post.psi, post.signal, each.beta, each.rho
     kappa, low, high = p.kappa, p.low, p.high
@@ -358,12 +370,15 @@ def eprop(
     error: read("f32", "n_error"), n_error: count,
     params: Scalars("f32", "decay_syn", "decay", "gain", "kappa", "rate", "low", "high"), switch: switched,
 ):  # fmt: skip
-    """Learn by e-prop: update presynaptic filters, pseudo-derivatives and learning signals, then all synapses.
+    """Learn by eligibility propagation (e-prop): update filters and learning signals, then the weights of all synapses.
 
-    v, flags, adapt, wait : membrane, spike flag, adaptation and refractory steps of each postsynaptic neuron
-    post : values of the postsynaptic neurons; ``adapted`` and ``held`` are kept from step to step
+    v, flags, adapt, wait : membrane potential, spike flag, threshold adaptation and remaining refractory steps of each
+        postsynaptic neuron
+    filters : filtered spikes of the presynaptic neurons
+    post : variables of the postsynaptic neurons; ``adapted`` and ``held`` come from the last step
     each : constants of the postsynaptic neurons
-    slow : part of the eligibility that comes from the adapting threshold; 0 if no neuron adapts
+    eligibility : eligibility of each synapse
+    slow : part of the eligibility that belongs to the adapting threshold; 0 if no neuron adapts
     """
     p, current, x, state = params, filters.current, filters.x, state_of(switch)
     if state == 1:

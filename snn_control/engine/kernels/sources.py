@@ -1,4 +1,4 @@
-"""Kernels of stochastic and temporal codes (`snn_control.network.neurons`), which convert currents to spikes."""
+"""Kernels of neurons with a stochastic or temporal code (`snn_control.network.neurons`): convert currents to spikes."""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -22,7 +22,11 @@ def within(x, most):
 
 @register_jitable(forceinline=True)
 def poisson_count(u, mean):
-    """Return a Poisson-distributed number with this mean: the first k for which a uniform u < P(count <= k)."""
+    """Return a Poisson-distributed number by inversion: the smallest k with u < P(count <= k).
+
+    u : uniform random number in [0, 1)
+    mean : mean of the distribution
+    """
     k, p = 0, exponential(-mean)
     below = p
     while u >= below:
@@ -40,9 +44,12 @@ def stochastic(
     cells: Neurons("rate"), fired: Firing(once=False), seed: Number(0), number: Number(0, (1 << 32) - 1),
     counts: written("u16", "n", when="multiplicity"),
 ):  # fmt: skip
-    """Fire with probability rate dt current (Bernoulli); or, with ``multiplicity``, a Poisson number with that mean.
+    """Update neurons that fire at random, with the mean ``rate`` times current per step.
 
-    number : number of the operation. Operations with different numbers draw different random numbers
+    Without ``multiplicity``, a neuron fires once with this probability (Bernoulli). With ``multiplicity``, the number
+    of spikes is Poisson distributed with this mean.
+
+    number : number of the operation; operations with different numbers draw different random numbers
     """
     n, p, current, flags, multiple = cells.n, cells.p, cells.current, fired.flags, fired.multiplicity != 0
     now = i64(fired.clock, 2)[1]
@@ -63,7 +70,8 @@ def stochastic(
 
 
 class Levels(Neurons):
-    """A `Population` whose parameters, at the address ``params``, are levels: one level for each step of a window."""
+    """The neurons of a population, which the kernel receives as a `Population`. Their operand ``params`` contains one
+    level for each step of a window."""
 
     def arrays(self, params, each):
         return "Parameters()"
@@ -76,13 +84,13 @@ class Levels(Neurons):
 def temporal(
     cells: Levels(), fired: Firing(), window: count, subtract: flag, v: written("f32", "n")
 ):  # fmt: skip
-    """Encode x, the current at the start of a window, in the times of spikes.
+    """Encode x, the current at the start of a window of steps, in the times of spikes.
 
-    A neuron fires in each step in which x reaches the level of the step. After a spike, the level is subtracted from x
-    if ``subtract`` is true; if not, x becomes 0.
+    A neuron fires in each step in which x is at least the level of the step. After a spike, x is reduced by the level
+    if ``subtract`` is true; otherwise x becomes 0.
 
-    - Latency code: one spike per window. The level of a step is the x whose latency is t = (step + 1/2) dt.
-    - Phase code: the levels are 1/2, 1/4, ..; x holds the remaining binary digits (``subtract``).
+    - Latency code: one spike per window. The level of a step is the x whose latency is (step + 1/2) dt.
+    - Phase code, with ``subtract``: the levels are 1/2, 1/4, ... The spikes are the binary digits of x.
     """
     at = i64(fired.clock, 2)[1] % window
     current, flags, levels = cells.current, fired.flags, f32(cells.params + 4 * cells.each * at, cells.each)

@@ -1,13 +1,16 @@
-"""Spike lists and vectors of past steps, and the operands with which kernels read them.
+"""Spike lists and graded signals of past steps, and the operands with which kernels read them.
 
-A population keeps the spike lists of its last ``slots`` steps in a ring of slots of ``stride`` bytes. A slot begins
-with 64 bytes of header (the count, int64), followed by the ascending uint32 indices of the neurons that fired. If a
-neuron can fire several times in a step, their uint16 multiplicities (numbers of spikes) begin ``multiplicity`` bytes
-after the start of the slot. If ``multiplicity`` is 0, each neuron fired once. A graded signal keeps its last vectors in
-the same way, without a header.
+A population stores the spike lists of its last ``slots`` steps in a ring buffer. Each slot has ``stride`` bytes:
 
-The classes declare operands (`snn_control.engine.rows`). One operand takes one or several words of a kernel's row; the
-docstring of its class lists these words.
+- 64 bytes of header: the number of neurons that fired, int64;
+- the indices of these neurons, ascending uint32;
+- at the offset ``multiplicity``, the number of spikes of each of these neurons, uint16. If ``multiplicity`` is 0, each
+  neuron fired once, and the slot does not have this part.
+
+A graded population with a delay stores its last vectors in the same way, without a header.
+
+The classes declare parameters of kernels (`snn_control.engine.rows`). A parameter may consist of several operands; the
+docstring of its class lists them.
 """
 
 from collections import namedtuple
@@ -30,9 +33,10 @@ Past = namedtuple("Past", "base stride slots now multiplicity")
 
 @register_jitable(forceinline=True)
 def slot_address(base, stride, slots, clock, delay):
-    """Return the address of the slot that was written ``delay`` steps ago.
+    """Return the address of the slot of a ring buffer that was written ``delay`` steps ago.
 
-    clock : address of two int64: tick, step
+    base, stride, slots : address of the ring buffer, bytes of a slot, and number of slots
+    clock : address of two int64: number of the tick, number of the step
     """
     if slots == 1:
         return base
@@ -41,16 +45,16 @@ def slot_address(base, stride, slots, clock, delay):
 
 @register_jitable(forceinline=True)
 def slot_of_step(base, stride, slots, step):
-    """Return the address of the slot that holds the data of the step with the number ``step``."""
+    """Return the address of the slot of a ring buffer for the step with the number ``step``."""
     return base + stride * (step % slots)
 
 
 @register_jitable(forceinline=True)
 def flags_to_indices(flags, n, out):
-    """Write the indices of the nonzero flags to ``out``, ascending. Return the number of these indices.
+    """Write the indices of the nonzero flags to ``out``, ascending. Return the number of indices.
 
     flags : address of n bytes, padded to a multiple of 64
-    out : (n,) indices. If it has room after the last index, the next element is set to 0
+    out : (n,) uint32; the element after the last index, if there is one, is set to 0
     """
     count, none, one = 0, np.uint64(0), np.uint64(1)
     for k in range(0, n, 64):
@@ -73,14 +77,14 @@ def flags_to_indices(flags, n, out):
 
 # words of rows --------------------------------------------------------------------------------------------------
 class Spikes(Word):
-    """The spike list of a step, which the kernel gets as a `SpikeList`. The words of the row are: spikes, stride,
-    slots, clock, delay and multiplicity.
+    """The spike list of a step, which the kernel receives as a `SpikeList`. The operands are ``spikes``, ``stride``,
+    ``slots``, ``clock``, ``delay`` and ``multiplicity``.
 
     of : number of neurons of the source
-    delay : true if the row has the word ``delay``, the age of the list in steps; false: the list is the newest one
-    multiplicity : true if the row has the word ``multiplicity``; false: each neuron fires at most once in a step
+    delay : true if there is an operand ``delay``, the age of the list [steps]; false if the list is the newest one
+    multiplicity : true if there is an operand ``multiplicity``; false if each neuron fires at most once in a step
     once : true if the kernel accepts only neurons that fire at most once in a step
-    prefix : begins the names of the words of a second list, which shares the clock with the first list
+    prefix : prefix of the operands' names, for a second list that shares the clock with the first one
     """
 
     uses = (slot_address, SpikeList)
@@ -112,8 +116,8 @@ class Spikes(Word):
 
 
 class PastSpikes(Spikes):
-    """The spike lists of the newest ``steps`` steps, which the kernel gets as a `Past`. The words of the row are:
-    spikes, stride, slots, clock and multiplicity."""
+    """The spike lists of the newest ``steps`` steps, which the kernel receives as a `Past`. The operands are
+    ``spikes``, ``stride``, ``slots``, ``clock`` and ``multiplicity``."""
 
     uses = (Past,)
 
@@ -137,8 +141,8 @@ def reaches_back(w, steps):
 
 
 class Signal(Word):
-    """The vector of a graded source that arrives in this step, float32. The words of the row are: x, n_pre, stride,
-    slots, clock and delay."""
+    """The graded signals that arrive in this step, a float32 vector. The operands are ``x``, ``n_pre``, ``stride``,
+    ``slots``, ``clock`` and ``delay``."""
 
     uses = (slot_address,)
     words = ("x", "n_pre", "stride", "slots", "clock", "delay")
@@ -156,7 +160,8 @@ clock = read("i64", 2, followed=True)
 
 
 class Line(Word):
-    """The vector of this step in a delay line, float32. The words of the row are: line, stride, slots and clock.
+    """The vector of this step in the delay line of graded signals, float32. The operands are ``line``, ``stride``,
+    ``slots`` and ``clock``.
 
     of : number of elements of a vector
     """
@@ -182,8 +187,8 @@ class Line(Word):
 
 
 class PastLine(Line):
-    """The vectors of the newest ``steps`` steps in a delay line, which the kernel gets as a `Past`. The words of the
-    row are: line, stride, slots and clock."""
+    """The vectors of the newest ``steps`` steps in the delay line of graded signals, which the kernel receives as a
+    `Past`. The operands are ``line``, ``stride``, ``slots`` and ``clock``."""
 
     uses = (Past,)
 

@@ -1,4 +1,4 @@
-"""Operations on whole vectors: copy, add, clear, and write into the delay line of a graded signal."""
+"""Kernels for whole vectors: copy, add, clear, and write graded signals into their delay line."""
 
 from ..rows import count, kernel, read, written
 from . import ZERO, bounded
@@ -28,9 +28,9 @@ def clear(n: count, y: written("f32", "n")):
 
 @kernel()
 def remember(n: count, line: Line("n"), x: read("f32", "n")):
-    """Write the vector x into the slot of this step in its delay line.
+    """Write the graded signals x of this step into their delay line.
 
-    Numbers that are huge or not finite become 0, so that an overflow is not sent again.
+    Numbers that are huge or not finite become 0, so that an overflow is not delivered in later steps.
     """
     for i in range(n):
         line[i] = bounded(x[i])
