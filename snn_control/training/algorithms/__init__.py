@@ -1,1 +1,2 @@
-"""Training algorithms: reinforcement learning, imitation, evolution and online learning, and their common parts."""
+"""Training algorithms: reinforcement learning, imitation, evolution and online learning, and the code that they
+share."""
