@@ -40,8 +40,7 @@ class Categorical:
         return tried
 
     def command_of(self, action: np.ndarray) -> np.ndarray:
-        """Return the commands (rows, 1) for a teacher's action indices (rows, 1). For an arg-max output, both are the
-        same."""
+        """Return the commands (rows, 1) for a teacher's action indices (rows, 1), which are these indices."""
         return action
 
     def label(self, head: np.ndarray) -> np.ndarray:
@@ -72,8 +71,8 @@ class Categorical:
         return (p - wanted) / self.temperature, -(wanted * np.log(p + TINY)).sum(-1)
 
     def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
-        """Return the log probability, (...,), of the sampled action indices ``tried`` (..., 1), for scores ``head``
-        (..., n)."""
+        """Return the log probability, (...,), of sampled action indices ``tried`` (..., 1) under scores ``head`` (...,
+        n)."""
         self._log = (head - head.max(-1, keepdims=True)) / self.temperature
         self._log = self._log - np.log(np.exp(self._log).sum(-1, keepdims=True))
         self._one = self._alone(tried)
@@ -121,8 +120,8 @@ class DiagGaussian:
         return self.mean(head) + np.exp(self.log_std) * noise
 
     def command(self, tried: np.ndarray) -> np.ndarray:
-        """Return the command, within its limits, for a sample ``tried`` in units of half the distance between the
-        limits."""
+        """Return the command for a sample ``tried``: squashed if the output is, scaled to its limits, and clipped to
+        them."""
         tried = np.tanh(tried) if self.squash else tried
         return np.clip(self.centre + self.half * tried, self.low, self.high)
 
@@ -170,6 +169,5 @@ def distributions(outputs: Sequence[Output], std: float) -> list[Categorical | D
 
 
 def only_chooses(spec: ControllerSpec) -> bool:
-    """Return whether all outputs of a controller are arg-max outputs, which choose an action instead of giving
-    numbers."""
+    """Return whether all outputs of a controller are arg-max outputs, which choose an action."""
     return all(isinstance(one.decoder, ArgmaxDecoder) for one in spec.outputs)

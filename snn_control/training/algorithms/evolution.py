@@ -105,8 +105,7 @@ class Evolution(Learner):
         self.population = settings.population or 4 + int(3 * np.log(self.size))
 
     def _space(self) -> tuple[int, bool]:
-        """Return the number of values that are searched, and whether each value is a step along one of the
-        `directions`."""
+        """Return the number of searched values, and whether each value is a step along one of the `directions`."""
         if self.settings.factors:
             return len(self.parameters.parameters), False
         numbers = sum(p.values.size for p in self.parameters.parameters)
@@ -137,8 +136,7 @@ class Evolution(Learner):
         self._begin()
 
     def _begin(self) -> None:
-        """Create a search without candidates that starts at the values of ``origin``, with random numbers from its
-        seed."""
+        """Create a new search that starts at the values of ``origin``, with random numbers from its seed."""
         self._draws = np.random.RandomState(int(self.origin["seed"]))  # used by the search alone
         self._search = self._new_search(np.zeros(self.size))
         self._means: list[np.ndarray] = []  # of the last generations
@@ -169,7 +167,7 @@ class Evolution(Learner):
         return -returns
 
     def _played(self, candidates: np.ndarray, envs: VectorEnv, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Play the same episodes with all candidates in parallel. Each row of a batch has the constants of one
+        """Play the same episodes with all candidates in parallel; each row of a batch has the constants of one
         candidate.
 
         Return two (candidates, episodes) arrays: the returns of the episodes, and their mean number of spikes per step.

@@ -32,8 +32,7 @@ class Head:
             self.half, self.middle = (self.high - self.low) / 2, (self.high + self.low) / 2
 
     def fit(self, values: np.ndarray) -> None:
-        """Choose the softmax temperature for "argmax" values, (k, choices), because values from Q-learning have any
-        scale."""
+        """Choose the softmax temperature for "argmax" values, (k, choices). Values from Q-learning have any scale."""
         if self.kind == "argmax":
             best = np.sort(values, axis=-1)
             self.temperature = max(GAPS * float(np.median(best[:, -1] - best[:, -2])), 1e-6)
@@ -75,8 +74,10 @@ class Head:
         return float((error**2).sum() / k), (2 * error * (1 - u * u + FLAT) / k).astype(np.float32)
 
     def slopes(self, values: np.ndarray) -> np.ndarray:
-        """Return how much the action depends on each value of the last layer, (k, n). The conversion to spikes uses
-        these slopes to choose thresholds."""
+        """Return how much the action depends on each value of the last layer, (k, n).
+
+        The conversion to spikes chooses its thresholds by these slopes.
+        """
         if self.kind == "tanh":
             found = self.half * (1 - np.tanh(np.clip(values, -self.bound, self.bound)) ** 2)
         elif self.kind == "clip":

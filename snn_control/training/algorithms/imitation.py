@@ -292,8 +292,7 @@ class Imitation(Learner):
         return teach
 
     def sequences(self, rows: np.ndarray) -> tuple[Sequences, dict[str, np.ndarray]]:
-        """Return the recorded sequences with the indices ``rows``, and their labels: output -> (steps, rows, ...)
-        float32."""
+        """Return the recorded sequences with the indices ``rows``, and output -> labels, (steps, rows, ...) float32."""
         part = {key: value[rows] for key, value in self.data.items()}
         part = {key: value if key == "memory" else value.swapaxes(0, 1) for key, value in part.items()}
         inputs, labels = (

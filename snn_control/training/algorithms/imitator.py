@@ -91,8 +91,8 @@ class Imitator:
 
         first : number of spikes of all neurons in a step, in the first update
 
-        The target is a little lower than the setting, because the controller fires more often when it acts than in the
-        data of all rounds.
+        The target is a little lower than the setting, because the controller fires more often in its own episodes than
+        in the data of all rounds.
         """
         return BELOW * self.plan.spikes or first / 3
 
@@ -118,8 +118,8 @@ class Imitator:
         self.numbers[0] += 1
 
     def _price(self, loss: float, fired: float, share: float) -> float:
-        """Adjust and return the price of a spike, so that the number of spikes falls along a geometric ramp to the
-        target."""
+        """Adjust the price of a spike, so that the spikes fall to the target along a geometric ramp. Return the
+        price."""
         updates, price, spikes, mean, first = self.numbers.tolist()
         if updates == 0:
             price, spikes, mean, first = FIRST_PRICE * loss / max(fired, 1e-9), fired, loss, max(fired, 1e-9)

@@ -213,8 +213,7 @@ def adapt(
 
 
 def _evaluated(loop: Adaptation, make: Any, episodes: int) -> tuple[Evaluation, Evaluation]:
-    """Evaluate the learned controller in new episodes. Return two results: with its learning rules on, and with them
-    off."""
+    """Evaluate the learned controller in new episodes, first with its learning rules on, then with them off."""
     interface = Interface(loop.spec, loop.env.observation_space, loop.env.action_space, name_of(loop.env))
     play = with_environments(make, [FINAL + k for k in range(episodes)])
     return play(build_program(loop.learned()), interface), play(build_program(loop.learned(on=False)), interface)

@@ -160,8 +160,10 @@ class PolicyImitation(Imitation):
         return super().mixed_actions(one, own, chosen, drives)
 
     def expert_labels(self, envs: VectorEnv) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
-        """Return the function that labels the steps of a round: with the values of an "argmax" policy, or with the
-        actions of any other policy."""
+        """Return the function that labels the steps of a round.
+
+        The labels are the values of the last layer for an "argmax" policy, and the actions for any other policy.
+        """
         policy, outputs = self.teacher, envs.interface.outputs
         ends = np.cumsum([one.size for one in outputs])[:-1]
 

@@ -121,8 +121,7 @@ class PPO(Learner):
 
     @property
     def rollouts(self) -> int:
-        """Number of rollouts in a phase: the setting ``rollouts``, or fewer if ``total_timesteps`` is shorter than such
-        a phase."""
+        """Number of rollouts in a phase: the setting ``rollouts``, or fewer if this exceeds ``total_timesteps``."""
         s = self.settings
         return min(s.rollouts, max(1, s.total_timesteps // (s.n_envs * s.n_steps)))
 

@@ -75,8 +75,11 @@ class Search:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Search:
-        """Read a file written by `save`. Raises FileNotFoundError if there is no file, and DescriptionError if the file
-        was not written by `save`, or if replaying it gives other candidates."""
+        """Read a file written by `save`.
+
+        Raises FileNotFoundError if there is no file. Raises DescriptionError if the file was not written by `save`, or
+        if replaying it gives other candidates.
+        """
         try:
             with Arrays(path) as file:
                 if str(file["format"]) != FORMAT:

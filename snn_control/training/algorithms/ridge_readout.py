@@ -50,7 +50,7 @@ class ReadOut(Imitation):
     """The learner of the training method ``imitate`` with ``solve: true``.
 
     It trains the weights of projections into graded populations. Only outputs may read these populations, linearly and
-    without squashing. Each regression uses the data of all rounds up to the present one:
+    without squashing. Each regression uses the data of all rounds up to the present one. Three rules make it robust:
 
     - A command beyond a limit is no error if the teacher's command is at that limit.
     - A step with a large remaining error counts less, because the teacher may have used something that the controller

@@ -193,13 +193,14 @@ class Conversion:
         return loss, {OUTPUT: g[None]}
 
     def _sequences(self, rows: np.ndarray) -> Sequences:
-        """Return the observations with the indices ``rows``. Each is a sequence of one step, because the network keeps
-        no state."""
+        """Return the observations with the indices ``rows`` as sequences of one step: the network keeps no state."""
         return Sequences({INPUT: self.data["observations"][rows][None]}, np.ones((1, len(rows)), bool))
 
     def _episodes(self, seeds: Sequence[int]) -> tuple[np.ndarray, float, np.ndarray]:
-        """Play episodes with the running means of the trained values. Return the returns of the episodes, the mean
-        number of spikes per step, and the observations."""
+        """Play episodes with the running means of the trained values.
+
+        Return three values: the returns of the episodes, the mean number of spikes per step, and the observations.
+        """
         self.imitator.use(self.imitator.means)
         program = self.imitator.parameters.program
         batch = Batch(program, min(len(self.envs), len(seeds)), program.facts.repeat)
@@ -240,8 +241,7 @@ class Conversion:
 
     # the result ----------------------------------------------------------------------------------------------
     def _chosen(self) -> ControllerSpec:
-        """Return the candidate with the highest mean return in validation episodes, without the neurons that never
-        fire."""
+        """Return the candidate with the highest mean return in validation episodes, without neurons that never fire."""
         candidates = self.candidates or [self.imitator.means]
         scores = []
         for one in candidates:
