@@ -1,2 +1,1 @@
-"""Training algorithms: reinforcement learning, imitation, evolution and online learning, and the code that they
-share."""
+"""Training algorithms: reinforcement learning, imitation, evolution, online learning, and their shared code."""

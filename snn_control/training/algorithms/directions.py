@@ -39,8 +39,7 @@ def contrasts(policy: Policy) -> int:
 def directions(
     student: Student, parameters: Parameters, policy: Policy, envs: VectorEnv, rng: np.random.Generator, n: int
 ) -> np.ndarray:
-    """Return ``n`` directions as the columns of a (numbers, n) float64 array; its rows have the order of
-    `Parameters.flat`.
+    """Return ``n`` directions as the columns of a (numbers, n) float64 array, with rows as in `Parameters.flat`.
 
     The length of a direction is the unit step of the search. A step of 1 along the first direction changes the
     contrasts of the outputs by their present root mean square, or by 1 if this is 0. The change is measured in the

@@ -1,9 +1,9 @@
 """Stochastic policies: training samples a controller's actions at random, so that it can explore other actions.
 
-The *head* of an output is the value around which actions are sampled: the mean of its numbers, or the scores of its
-choices. An arg-max output samples an action from the softmax of its scores. An output of numbers samples from a
-Gaussian around its head, in units of half the distance between its limits. The sample is drawn before the output is
-squashed or, if it is not squashed, before it is limited.
+The *head* of an output is the value around which actions are sampled: for an arg-max output, the scores of its actions;
+for any other output, the means of its numbers. An arg-max output samples an action from the softmax of its scores. An
+output of numbers samples from a Gaussian around its head, in units of half the distance between its limits. The sample
+is drawn before the output is squashed or, if it is not squashed, before it is limited.
 """
 
 from __future__ import annotations
@@ -40,12 +40,11 @@ class Categorical:
         return tried
 
     def command_of(self, action: np.ndarray) -> np.ndarray:
-        """Return the commands (rows, 1) for a teacher's action indices (rows, 1), which are these indices."""
+        """Return a teacher's action indices, (rows, 1), unchanged: they are the commands of an arg-max output."""
         return action
 
     def label(self, head: np.ndarray) -> np.ndarray:
-        """Return the action probabilities that a controller is to imitate, (..., n), from the scores ``head`` of a
-        teacher.
+        """Return the action probabilities that a controller is to imitate, (..., n), from a teacher's scores ``head``.
 
         They are the average of two probability vectors: the softmax of the scores, which shows the worth of all
         actions, and the one-hot vector of the action with the largest score.
@@ -71,8 +70,7 @@ class Categorical:
         return (p - wanted) / self.temperature, -(wanted * np.log(p + TINY)).sum(-1)
 
     def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
-        """Return the log probability, (...,), of sampled action indices ``tried`` (..., 1) under scores ``head`` (...,
-        n)."""
+        """Return the log probability (...,) of sampled actions ``tried`` (..., 1), for scores ``head`` (..., n)."""
         self._log = (head - head.max(-1, keepdims=True)) / self.temperature
         self._log = self._log - np.log(np.exp(self._log).sum(-1, keepdims=True))
         self._one = self._alone(tried)
@@ -120,8 +118,7 @@ class DiagGaussian:
         return self.mean(head) + np.exp(self.log_std) * noise
 
     def command(self, tried: np.ndarray) -> np.ndarray:
-        """Return the command for a sample ``tried``: squashed if the output is, scaled to its limits, and clipped to
-        them."""
+        """Convert a sample to a command: squash it if the output is squashed, scale it, and clip it to the limits."""
         tried = np.tanh(tried) if self.squash else tried
         return np.clip(self.centre + self.half * tried, self.low, self.high)
 

@@ -167,8 +167,7 @@ class Evolution(Learner):
         return -returns
 
     def _played(self, candidates: np.ndarray, envs: VectorEnv, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Play the same episodes with all candidates in parallel; each row of a batch has the constants of one
-        candidate.
+        """Play the same episodes with all candidates in parallel. A batch row has the constants of one candidate.
 
         Return two (candidates, episodes) arrays: the returns of the episodes, and their mean number of spikes per step.
         """

@@ -38,8 +38,7 @@ class Head:
             self.temperature = max(GAPS * float(np.median(best[:, -1] - best[:, -2])), 1e-6)
 
     def labels(self, values: np.ndarray) -> np.ndarray:
-        """Return the labels that a controller should reproduce, (k, n) float32, for values of the policy's last layer,
-        (k, n).
+        """Return labels for a controller, (k, n) float32, from the values of the policy's last layer, (k, n).
 
         The labels for "argmax" are probabilities of the actions. All other labels are commands, scaled to -1 .. 1.
         """

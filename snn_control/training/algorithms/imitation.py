@@ -96,8 +96,7 @@ class ImitationSettings(Settings):
 
 
 def compact(array: np.ndarray) -> np.ndarray:
-    """Return an array as int8, to save memory, if int8 represents all its numbers exactly; otherwise return it
-    unchanged.
+    """Return an array as int8, to save memory, if int8 represents all its numbers exactly; otherwise unchanged.
 
     Arrays of event counts can usually be stored as int8.
     """
@@ -123,7 +122,8 @@ class LabelledStep(NamedTuple):
 class Imitation(Learner):
     """The learner of the training method ``imitate``.
 
-    It acts, validates and saves the controller with a moving average of the trained values over the last updates.
+    The controller that acts, is validated and is saved has a moving average of the trained values over the last
+    updates.
 
     teacher : the teacher to imitate, in a form that `teacher_of` accepts
     """
@@ -264,8 +264,7 @@ class Imitation(Learner):
     def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
-        """Return the commands (n, k) for n environments: the teacher's where ``drives`` is true, elsewhere the
-        controller's.
+        """Return commands (n, k) for n environments: the teacher's where ``drives`` is true, else the controllers'.
 
         one : action distribution of the output
         own : (n, k), commands of the controllers
@@ -292,7 +291,7 @@ class Imitation(Learner):
         return teach
 
     def sequences(self, rows: np.ndarray) -> tuple[Sequences, dict[str, np.ndarray]]:
-        """Return the recorded sequences with the indices ``rows``, and output -> labels, (steps, rows, ...) float32."""
+        """Return the recorded sequences with these indices, and the labels: output -> (steps, rows, ...) float32."""
         part = {key: value[rows] for key, value in self.data.items()}
         part = {key: value if key == "memory" else value.swapaxes(0, 1) for key, value in part.items()}
         inputs, labels = (

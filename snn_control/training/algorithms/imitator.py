@@ -1,4 +1,4 @@
-"""Train a controller to imitate a policy, in ``import`` and in ``train`` with a policy file as the teacher.
+"""Train a controller to imitate a policy: for the command ``import``, and for ``train`` with a policy file as teacher.
 
 Updates use the spikes that the engine computes. Each spike has a price. A feedback loop adjusts the price so that the
 number of spikes falls to a target. Episodes, validation and result use the running means of the trained values.
@@ -118,8 +118,7 @@ class Imitator:
         self.numbers[0] += 1
 
     def _price(self, loss: float, fired: float, share: float) -> float:
-        """Adjust the price of a spike, so that the spikes fall to the target along a geometric ramp. Return the
-        price."""
+        """Adjust and return the price of a spike, so that the spikes fall to the target along a geometric ramp."""
         updates, price, spikes, mean, first = self.numbers.tolist()
         if updates == 0:
             price, spikes, mean, first = FIRST_PRICE * loss / max(fired, 1e-9), fired, loss, max(fired, 1e-9)

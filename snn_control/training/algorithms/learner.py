@@ -95,7 +95,7 @@ class Learner:
 
     @property
     def improves(self) -> bool:
-        """Whether the learner starts from a trained controller, and returns it if it finds no better one."""
+        """Whether the learner starts from a trained controller, which is the result if it finds no better one."""
         return False
 
     @property

@@ -78,7 +78,7 @@ class FrameStack:
         return self.seen
 
     def with_next(self, features: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
-        """Return what `add` would return, without adding the observations."""
+        """Return the result that `add` would have, without storing the observations."""
         repeated = np.tile(features, (1, self.count))
         if not self.seen.size:
             return repeated

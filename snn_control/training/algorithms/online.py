@@ -133,8 +133,7 @@ class Adaptation:
 
     # checkpoints -------------------------------------------------------------------------------------------------
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the arrays that are needed to resume: the controller's state, the index of the present episode, and
-        its actions.
+        """Return the arrays to resume from: controller state, index of the present episode, and its actions.
 
         The environment's state is not stored. `restore` resets the environment with the seed of the episode, and plays
         the recorded actions again.

@@ -56,7 +56,7 @@ class SelfImitation(Imitation):
     def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
-        """Return the commands (n, k). In each group of environments, the commands of the group's first controller act.
+        """Return commands (n, k): all environments of a group get the command of the group's first controller.
 
         The other controllers of the group thus reach states that they would avoid themselves, and learn to leave these
         states (compare Laskey et al. 2017, arXiv:1703.09327).

@@ -52,8 +52,7 @@ def hidden(k: int) -> str:
 
 
 def thresholds(source: Rectified, head: Head, x: np.ndarray, spikes: float) -> list[np.ndarray]:
-    """Return theta, the activation that one spike of each neuron represents: one (n,) float64 array for each hidden
-    layer.
+    """Return theta for each hidden layer, (n,) float64: the activation that one spike of each neuron represents.
 
     x : (k, n), standardised observations
     spikes : target for the number of spikes of a layer in a step

@@ -1,7 +1,7 @@
-"""Several training runs in parallel, which differ in the seed or in any other arguments of `train`.
+"""Run several trainings in parallel, which differ in the seed or in any other arguments of `train`.
 
 A run is a task with its own checkpoint folder, in a process of this machine or on a Ray cluster. If a worker dies, its
-task restarts from the last checkpoint and gives the same bits.
+task restarts from the last checkpoint, and the result is bit-identical.
 
 >>> from snn_control.training import train_seeds
 >>> outcomes = train_seeds("my.yaml", "CartPole-v1", range(1, 6), run="runs/five")
@@ -69,8 +69,8 @@ def train_tasks(
     tasks : name -> keyword arguments of `train`, without ``run`` and ``progress``; these arguments are pickled
     run : folder of the runs; a task uses the folder ``run/name``. The same call resumes the runs in this folder
     workers : maximum number of tasks at a time; None: the number of cores
-    ray : address of a Ray cluster; "": the environment variable ``RAY_ADDRESS`` or, if it is not set, Ray on this
-        machine. None: processes of this machine, without Ray
+    ray : address of a Ray cluster; "": the address in the environment variable ``RAY_ADDRESS`` or, if this variable is
+        not set, Ray on this machine; None: processes of this machine, without Ray
     progress : called after each phase with the name of the task and the phase
     died : called with the name of a task and the reason why its worker died, before the task is restarted
 

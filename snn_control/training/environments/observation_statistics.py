@@ -47,8 +47,7 @@ class ObservationStatistics:
         return bool(all(_usable(x).all() for x in (self.random, self.held)))
 
     def ends(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return three (n,) arrays: low and high ends that enclose nearly all values, and whether all values are whole
-        numbers.
+        """Return three (n,) arrays: low and high ends that enclose nearly all values, and whether all are whole.
 
         The ends are NaN for a number without usable values. Held actions often drive the environment to extreme states,
         so only the middle part of their values is used. Values that are far larger than most others, such as error
@@ -75,8 +74,7 @@ def _usable(x: np.ndarray) -> np.ndarray:
 
 
 class Actions(NamedTuple):
-    """Actions to try in an environment. `gymnasium.Space.sample` does not draw them, because it may exceed useful
-    limits.
+    """Actions to try in an environment. `gymnasium.Space.sample` is not used: it may exceed useful limits.
 
     any : function that returns a random action
     constant : actions that are held for whole episodes

@@ -52,8 +52,8 @@ Result = tuple[Any, float, bool, bool, Any]
 def stepper(envs: Sequence[Any]) -> Callable[[Sequence[int], Sequence[Any]], list[Result]]:
     """Return a function that steps these environments: (indices of environments, their actions) -> list of results.
 
-    A result is what `gymnasium_calls.step` returns, and its exceptions are raised too. Reset an environment whose
-    episode has ended before you step it again.
+    Results and exceptions are those of `gymnasium_calls.step`. Reset an environment whose episode has ended before you
+    step it again.
     """
     if all(map(_is_plain, envs)):
         return _CartPoles(envs)

@@ -1,5 +1,4 @@
-"""Run several copies of a Gymnasium environment, and convert their observations and actions to those of a
-controller."""
+"""Run several copies of a Gymnasium environment, and convert observations and actions for a controller."""
 
 from __future__ import annotations
 
@@ -32,8 +31,7 @@ MOST_CHOICES = 1024  # largest number of discrete values that a critic sees one-
 
 
 class Interface:
-    """Converts observations of environments to inputs of a controller, and outputs to actions, for many environments at
-    once.
+    """Converts observations to inputs of a controller, and outputs to actions, for many environments at once.
 
     environment : name of the environment, for errors
 
@@ -176,7 +174,8 @@ class Transition(NamedTuple):
 
     inputs : the controller's inputs for the next step. If an episode has ended, they come from the first observation of
         the new episode
-    last : the controller's inputs after this step. If an episode has ended, they come from its last observation
+    last : the controller's inputs after this step. If an episode has ended, they come from the last observation of this
+        episode
     reward : (n,) float32
     terminated : (n,) bool, whether the episode reached a terminal state
     truncated : (n,) bool, whether the episode was cut

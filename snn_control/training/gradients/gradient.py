@@ -29,8 +29,7 @@ AFTER = ("argmax", "squash", "guard")  # kernels that run after the heads
 
 
 class Gradient:
-    """Computes the gradients of a loss by trained constants of a Program. The loss is computed from the Program's
-    *heads*.
+    """Computes gradients by trained constants of a Program, for a loss that depends on the Program's *heads*.
 
     program : the Program; its constants are read again in each call
     trained : places of the constants by which gradients are computed
@@ -59,7 +58,7 @@ class Gradient:
 
     # which operations ----------------------------------------------------------------------------------------
     def _choose(self) -> None:
-        """Select the operations that gradients pass through, and those that must be computed again for gradients."""
+        """Find the operations that gradients pass through, and those whose results must be computed again."""
         lines = {signal(s.w.line): signal(s.w.x) for s in self._operations if s.name == "remember"}
         self._pulses = {signal(s.w.y) for s in self._operations if s.name == "clear"}
         self._operations = [s for s in self._operations if s.name not in ("remember", "clear")]
@@ -105,7 +104,7 @@ class Gradient:
 
     @property
     def trained_spikes(self) -> list[Signal]:
-        """The spike signals that gradients pass through."""
+        """The signals of spikes through which gradients reach trained constants."""
         return [one for one in self.spikes if one in self._wanted]
 
     def use(self, surrogate: Surrogate) -> None:
@@ -187,7 +186,7 @@ class Gradient:
 
 
 def _behind_encoders(operation: Operation) -> bool:
-    """Return whether an operation uses the results of encoders: a projection, or any operation in a step or later."""
+    """Return whether an operation runs after the encoders: a projection, or any operation in section STEP or POST."""
     return operation.section != PRE or operation.label.startswith("projections[")
 
 
@@ -283,7 +282,7 @@ def _groups(steps: list[_Step], counts: Callable[[Signal], bool]) -> list[Group]
 
     A group of several operations is a cycle.
 
-    counts : function that returns whether a signal determines the order: its readers then follow the operation that
+    counts : function that returns whether a signal orders operations: those that read it then follow the one that
         writes it
     """
     follows: dict[int, list[tuple[int, int]]] = {}  # -> (operation, delay)

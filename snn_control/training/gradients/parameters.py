@@ -141,8 +141,7 @@ class Parameters:
 
     # neurons ---------------------------------------------------------------------------------------------------
     def _table(self, population: str, moved: str = "", by: np.ndarray | float = 0.0) -> np.ndarray:
-        """Return the parameters that the kernel of a population reads, (rows, n): one row for each parameter of the
-        kernel.
+        """Return the parameters that a population's kernel reads, (rows, n): one row for each of them.
 
         moved : neuron parameter that is changed first; empty: none
         by : number that is added to this neuron parameter

@@ -48,8 +48,7 @@ def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
 
 
 class Ranges:
-    """The ranges of those inputs whose receptive fields are spaced over the whole range, and the encoders of these
-    inputs.
+    """The ranges of inputs whose receptive fields are spaced over the whole range, and their encoders.
 
     program : the Program whose encoders are updated
     values : input -> low and high ends, (2, size) float64

@@ -1,5 +1,4 @@
-"""A Program in training: the engine runs it over sequences of steps, and gradients are computed for the recorded
-spikes.
+"""A Program in training: the engine runs it over sequences, and gradients are computed for its spikes.
 
 The *head* of an output is the value from which a loss is computed: the scores of an arg-max, or a number before
 squashing.
@@ -101,13 +100,12 @@ class Student:
 
     @property
     def seen_shapes(self) -> dict[str, tuple[int, ...]]:
-        """For each input, the shape of the values of one batch row that `step` returns."""
+        """The shapes of the values that `step` returns, for one batch row: input -> shape."""
         repeat, inputs = self.program.facts.repeat, self.program.facts.inputs
         return {i.name: (repeat, *self.events[i.name].shape) if i.name in self.events else (i.size,) for i in inputs}
 
     def _remembered(self) -> list[tuple[int, int]]:
-        """Return the parts of the state that are stored so that a sequence can start from them, as (offset, number of
-        bytes).
+        """Return the parts of the state that are stored for the start of a sequence: (offset, number of bytes).
 
         These parts of the state are left out:
 
@@ -231,7 +229,7 @@ class Student:
         return np.ascontiguousarray(part).view(place.dtype).reshape(-1, *place.shape)
 
     def _past(self) -> dict[Signal, np.ndarray]:
-        """Return the values from before the run that delays read: signal -> (steps, rows, n), the newest step last."""
+        """Return the values that delays read from before the run: signal -> (steps, rows, n), the newest step last."""
         now, found = self._state(self.program.names["clock"])[:, 1], {}
         for one, steps in self.gradient.past.items():
             if one in self._rings:
@@ -260,7 +258,7 @@ class Student:
 
     @property
     def trained_spikes(self) -> list[Signal]:
-        """The spike signals that gradients pass through."""
+        """The signals of spikes through which gradients reach trained constants."""
         return self.gradient.trained_spikes
 
     def spikes_in(self, tape: Tape) -> dict[str, np.ndarray]:

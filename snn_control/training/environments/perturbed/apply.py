@@ -29,8 +29,7 @@ def perturbed(env: Any, perturbations: Perturbations | Mapping[str, Any]) -> Any
 
     perturbations : name -> number, or the range (low, high) from which each episode draws
 
-    Raises DescriptionError for an unknown name, a wrong value, and a perturbation that the environment does not
-    support.
+    Raises DescriptionError for an unknown name, a wrong value, or an unsupported perturbation.
     """
     if not isinstance(perturbations, Perturbations):
         perturbations = Perturbations.of(perturbations, "--perturb")

@@ -1,5 +1,4 @@
-"""Find and change the numbers in an observation to which perturbations add noise and offsets, and measure their
-ranges."""
+"""Find and change the numbers in an observation to which noise and offsets are added, and measure their ranges."""
 
 from __future__ import annotations
 
@@ -134,7 +133,7 @@ def copy_of(observation: Any) -> Any:
 
 
 def rest_of(space: Any) -> Any:
-    """Return the action until the first delayed action arrives: zeros clipped to the space, or the first choice."""
+    """Return the neutral action before the first delayed one: zeros clipped to the space, or the first choice."""
     if isinstance(space, spaces.Box):
         return np.minimum(np.maximum(np.zeros(space.shape), space.low), space.high).astype(space.dtype)
     start = np.asarray(getattr(space, "start", 0))

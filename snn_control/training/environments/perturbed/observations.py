@@ -70,7 +70,7 @@ class Bias(_Seen):
 
 
 class _Held(_Seen):
-    """Base of the wrappers that repeat the last observation that arrived as long as `arrives` returns false."""
+    """Base of the wrappers that repeat the last observation in each step in which `arrives` returns false."""
 
     def arrives(self) -> bool:
         raise NotImplementedError
@@ -84,7 +84,7 @@ class _Held(_Seen):
 
 
 class Dropout(_Held):
-    """Loses single observations at random, and repeats the last one before. The first of an episode always arrives."""
+    """Loses single observations at random and repeats the one before. The first of an episode always arrives."""
 
     name = "dropout"
 
@@ -93,7 +93,7 @@ class Dropout(_Held):
 
 
 class Freeze(_Held):
-    """Repeats one observation for some steps. On average, 100 steps pass between two such freezes."""
+    """Repeats one observation for some steps, at random times. The mean time between two freezes is 100 steps."""
 
     name, whole = "freeze", True
 
@@ -109,7 +109,7 @@ class Freeze(_Held):
 
 
 class ObservationDelay(_Seen):
-    """Delays each observation by some steps. Until then, the first observation of the episode is repeated."""
+    """Delays each observation by some steps. The first one is repeated until the second one arrives."""
 
     name, whole = "observation_delay", True
 

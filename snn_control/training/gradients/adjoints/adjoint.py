@@ -22,16 +22,15 @@ def signal(place: Place) -> Signal:
 
 
 def numbers(array: np.ndarray) -> np.ndarray:
-    """Return a view of the weights in an array of the Program, float32, or int8 for quantised weights.
+    """Return a view of the weights in an array of the Program: float32, or int8 for quantised weights.
 
-    Sparse rows consist of pairs of an index and a weight; the view skips the indices.
+    A sparse array consists of pairs of an index and a weight; the view contains only the weights.
     """
     return array if array.dtype in (np.float32, np.int8) else array.reshape(-1, 2).view(np.float32)[:, 1]
 
 
 class Constant:
-    """A constant array of the Program that an operation reads, with the gradient of the loss by the array if it is
-    trained.
+    """A constant array that an operation of the Program reads, with its gradient if the array is trained.
 
     bits : view of the array as it is stored in the Program; changes of the Program are visible in it
     """
@@ -86,8 +85,7 @@ class Adjoint:
         self.wanted: frozenset[Signal] = frozenset()
 
     def follow(self, lines: Mapping[Signal, Signal]) -> None:
-        """Replace each signal of a delay line in ``reads`` and ``source`` by the signal of the vector that the line
-        stores.
+        """Replace the delay lines in ``reads`` and ``source`` by the vectors that these lines store.
 
         lines : signal of a delay line -> signal of the vector that it stores
         """

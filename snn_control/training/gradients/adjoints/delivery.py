@@ -59,8 +59,7 @@ class Delivery(Adjoint):
             tape.add_delayed(self.source, self.delay, first, stop, g)
 
     def target(self, tape: Tape, first: int, stop: int, gradient: bool = False) -> np.ndarray:
-        """Return the values of the target for the same steps as `arrived`. If ``gradient`` is true, return their
-        gradients.
+        """Return the values or, if ``gradient`` is true, the gradients of the target, for the steps of `arrived`.
 
         The shape is (steps, rows, n_post). If the source is constant during a tick, it is (ticks, steps, rows, n_post).
         """

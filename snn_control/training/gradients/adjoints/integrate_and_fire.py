@@ -94,8 +94,9 @@ def clear_waiting(x, free):
 
 @register_jitable(forceinline=True)
 def lift(mode, before, u, threshold, reset):
-    """Return the distance from ``threshold`` to the nearest step of the staircase of spike counts, in units of
-    ``reset``.
+    """Return how far the nearest step of the spike count lies above ``threshold``, in units of ``reset``.
+
+    The spike count of a neuron that can fire several times in a step is a staircase function of its membrane.
 
     before : membrane before the step
     u : membrane after the step

@@ -92,8 +92,7 @@ class Listed(Delivery):
         return w.n_pre if hasattr(w, "n_pre") else w.n_pointers - 1
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
-        """Return four arrays with one element for each synapse: source, target, index of the weight, additional delay
-        [steps].
+        """Return four arrays with one element per synapse: source, target, weight index, additional delay [steps].
 
         A single number in place of an array applies to all synapses.
         """
@@ -119,7 +118,7 @@ class Listed(Delivery):
 
 
 class Sparse(Listed):
-    """Adjoint of the kernels csr_spikes and csr_graded, for sparse projections without delays of single synapses."""
+    """Adjoint of the kernels csr_spikes and csr_graded, for sparse projections with one delay for all synapses."""
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
         pointers = np.asarray(constant(self.w.pointers).bits[: self.n_pre(self.w) + 1], np.int64)

@@ -25,8 +25,8 @@ class Tape:
     starts : (ticks, rows) bool, whether the row is reset before that tick
     recorded : signal -> recorded values: (ticks * steps, rows, n) for spikes, (ticks, rows, n) for a signal that is
         written once per tick
-    past : signal -> (k, rows, n), its values in the last k steps before the run, the newest last. The longest delay of
-        the signal is k steps
+    past : signal -> (k, rows, n), values of the signal in the last k steps before the run, the newest last. The longest
+        delay of the signal is k steps
     """
 
     def __init__(
