@@ -1,1 +1,1 @@
-"""Training algorithms: reinforcement learning, imitation, evolution and online learning, and their common parts."""
+"""Training algorithms: reinforcement learning, imitation, evolution, online learning, and their shared code."""

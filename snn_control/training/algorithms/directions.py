@@ -1,10 +1,10 @@
 """Find the directions in the space of a controller's parameters along which its outputs change most.
 
-A read-out of many neurons has far more weights than a search can handle. But most changes of the weights hardly change
-an output. The reason is that the activities of neurons are correlated, and that an arg-max depends only on the
-differences of its scores. The directions are the right singular vectors of the Jacobian of the outputs. A search along
-these directions uses a metric that lies between the metric of the weights and the metric of the outputs (Amari 1998,
-Neural Computation 10:251).
+A read-out of many neurons has far more weights than an evolutionary search can handle. But most changes of the weights
+hardly change an output. The reason is that the activities of neurons are correlated, and that an arg-max depends only
+on the differences of its scores. The directions are the right singular vectors of the Jacobian of the outputs by the
+parameters. A search along these directions uses a metric that lies between the metric of the weights and the metric of
+the outputs (Amari 1998, Neural Computation 10:251).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Policy = list[Categorical | DiagGaussian]
 
 
 def contrasts(policy: Policy) -> int:
-    """Return how many independent values determine the outputs of a policy: their *contrasts*.
+    """Return the number of independent values, called *contrasts*, that determine the outputs of a policy.
 
-    The contrasts of an arg-max output are the differences of its scores: one less than it has scores. The contrasts of
-    any other output are its numbers.
+    An arg-max output with n scores has n - 1 contrasts: the differences of its scores. Any other output has one
+    contrast for each of its numbers.
     """
     return sum(one.n - isinstance(one, Categorical) for one in policy)
 
@@ -39,10 +39,11 @@ def contrasts(policy: Policy) -> int:
 def directions(
     student: Student, parameters: Parameters, policy: Policy, envs: VectorEnv, rng: np.random.Generator, n: int
 ) -> np.ndarray:
-    """Return the directions as a (numbers, n) float64 array; the rows have the order of ``parameters``.
+    """Return ``n`` directions as the columns of a (numbers, n) float64 array, with rows as in `Parameters.flat`.
 
-    The length of a direction is a unit for the search: a step of 1 along the first direction changes the outputs by
-    their present root mean square, or by 1 if this is 0. The change is measured in the states that ``policy`` reaches.
+    The length of a direction is the unit step of the search. A step of 1 along the first direction changes the
+    contrasts of the outputs by their present root mean square, or by 1 if this is 0. The change is measured in the
+    states that ``policy`` reaches in ``envs``.
     """
     slopes, heads = _slopes(student, parameters, policy, envs, rng)
     _, sizes, ways = np.linalg.svd(slopes / np.sqrt(len(heads)), full_matrices=True)
@@ -58,8 +59,8 @@ def _slopes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Play sequences with a policy, and differentiate the contrasts (`contrasts`) at the end of each sequence.
 
-    Return two arrays: the derivatives by the trained numbers, (sequences * contrasts, numbers), and the contrasts,
-    (sequences, contrasts).
+    Return two arrays: the derivatives of the contrasts by the trained numbers, (sequences * contrasts, numbers), and
+    the contrasts, (sequences, contrasts).
     """
     bases = [_basis(one) for one in policy]
     slopes, heads = [], []
@@ -78,10 +79,10 @@ def _slopes(
 
 
 def _basis(one: Categorical | DiagGaussian) -> np.ndarray:
-    """Return a matrix (contrasts, n) with orthonormal rows. Its product with the head of an output gives the contrasts.
+    """Return a matrix (contrasts, n). Its product with the head of an output, (n,), gives the contrasts of the output.
 
-    For a choice, the contrasts are differences of scores. For numbers, they are the numbers themselves, in units of
-    half the distance between their limits.
+    For an arg-max output, the rows are orthonormal, and the contrasts are differences of scores. For an output of
+    numbers, the contrasts are the numbers themselves, in units of half the distance between their limits.
     """
     if not isinstance(one, Categorical):
         return np.eye(one.n) / one.unit
@@ -89,10 +90,13 @@ def _basis(one: Categorical | DiagGaussian) -> np.ndarray:
 
 
 def _windows(student: Student, policy: Policy, envs: VectorEnv, rng: np.random.Generator) -> list[tuple]:
-    """Play sequences with the policy.
+    """Play sequences of `LENGTH` steps with the policy.
 
-    Return a list with three values for each sequence: the inputs (name -> (steps, 1, ...)), whether an episode starts
-    with a step, (steps, 1) bool, and the state before the first step.
+    Return a list with three values for each sequence:
+
+    1. the inputs, name -> (steps, 1, ...)
+    2. whether an episode starts with a step, (steps, 1) bool
+    3. the state of the engine before the first step, as `Student.remember` returns it
     """
     start, inputs = np.ones(envs.n, bool), envs.reset(int(rng.integers(1 << 31)))
     batch, found = student.started(envs.n), []

@@ -1,9 +1,9 @@
-"""Stochastic policies: they vary a controller's actions at random, so that training can try other actions.
+"""Stochastic policies: training samples a controller's actions at random, so that it can explore other actions.
 
-The *head* of an output is the value around which actions are tried: the mean of its numbers, or the scores of its
-choices. An arg-max output samples an action from the softmax of its scores. An output of numbers samples from a
-Gaussian around its head, in units of half the distance between its limits. The sample is drawn before the output is
-squashed or, if it is not squashed, before it is limited.
+The *head* of an output is the value around which actions are sampled: for an arg-max output, the scores of its actions;
+for any other output, the means of its numbers. An arg-max output samples an action from the softmax of its scores. An
+output of numbers samples from a Gaussian around its head, in units of half the distance between its limits. The sample
+is drawn before the output is squashed or, if it is not squashed, before it is limited.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOG_ROOT = np.float32(0.5 * np.log(2 * np.pi))
 
 
 class Categorical:
-    """A random choice of one of ``n`` actions."""
+    """Categorical distribution over the ``n`` actions of an arg-max output."""
 
     def __init__(self, output: Output) -> None:
         assert isinstance(output.decoder, ArgmaxDecoder)
@@ -33,26 +33,26 @@ class Categorical:
         self.temperature = np.float32(1)  # of the softmax; see `COLD`
 
     def sample(self, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Sample an action for each row of scores ``head`` (rows, n). Return the actions as (rows, 1) float32."""
+        """Sample an action index for each row of scores ``head`` (rows, n). Return the indices as (rows, 1) float32."""
         return (head + self.temperature * rng.gumbel(size=head.shape)).argmax(-1)[..., None].astype(np.float32)
 
     def command(self, tried: np.ndarray) -> np.ndarray:
         return tried
 
     def command_of(self, action: np.ndarray) -> np.ndarray:
-        """Return the commands (rows, 1) for a teacher's actions, which are the actions themselves."""
+        """Return a teacher's action indices, (rows, 1), unchanged: they are the commands of an arg-max output."""
         return action
 
     def label(self, head: np.ndarray) -> np.ndarray:
-        """Return the probabilities that a controller is to imitate, (..., n), from the scores ``head`` of a teacher.
+        """Return the action probabilities that a controller is to imitate, (..., n), from a teacher's scores ``head``.
 
         They are the average of two probability vectors: the softmax of the scores, which shows the worth of all
-        actions, and the one-hot vector of the chosen action.
+        actions, and the one-hot vector of the action with the largest score.
         """
         return (self._softmax(head) + self._alone(head.argmax(-1)[..., None])) / 2
 
     def _alone(self, action: np.ndarray) -> np.ndarray:
-        """Return action indices (..., 1) as a one-hot (..., n) bool array."""
+        """Convert action indices, (..., 1), to one-hot vectors, (..., n) bool."""
         return action.astype(np.int64) == np.arange(self.n)
 
     def _softmax(self, head: np.ndarray) -> np.ndarray:
@@ -60,9 +60,9 @@ class Categorical:
         return p / p.sum(-1, keepdims=True)
 
     def imitate(self, head: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return two values: the gradient of the cross entropy by the scores ``head``, and the cross entropy, (...,).
+        """Return the gradient of the cross entropy by the scores ``head``, (..., n), and the cross entropy, (...,).
 
-        wanted : a teacher's actions (..., 1), or their probabilities (..., n)
+        wanted : a teacher's action indices (..., 1), or its action probabilities (..., n)
         """
         if wanted.shape[-1] == 1:
             wanted = self._alone(wanted).astype(np.float32)
@@ -79,11 +79,11 @@ class Categorical:
     def gradients(self, g: np.ndarray, entropy: float) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return the derivatives of the loss sum(g log p - entropy H) by the head, and by the arrays of ``state``.
 
-        p is the probability of the sampled actions, and H the entropy of the distribution of one element. Call
-        `log_probability` first.
+        The sum runs over the samples. p is the probability of a sampled action, and H the entropy of its distribution.
+        Call `log_probability` first.
 
-        g : weight of each log probability
-        entropy : weight of the entropy
+        g : (...,), weight of each log probability
+        entropy : weight of the entropy H
         """
         p = np.exp(self._log)
         h = -(p * self._log).sum(-1, keepdims=True)
@@ -92,7 +92,7 @@ class Categorical:
 
 
 class DiagGaussian:
-    """Normally distributed numbers around a head, with a learned standard deviation.
+    """Independent Gaussian distributions of an output's numbers: the means are the head, the deviations are learned.
 
     std : initial standard deviation, in units of half the distance between the limits
     """
@@ -118,7 +118,7 @@ class DiagGaussian:
         return self.mean(head) + np.exp(self.log_std) * noise
 
     def command(self, tried: np.ndarray) -> np.ndarray:
-        """Return the controller's command if the head of its output has the value ``tried``."""
+        """Convert a sample to a command: squash it if the output is squashed, scale it, and clip it to the limits."""
         tried = np.tanh(tried) if self.squash else tried
         return np.clip(self.centre + self.half * tried, self.low, self.high)
 
@@ -126,16 +126,16 @@ class DiagGaussian:
         return np.clip(action, self.low, self.high)
 
     def label(self, head: np.ndarray) -> np.ndarray:
-        """Return the commands that a controller is to imitate, (..., n): those that the head of a teacher gives."""
+        """Return the commands that a controller is to imitate, (..., n), from the head of a teacher, (..., n)."""
         return self.command(self.mean(head))
 
     def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return two values: the gradient of the imitation loss by the head (the mean), and the loss, (...,).
+        """Return the gradient of the imitation loss by the head, (..., n), and the loss, (...,).
 
-        The loss is the squared distance in units of half the distance between the limits. If the action is at a limit
-        and the head is beyond this limit, the loss is 0, because the command is the same. For a squashed output, the
-        gradient is that of another loss: the cross entropy of the two outcomes "low" and "high". Its slope does not
-        vanish where tanh saturates.
+        The loss is the squared distance between the commands of controller and teacher, in units of half the distance
+        between the limits. If the teacher's action is at a limit and the head is beyond this limit, the loss is 0,
+        because the commands are equal. For a squashed output, the gradient is that of another loss: the cross entropy
+        of the two outcomes "low" and "high". The slope of this cross entropy does not vanish where tanh saturates.
         """
         mean, wanted = self.mean(head), (np.clip(action, self.low, self.high) - self.centre) / self.half
         if self.squash:
@@ -158,10 +158,13 @@ class DiagGaussian:
 
 
 def distributions(outputs: Sequence[Output], std: float) -> list[Categorical | DiagGaussian]:
-    """Return one distribution for each output. Raises DescriptionError for an output of numbers without limits."""
+    """Return a `Categorical` for each arg-max output, and a `DiagGaussian` for each output of numbers.
+
+    Raises DescriptionError if an output of numbers has no finite limits.
+    """
     return [Categorical(o) if isinstance(o.decoder, ArgmaxDecoder) else DiagGaussian(o, std) for o in outputs]
 
 
 def only_chooses(spec: ControllerSpec) -> bool:
-    """Return whether all outputs of a controller are choices, so that none gives numbers."""
+    """Return whether all outputs of a controller are arg-max outputs, which choose an action."""
     return all(isinstance(one.decoder, ArgmaxDecoder) for one in spec.outputs)

@@ -1,14 +1,18 @@
-"""Evolve a controller's trained numbers by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
+"""Evolve the trained numbers of a controller by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
 
-The engine plays whole episodes to score a candidate. For many numbers only the diagonal of the covariance is adapted
-(sep-CMA-ES, Ros and Hansen 2008, PPSN X, LNCS 5199:296).
+The engine plays whole episodes to score a candidate. In a search over many values, only the diagonal of the covariance
+is adapted (sep-CMA-ES, Ros and Hansen 2008, PPSN X, LNCS 5199:296).
 
-If the numbers are few, the search works on the numbers themselves. If they are many, it works on the `directions` along
-which the outputs change most. Directions are computed again after TURN generations, because a better controller reaches
-other states. To adjust a controller that another learner has trained, the search works on one factor per array, or on
-one gain per number of an input (`snn_control.training.algorithms.gains`). A search that has converged restarts from
-other values. The result is averaged over the means of the last generations, which is less noisy than the mean of one
-generation.
+The values that are searched depend on the controller and the settings:
+
+- few trained numbers: the numbers themselves
+- many trained numbers: steps along the `directions` in which the outputs change most. The directions are computed again
+  after TURN generations, because a better controller reaches other states
+- a controller that another learner has trained: one factor per array, or one gain per number of an input
+  (`snn_control.training.algorithms.gains`)
+
+A search that has converged restarts from other values. The result is the average of the means of the last generations,
+which is less noisy than the mean of one generation.
 """
 
 from __future__ import annotations
@@ -49,9 +53,10 @@ class EvolutionSettings(Settings):
     gains : search only gains: one for each number of the inputs with receptive fields
     directions : number of searched directions for each independent value of the outputs; 0: search the numbers
         themselves
-    sigma : standard deviation of the first candidates. Its unit depends on what is searched: for directions, the
-        present size of the outputs; for numbers, the standard deviation of their array; for factors and gains, FACTOR
-    episode_steps : number of steps that an episode adds to the count of steps, whatever its length
+    sigma : standard deviation of the first candidates. Its unit depends on the values that are searched: for
+        directions, the root mean square of the present outputs; for numbers, the standard deviation of their array; for
+        factors and gains, FACTOR
+    episode_steps : number of environment steps that count for each episode, whatever its length
     total_timesteps : number of environment steps after which training ends
     """
 
@@ -71,7 +76,7 @@ class EvolutionSettings(Settings):
 
 
 def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
-    """Return the patterns of the parameters that are evolved by default: those near the outputs.
+    """Return patterns that match the parameters near the outputs, which are evolved by default.
 
     If the outputs read graded populations, these parameters are the biases of the populations and the weights of their
     incoming projections. Otherwise they are the weights and biases of the outputs. Earlier layers stay random, because
@@ -84,7 +89,7 @@ def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
 
 
 class Evolution(Learner):
-    """The learner for ``evolve`` (CMA-ES); a phase is one generation."""
+    """The learner of the training method ``evolve`` (CMA-ES). One phase is one generation."""
 
     settings: EvolutionSettings
     patience, confirms = 0.25, True
@@ -100,7 +105,7 @@ class Evolution(Learner):
         self.population = settings.population or 4 + int(3 * np.log(self.size))
 
     def _space(self) -> tuple[int, bool]:
-        """Return how many values are searched, and whether each value is a step along one of the `directions`."""
+        """Return the number of searched values, and whether each value is a step along one of the `directions`."""
         if self.settings.factors:
             return len(self.parameters.parameters), False
         numbers = sum(p.values.size for p in self.parameters.parameters)
@@ -131,8 +136,7 @@ class Evolution(Learner):
         self._begin()
 
     def _begin(self) -> None:
-        """Begin a search at the present values of the trained numbers. Compute the directions, or the scales, of the
-        search."""
+        """Create a new search that starts at the values of ``origin``, with random numbers from its seed."""
         self._draws = np.random.RandomState(int(self.origin["seed"]))  # used by the search alone
         self._search = self._new_search(np.zeros(self.size))
         self._means: list[np.ndarray] = []  # of the last generations
@@ -155,17 +159,17 @@ class Evolution(Learner):
         return {"best_candidate": float(returns.max()), "sigma": sigma}
 
     def _costs(self, returns: np.ndarray, spikes: np.ndarray) -> np.ndarray:
-        """Return the cost of each candidate, which the search minimises.
+        """Return the costs, (candidates,), that the search minimises.
 
-        returns : mean return of each candidate
-        spikes : mean number of spikes per step of each candidate
+        returns : (candidates,), mean return of each candidate
+        spikes : (candidates,), mean number of spikes per step of each candidate
         """
         return -returns
 
     def _played(self, candidates: np.ndarray, envs: VectorEnv, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Play the same episodes with all candidates in parallel. Each candidate has its own rows of a batch.
+        """Play the same episodes with all candidates in parallel. A batch row has the constants of one candidate.
 
-        Return two (candidates, episodes) arrays: the returns of the episodes, and their spikes per step.
+        Return two (candidates, episodes) arrays: the returns of the episodes, and their mean number of spikes per step.
         """
         program, n, numbers = self.parameters.program, self.settings.episodes, []
         for one in candidates:
@@ -201,9 +205,9 @@ class Evolution(Learner):
 
     @property
     def told(self) -> dict[str, np.ndarray]:
-        """All candidates since the search began, and their costs, for a checkpoint.
+        """The arrays of a search for a checkpoint: all candidates since the search began, and their costs.
 
-        Together with the search's seed, these arrays determine the state of the search.
+        Together with the seed of the search, these arrays determine the state of the search.
         """
         return dict(self._told)
 

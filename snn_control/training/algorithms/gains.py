@@ -1,8 +1,8 @@
-"""Search gains for the numbers that a controller observes, by the return of whole episodes.
+"""Search gains for the numbers that a controller observes, to increase the return of whole episodes.
 
-An imitator fails where its teacher fails. A few numbers, each of which changes the whole behaviour of the imitator,
-correct this better than many numbers that each change little. Each number of an input has a gain, which scales the
-range over which its receptive fields are spaced. A larger gain makes the controller react more to this number.
+A controller that imitates a teacher fails where the teacher fails. A few values that each change the whole behaviour
+correct this better than many values that each change little. So each number of an input has a gain, which scales the
+range over which its receptive fields are spaced. With a larger gain, the controller reacts more to the number.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ SPIKES_COUNT = 0.6  # weight of fewer spikes, if they count; the return has 1; b
 
 
 def gains_of(parameters: Parameters) -> int:
-    """Return how many gains the search has: one for each number of the inputs with receptive fields."""
+    """Return the number of gains that are searched: one for each number of the inputs with receptive fields."""
     return sum(ends.shape[1] for ends in parameters.ranges.values.values())
 
 
 class Gains(Evolution):
-    """The learner for ``evolve`` with ``gains: true``, and for the gain search at the end of other learners.
+    """The learner for ``evolve`` with ``gains: true``, and for the gain search after other learners.
 
-    A gain divides both ends of a range. If the range does not contain 0, the gain divides the distances of both ends
-    from the middle of the range. A range does not exceed the plausible values of its input.
+    A gain divides both ends of an input's range. If the range does not contain 0, the gain divides the distances of
+    both ends from the middle of the range. A range stays within the plausible values of its input.
 
     counts_spikes : whether a candidate with more spikes has a higher cost, because an earlier stage reduced the spikes
     """

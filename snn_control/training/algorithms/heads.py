@@ -1,5 +1,7 @@
-"""Convert the values of a policy's last layer to labels for a controller, and compute the loss of the controller's
-values."""
+"""Labels and losses for a controller that imitates a trained policy.
+
+The labels are computed from the values of the policy's last layer.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,13 @@ GAPS = 2.0  # temperature of values of actions, in median differences of the two
 
 
 class Head:
-    """The loss of a controller that imitates a policy.
+    """The labels and the loss for a controller that imitates a policy.
 
-    kind : "argmax", "clip" or "tanh", as in `TrainedPolicy`
-    low : (k,) float32, lower bounds of the action, if it is not a choice
-    high : (k,) float32, upper bounds of the action, if it is not a choice
+    kind : how values become an action: "argmax", "clip" or "tanh", as ``head`` of `TrainedPolicy`
+    low : (k,) float32, lower bounds of the action; not used for "argmax"
+    high : (k,) float32, upper bounds of the action; not used for "argmax"
     bound : limit to which values are clipped before the tanh
-    temperature : temperature of the softmax that converts the values of choices to probabilities
+    temperature : temperature of the softmax that converts the values of "argmax" to probabilities
     """
 
     def __init__(self, policy: Any) -> None:
@@ -30,17 +32,15 @@ class Head:
             self.half, self.middle = (self.high - self.low) / 2, (self.high + self.low) / 2
 
     def fit(self, values: np.ndarray) -> None:
-        """Choose the temperature for the values of choices, (k, choices), because those of Q-learning have any
-        scale."""
+        """Choose the softmax temperature for "argmax" values, (k, choices). Values from Q-learning have any scale."""
         if self.kind == "argmax":
             best = np.sort(values, axis=-1)
             self.temperature = max(GAPS * float(np.median(best[:, -1] - best[:, -2])), 1e-6)
 
     def labels(self, values: np.ndarray) -> np.ndarray:
-        """Return the labels that a controller should reproduce, (k, n) float32, for the values of the policy's last
-        layer.
+        """Return labels for a controller, (k, n) float32, from the values of the policy's last layer, (k, n).
 
-        The labels of choices are probabilities. All other labels are commands, scaled to -1 .. 1.
+        The labels for "argmax" are probabilities of the actions. All other labels are commands, scaled to -1 .. 1.
         """
         if self.kind == "argmax":
             return self._probabilities(values / np.float32(self.temperature))
@@ -49,15 +49,15 @@ class Head:
         return np.tanh(np.clip(values, -self.bound, self.bound)).astype(np.float32)
 
     def labels_of_actions(self, actions: np.ndarray, choices: int) -> np.ndarray:
-        """Return the labels for actions of a policy of which only the actions are known; see `labels`."""
+        """Return the labels, see `labels`, for actions (k, ...) of a policy whose last layer is not known."""
         if self.kind == "argmax":
             return (actions.reshape(-1, 1) == np.arange(choices)).astype(np.float32)
         return np.clip((actions.reshape(len(actions), -1) - self.middle) / self.half, -1, 1).astype(np.float32)
 
     def loss(self, values: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the mean loss of a controller's values, and the derivative of the loss by the values, (k, n).
+        """Return the mean loss of a controller's values, (k, n), and the derivative of the loss by the values, (k, n).
 
-        The loss is the cross-entropy for choices, and the squared error of the scaled command otherwise.
+        The loss is the cross entropy for "argmax", and the squared error of the scaled command otherwise.
         """
         k = len(values)
         if self.kind == "argmax":
@@ -73,8 +73,10 @@ class Head:
         return float((error**2).sum() / k), (2 * error * (1 - u * u + FLAT) / k).astype(np.float32)
 
     def slopes(self, values: np.ndarray) -> np.ndarray:
-        """Return how much the action depends on each value, (k, n). The thresholds of the first conversion depend on
-        this."""
+        """Return how much the action depends on each value of the last layer, (k, n).
+
+        The conversion to spikes chooses its thresholds by these slopes.
+        """
         if self.kind == "tanh":
             found = self.half * (1 - np.tanh(np.clip(values, -self.bound, self.bound)) ** 2)
         elif self.kind == "clip":

@@ -1,9 +1,9 @@
-"""Imitation of a teacher: DAgger, dataset aggregation (Ross, Gordon and Bagnell 2011, arXiv:1011.0686).
+"""Imitation of a teacher by DAgger, dataset aggregation (Ross, Gordon and Bagnell 2011, arXiv:1011.0686).
 
-In each round the controller acts in the environment; in the first rounds, the teacher takes some of the actions. The
+In each round the controller acts in the environments; in the first rounds, the teacher takes some of the actions. The
 teacher labels each step with the action that it would have taken. Then the controller is fitted to the data of all
-rounds. The data are divided into sequences of steps, and each sequence starts from the network state that was recorded
-there.
+rounds. The data are divided into sequences of steps. Each sequence starts from the network state that was recorded
+before its first step.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ ROUND, SEQUENCE = 2.0, 0.2  # s, their durations, unless steps are very long or 
 
 @dataclass(frozen=True)
 class ImitationSettings(Settings):
-    """Settings of `Imitation`. Settings that stable-baselines3 also has are named as there.
+    """Settings of `Imitation`. Settings that also exist in stable-baselines3 have the same names.
 
     n_envs : number of environments
-    n_steps : steps of each environment in a round
-    sequence_length : steps of a sequence. The first ``burn_in`` steps do not count, because the initial state of a
-        sequence comes from older weights
-    batch_size : steps in an update, a multiple of ``sequence_length``
-    gradient_steps : updates in a round
-    beta_decay : factor by which the teacher's share of the actions shrinks in each round
-    averaging : the controller that acts uses a moving average of the trained values. In each update, this average
-        forgets a share of ``averaging / gradient_steps``
+    n_steps : number of steps of each environment in a round
+    sequence_length : number of steps in a sequence. The loss ignores the first ``burn_in`` steps, because the initial
+        state of a sequence comes from older weights
+    batch_size : number of steps in an update, a multiple of ``sequence_length``
+    gradient_steps : number of updates in a round
+    beta_decay : the teacher takes a fraction of the actions, which is multiplied by this factor after each round
+    averaging : the controller acts with a moving average of the trained values. Each update replaces a fraction
+        ``averaging / gradient_steps`` of this average by the new values
     learning_rate : initial learning rate of Adam; the rate falls to a 20th
     max_grad_norm : maximum norm of the gradients
-    spike_cost : cost of the mean number of spikes per neuron and step
+    spike_cost : weight of the mean number of spikes per neuron and step in the loss
     fit_ranges : set the ranges of inputs with receptive fields to the values observed in the first phase
     solve : compute the weights of a linear read-out by ridge regression, see
         `snn_control.training.algorithms.ridge_readout.ReadOut`
     ridge : penalty of the ridge regression, in units of the mean square of the values that a weight multiplies
     gain_generations : number of generations of the gain search at the end of training
-        (`snn_control.training.algorithms.gains`); 0: no gain search. Gains are only searched if the environment names a
+        (`snn_control.training.algorithms.gains`); 0: no gain search. Gains are searched only if the environment has a
         reward threshold that some episodes miss
     total_timesteps : number of environment steps after which training ends
     """
@@ -96,20 +96,20 @@ class ImitationSettings(Settings):
 
 
 def compact(array: np.ndarray) -> np.ndarray:
-    """Return an array as int8, to save memory, if int8 can hold all its numbers exactly; otherwise return it unchanged.
+    """Return an array as int8, to save memory, if int8 represents all its numbers exactly; otherwise unchanged.
 
-    Arrays that count events can usually be stored as int8.
+    Arrays of event counts can usually be stored as int8.
     """
     small = array.astype(np.int8) if array.dtype == np.float32 and np.abs(array).max(initial=0) < 127 else array
     return small if np.array_equal(small, array) else array
 
 
 class LabelledStep(NamedTuple):
-    """A step of a round with the teacher's labels, before the actions are passed to the environments.
+    """One step of all environments with the teacher's labels, before the environments receive the actions.
 
     batch : the controllers of all environments, after this step
     start : (n,) bool, whether an episode began with this step
-    seen : the network's inputs in the step, as `Student.step` returns them
+    seen : the network's inputs in this step, as `Student.step` returns them
     wanted : output -> the teacher's labels, (n, ...) float32
     """
 
@@ -120,12 +120,12 @@ class LabelledStep(NamedTuple):
 
 
 class Imitation(Learner):
-    """The learner for ``imitate``.
+    """The learner of the training method ``imitate``.
 
-    The controller that acts, that is validated and that is saved uses a moving average of the trained values over the
-    last updates.
+    The controller that acts, is validated and is saved has a moving average of the trained values over the last
+    updates.
 
-    teacher : the teacher to imitate, an argument for `teacher_of`
+    teacher : the teacher to imitate, in a form that `teacher_of` accepts
     """
 
     settings: ImitationSettings
@@ -139,7 +139,10 @@ class Imitation(Learner):
         return self.settings.n_envs * self.settings.n_steps
 
     def meet(self, envs: VectorEnv) -> None:
-        """Prepare the policy and the teachers for these environments; call this before `play`."""
+        """Check the settings, and create the action distributions and the teachers for these environments.
+
+        Call this method before `play`.
+        """
         s = self.settings
         if s.n_steps % s.sequence_length:
             raise DescriptionError(
@@ -162,7 +165,7 @@ class Imitation(Learner):
         self.begin_data()
 
     def begin_data(self) -> None:
-        """Begin without data, and find what is to run their sequences."""
+        """Start with an empty data set, and find the part of the controller that updates have to run."""
         self.data: dict[str, np.ndarray] = {}
         self.rest = trained_part_of(self.parameters)
         self.inner = self.rest or self  # runs the sequences: the trained part, or all of the controller
@@ -187,11 +190,11 @@ class Imitation(Learner):
 
     @contextmanager
     def averaged(self) -> Iterator[Callable[[float], None]]:
-        """Context of a phase, in which updates change the trained values themselves instead of their average.
+        """Context of a phase, in which updates change the trained values themselves instead of their moving average.
 
-        At the beginning, the parameters get the values that they had before averaging at the end of the last phase. At
-        the end, they get the moving average. The context yields a function: call it after each update with the share of
-        the average that is to be forgotten.
+        On entry, the parameters get the values of the end of the last phase, before averaging. On exit, they get the
+        moving average. The context yields a function. Call it after each update with the fraction of the average that
+        the new values replace.
         """
         values = [p.values for p in self.parameters.parameters]
         means = [value.copy() for value in values]
@@ -210,14 +213,13 @@ class Imitation(Learner):
         self.parameters.write()
 
     def keep_raw(self) -> None:
-        """Store the present trained values as the values before averaging, from which the next `averaged` phase
-        continues."""
+        """Store a copy of the trained values before averaging. The next `averaged` context continues from this copy."""
         self.raw = [p.values.copy() for p in self.parameters.parameters]
 
     def play(
         self, student: Student, envs: VectorEnv, seed: int, rng: np.random.Generator, begins: Any = None
     ) -> Iterator[LabelledStep]:
-        """Play a round and yield each step.
+        """Play a round with the controller and the teachers, and yield each step.
 
         begins : function that is called before the first step of each sequence, with the batch as its argument
         """
@@ -262,9 +264,9 @@ class Imitation(Learner):
     def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
-        """Return the commands (n, k) for n environments: the teacher's or the controllers' own.
+        """Return commands (n, k) for n environments: the teacher's where ``drives`` is true, else the controllers'.
 
-        one : policy of the output
+        one : action distribution of the output
         own : (n, k), commands of the controllers
         wanted : (n, ...), labels of the teacher
         drives : (n,) bool, environments in which the teacher's command acts
@@ -274,8 +276,8 @@ class Imitation(Learner):
     def expert_labels(self, envs: VectorEnv) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
         """Return the function that labels the steps of a round with the teacher's actions.
 
-        Call the returned function before each step, with the inputs of the step and whether an episode starts with it.
-        It returns output -> what each controller should give, (n, ...) float32.
+        Call the returned function before each step, with the inputs of the step and an (n,) bool array: whether an
+        episode starts with the step. It returns the teacher's labels: output -> (n, ...) float32.
         """
         teachers, outputs = self.make_teachers(), envs.interface.outputs
         ends = np.cumsum([one.size for one in outputs])[:-1]
@@ -289,7 +291,7 @@ class Imitation(Learner):
         return teach
 
     def sequences(self, rows: np.ndarray) -> tuple[Sequences, dict[str, np.ndarray]]:
-        """Return some of the recorded sequences, and their labels: output -> (steps, rows, ...) float32."""
+        """Return the recorded sequences with these indices, and the labels: output -> (steps, rows, ...) float32."""
         part = {key: value[rows] for key, value in self.data.items()}
         part = {key: value if key == "memory" else value.swapaxes(0, 1) for key, value in part.items()}
         inputs, labels = (

@@ -1,7 +1,7 @@
-"""Imitation of a policy by updates on the engine's own spikes: the updates of `import` and of `train` with a policy.
+"""Train a controller to imitate a policy: for the command ``import``, and for ``train`` with a policy file as teacher.
 
-The number of spikes falls to a target, because each spike has a price, which a feedback loop adjusts. Episodes,
-validation and result use the running means of the trained values.
+Updates use the spikes that the engine computes. Each spike has a price. A feedback loop adjusts the price so that the
+number of spikes falls to a target. Episodes, validation and result use the running means of the trained values.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ Loss = Callable[[dict[str, np.ndarray], Any], tuple[float, dict[str, np.ndarray]
 
 
 class TrainingPlan(NamedTuple):
-    """The aims and the number of updates.
+    """The number of updates, the learning rate and the target for the spikes of an `Imitator`.
 
-    updates : number of all updates
+    updates : total number of updates
     learning_rate : initial learning rate of Adam; it falls to a 50th along a cosine
     spikes : target for the number of spikes of all neurons in a step; 0: a third of the number in the first update
     """
@@ -44,10 +44,10 @@ class TrainingPlan(NamedTuple):
 
 
 class Imitator:
-    """Trains the parameters of a controller.
+    """Trains the parameters of a controller to imitate a policy, while the number of spikes falls to a target.
 
-    scales : for each parameter, the factor from the values that are trained to those of the controller file. With good
-        factors, one learning rate suits all of them
+    scales : factor for each parameter; the controller file holds the trained value times this factor. With good
+        factors, one learning rate suits all parameters
     values : the trained values, see ``scales``
     means : running means of ``values``
     """
@@ -65,7 +65,7 @@ class Imitator:
 
     @property
     def state(self) -> dict[str, Any]:
-        """The parts that a checkpoint holds, see `snn_control.training.progress.arrays_of`."""
+        """The objects that a checkpoint stores, see `snn_control.training.progress.arrays_of`."""
         return {"values": self.values, "means": self.means, "adam": self.adam, "numbers": self.numbers}
 
     @property
@@ -75,31 +75,31 @@ class Imitator:
 
     @property
     def reached(self) -> bool:
-        """Whether the number of spikes has nearly fallen to its target."""
+        """Whether the number of spikes has fallen to at most `REACHED` times its target."""
         updates, _, spikes, _, first = self.numbers
         return bool(updates and spikes <= REACHED * self._target(first))
 
     def use(self, values: list[np.ndarray]) -> None:
-        """Write these trained values into the controller."""
+        """Multiply these trained values by their scales, and write the products into the controller."""
         for p, v, s in zip(self.parameters.parameters, values, self._scales, strict=True):
             p.values[...] = v * s
         self.parameters.write()
         self.student.settle()
 
     def _target(self, first: float) -> float:
-        """Return the target for the number of spikes in a step.
+        """Return the target for the number of spikes of all neurons in a step.
 
-        first : number of spikes in a step in the first update
+        first : number of spikes of all neurons in a step, in the first update
 
-        The target is a little lower than the setting, because the controller fires more often where it acts than in the
-        data of all rounds.
+        The target is a little lower than the setting, because the controller fires more often in its own episodes than
+        in the data of all rounds.
         """
         return BELOW * self.plan.spikes or first / 3
 
     def update(self, data: Sequences, labels: Any) -> None:
-        """Make one update.
+        """Make one gradient update of the trained values.
 
-        labels : second argument of the loss
+        labels : labels of the sequences, the second argument of the loss
         """
         student, n, share = self.student, data.starts.size, float(self.numbers[0]) / self.plan.updates
         heads, tape = student.run(*data)
@@ -118,8 +118,7 @@ class Imitator:
         self.numbers[0] += 1
 
     def _price(self, loss: float, fired: float, share: float) -> float:
-        """Adjust the price of a spike so that the number of spikes falls along a geometric ramp to the target. Return
-        the price."""
+        """Adjust and return the price of a spike, so that the spikes fall to the target along a geometric ramp."""
         updates, price, spikes, mean, first = self.numbers.tolist()
         if updates == 0:
             price, spikes, mean, first = FIRST_PRICE * loss / max(fired, 1e-9), fired, loss, max(fired, 1e-9)
@@ -132,7 +131,7 @@ class Imitator:
         return price
 
     def silent(self, parts: Iterable[Sequences]) -> dict[str, np.ndarray]:
-        """Return which neurons never fire in these sequences: population -> (n,) bool."""
+        """Return the neurons that never fire in these sequences: spiking population -> (n,) bool."""
         spiking = [p for p in self.parameters.program.facts.populations if p.spiking]
         fired = {p.name: np.zeros(p.size, bool) for p in spiking}
         for data in parts:

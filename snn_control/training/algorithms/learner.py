@@ -24,7 +24,7 @@ LONG_HORIZON_STEPS = 1000  # in episodes this long or longer, a learner looks fu
 
 
 def check_layers(path: str, value: Any) -> None:
-    """Raise DescriptionError unless a value is a list of the sizes of a perceptron's layers."""
+    """Raise DescriptionError unless a value is a list of layer sizes of a perceptron: whole numbers >= 1."""
     if not isinstance(value, list | tuple) or not all(type(size) is int and size > 0 for size in value):
         raise DescriptionError(path, value, "must be a list of whole numbers >= 1")
 
@@ -32,8 +32,11 @@ def check_layers(path: str, value: Any) -> None:
 class Settings(Checked):
     """Base of a learner's settings.
 
-    For a field without its own rule, the type of the default decides what is permitted: a float must be >= 0, and a
-    whole number >= 1 (>= 0 if the default is 0). A tuple must be a list of the sizes of a perceptron's layers.
+    For a field without its own rule, the type of the default decides which values are valid:
+
+    - a float must be >= 0
+    - a whole number must be >= 1, or >= 0 if the default is 0
+    - a tuple must be a list of the sizes of a perceptron's layers
     """
 
     def __post_init__(self) -> None:
@@ -70,8 +73,9 @@ class Settings(Checked):
 class Learner:
     """Base of learners, which train the parameters of a controller phase by phase.
 
-    A phase starts with reset environments and its own random numbers. Its result depends only on the seed and on the
-    phases before it. To resume, only the parameters and the attributes named in `checkpointed` are needed.
+    A phase starts with reset environments and its own random numbers. The result of a phase depends only on the seed
+    and on the phases before it. To resume a run, only the parameters and the attributes named in `checkpointed` are
+    needed.
     """
 
     #: names of the attributes that a checkpoint holds, see `snn_control.training.progress.arrays_of`
@@ -91,8 +95,7 @@ class Learner:
 
     @property
     def improves(self) -> bool:
-        """Whether the learner improves a controller that is already trained, which is the result if no better one is
-        found."""
+        """Whether the learner starts from a trained controller, which is the result if it finds no better one."""
         return False
 
     @property
@@ -101,32 +104,32 @@ class Learner:
         raise NotImplementedError
 
     def begin(self, envs: VectorEnv, rng: np.random.Generator) -> None:
-        """Create what only training needs, such as critics and optimisers."""
+        """Create the objects that only training needs, such as critics and optimisers."""
         raise NotImplementedError
 
     def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         """Train for one phase, and return named numbers for the report on this phase.
 
-        The number ``reached``, if there is one, is 0 if the controller has more spikes than wanted, otherwise 1; see
-        `snn_control.training.schedule.stages.Learning.consider`.
+        A learner with a target for the number of spikes also returns ``reached``: 1 if the controller has reached the
+        target, otherwise 0; see `snn_control.training.schedule.stages.Learning.consider`.
 
-        remaining : share of the initial learning rate at the start of the phase; the attribute ``remaining_after`` is
-            the share at its end
+        remaining : fraction of the initial learning rate at the start of the phase; the attribute ``remaining_after``
+            is the fraction at its end
         """
         raise NotImplementedError
 
     def n_features(self, envs: VectorEnv) -> int:
-        """Return the number of features that a critic sees of one observation, after scaling and one-hot coding."""
+        """Return the number of features that a critic gets from one observation, after scaling and one-hot coding."""
         nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
         return envs.interface.features(nothing).shape[1]
 
     @property
     def fits_ranges(self) -> bool:
-        """Whether the ranges of inputs are set to the values observed in the first phase."""
+        """Whether the learner sets the ranges of inputs to the values observed in the first phase."""
         return getattr(self.settings, "fit_ranges", False)
 
     def fit_ranges(self, envs: VectorEnv) -> None:
-        """Fit the ranges of inputs to the values recorded since the environments were reset."""
+        """Fit the ranges of inputs to the values observed since the environments were reset."""
         ranges = self.parameters.ranges
         if ranges.fit(envs.met(ranges.values)):
             envs.interface.inputs = {one.name: one for one in self.parameters.spec.inputs}

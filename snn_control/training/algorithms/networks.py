@@ -1,4 +1,4 @@
-"""Parts that only training needs: perceptrons (for critics), their inputs, running statistics, the optimiser Adam."""
+"""Building blocks that only training needs: perceptrons for critics, frame stacking, running statistics, Adam."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ __all__ = ["Adam", "FrameStack", "Perceptron", "RunningMeanStd", "set_array"]
 
 
 def set_array(array: np.ndarray, values: np.ndarray) -> None:
-    """Set the elements of an array to ``values``. Raises ValueError if ``values`` has another shape or type than the
-    array."""
+    """Copy ``values`` into an array in place. Raises ValueError if their shapes or types differ."""
     if values.shape != array.shape or values.dtype != array.dtype:
         raise ValueError(f"an array is {values.dtype} {values.shape}, not {array.dtype} {array.shape}")
     array[...] = values
@@ -33,7 +32,9 @@ class Adam:
     def step(self, gradients: Sequence[np.ndarray], rates: Sequence[float] | None = None) -> float:
         """Move the values by one step against the gradients. Return the norm of the gradients.
 
-        rates : for each array a factor by which its learning rate is multiplied; None: 1 for all arrays
+        If this norm is not finite, the values stay unchanged.
+
+        rates : for each array the factor by which its learning rate is multiplied; None: 1 for all arrays
         """
         self.steps += 1
         steps = int(self.steps)
@@ -52,15 +53,15 @@ class Adam:
 
     @property
     def state(self) -> dict[str, np.ndarray]:
-        """The arrays that a checkpoint holds."""
+        """The arrays that a checkpoint stores: name -> array."""
         parts = ("mean", self.mean), ("square", self.square)
         return {"steps": self.steps} | {f"{name}_{k}": x for name, arrays in parts for k, x in enumerate(arrays)}
 
 
 class FrameStack:
-    """Joins the ``count`` newest observations of each environment into one row, the newest last.
+    """Concatenates the ``count`` newest observations of each environment, the newest last.
 
-    At the start of an episode, the row consists of copies of the first observation.
+    At the start of an episode, all of them are copies of the first observation.
     """
 
     def __init__(self, count: int) -> None:
@@ -68,16 +69,16 @@ class FrameStack:
         self.seen = np.zeros((0, 0), np.float32)
 
     def add(self, features: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """Add observations, and return the joined rows as an (n, count * k) array.
+        """Add observations, and return the stacked observations as an (n, count * k) array.
 
-        features : (n, k) one observation for each environment
+        features : (n, k), the new observation of each environment
         start : (n,) bool, whether an episode starts with this observation
         """
         self.seen = self.with_next(features, start)
         return self.seen
 
     def with_next(self, features: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
-        """Return what `add` would return, without adding the observations."""
+        """Return the result that `add` would have, without storing the observations."""
         repeated = np.tile(features, (1, self.count))
         if not self.seen.size:
             return repeated
@@ -86,9 +87,9 @@ class FrameStack:
 
 
 class RunningMeanStd:
-    """Running mean and standard deviation of numbers that are added in groups.
+    """Running mean and standard deviation of numbers that are added in batches.
 
-    state : float64, the mean, the variance, and how many numbers were added
+    state : (3,) float64: the mean, the variance, and the number of added numbers
     """
 
     def __init__(self) -> None:
@@ -135,7 +136,7 @@ class Perceptron:
         return self.layers(x)[-1]
 
     def layers(self, x: np.ndarray) -> list[np.ndarray]:
-        """Return a list with the input and the outputs of all layers, for `gradients`."""
+        """Return the list that `gradients` needs: the input, (k, inputs), then the outputs of all layers."""
         found, last = [x], len(self.weights) - 1
         for k, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = x @ w + b
@@ -145,10 +146,10 @@ class Perceptron:
         return found
 
     def gradients(self, layers: list[np.ndarray], g: np.ndarray) -> list[np.ndarray]:
-        """Return the derivatives of a loss by the weights and biases (the arrays of `values`).
+        """Return the derivatives of a loss by the weights and biases, in the order of `values`.
 
-        layers : what the method `layers` returned
-        g : derivative of the loss by the output
+        layers : result of the method `layers`
+        g : (k, outputs), derivative of the loss by the outputs
         """
         weights, biases, _ = self._back(layers, g, by_weights=True)
         return [*weights, *biases]

@@ -1,8 +1,8 @@
 """Online learning: a controller with learning rules acts in an environment, tick by tick, as on the robot.
 
-There is one controller and one loop, as there is one robot. No variants are tried in parallel. The result is the
-controller with the weights at the end, even if an earlier phase was better. Each episode starts with the weights that
-were learned in the previous episodes.
+One controller acts in one environment, as on one robot. No variants are tried in parallel. The result is the controller
+with the weights at the end, even if an earlier phase was better. Each episode starts with the weights that were learned
+in the previous episodes.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ NOTHING_LEARNED = warning(
 class AdaptationSettings(Settings):
     """Settings of `Adaptation`.
 
-    n_steps : number of environment steps in a phase. After each phase, a row is added to the learning curve and a
-        checkpoint is written; the loop is not interrupted
+    n_steps : number of environment steps in a phase. After each phase, the learning curve gets a new row and a
+        checkpoint is written, without interrupting the loop
     total_timesteps : number of environment steps after which learning ends
     """
 
@@ -50,10 +50,10 @@ class AdaptationSettings(Settings):
 
 
 class Adaptation:
-    """Runs a learning controller in its environment.
+    """Runs a controller with learning rules in its environment.
 
-    make : function that makes the environment. A run can only be resumed if the environment depends only on seeds and
-        actions
+    make : function that makes the environment. A run can be resumed only if the environment depends on nothing except
+        seeds and actions
     seeds : function that returns the seed of an episode, from the episode's index
 
     Raises DescriptionError if no projection learns, or if the controller does not fit the environment.
@@ -81,10 +81,10 @@ class Adaptation:
         self._actions: list[np.ndarray] = []
 
     def phase(self, steps: int) -> dict[str, float]:
-        """Run the loop for ``steps`` steps. Return a report:
+        """Run the loop for ``steps`` steps. Return a report with these entries:
 
-        score : mean return of the episodes that finished, or the sum of the rewards if none did
-        episodes : number of episodes that finished
+        score : mean return of the episodes that ended, or the sum of the rewards if none ended
+        episodes : number of episodes that ended
         spikes_a_step : mean number of spikes in a step
         learned : root mean square of the weight changes
         error : root mean square of the tracking error, if the environment reports one (``metadata["tracking"]``)
@@ -122,7 +122,7 @@ class Adaptation:
     def learned(self, on: bool = True) -> ControllerSpec:
         """Return the controller with its learned weights as initial weights.
 
-        on : whether the returned controller continues to learn
+        on : whether the learning rules of the returned controller are enabled
         """
         rules = iter(self.controller.program.facts.learning)
         projections = tuple(
@@ -133,11 +133,10 @@ class Adaptation:
 
     # checkpoints -------------------------------------------------------------------------------------------------
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return everything that is needed to resume: the controller's state, and the index and the actions of the
-        present episode.
+        """Return the arrays to resume from: controller state, index of the present episode, and its actions.
 
-        The environment's state is not stored. To restore it, the recorded actions are played again, with the seed of
-        the episode.
+        The environment's state is not stored. `restore` resets the environment with the seed of the episode, and plays
+        the recorded actions again.
         """
         actions = np.array(self._actions).reshape(len(self._actions), *self.env.action_space.shape)
         return {"state": self.controller.state(), "episodes": np.array(self.episodes), "actions": actions}
@@ -152,10 +151,10 @@ class Adaptation:
 
 
 def _with_weights(one: Projection, weights: Any, on: bool) -> Projection:
-    """Return a projection with other initial weights.
+    """Return a copy of a projection with other initial weights.
 
-    weights : weights in the form of `Controller.rule_weights`
-    on : whether the returned projection learns
+    weights : the new weights, in the form of `Controller.rule_weights`
+    on : whether the learning rule of the copy is enabled
     """
     if not on:
         one = replace(one, learning=replace(one.learning, enabled=False))  # type: ignore[type-var]
@@ -171,7 +170,7 @@ def adapt(
     spec: ControllerSpec, make: Any, chosen: AdaptationSettings, seed: int, folder: Folder | None, most: int,
     progress: Callable[[Phase], object],
 ) -> Trained:  # fmt: skip
-    """Learn online, phase after phase, and evaluate the result.
+    """Train a controller by online learning, phase after phase, and evaluate the result.
 
     The evaluation plays as many new episodes as ended during learning, but at most ``most``. Each new episode starts
     with the learned weights.
@@ -213,8 +212,7 @@ def adapt(
 
 
 def _evaluated(loop: Adaptation, make: Any, episodes: int) -> tuple[Evaluation, Evaluation]:
-    """Evaluate the learned controller in new episodes. Return the results with learning switched on, and with learning
-    off."""
+    """Evaluate the learned controller in new episodes, first with its learning rules on, then with them off."""
     interface = Interface(loop.spec, loop.env.observation_space, loop.env.action_space, name_of(loop.env))
     play = with_environments(make, [FINAL + k for k in range(episodes)])
     return play(build_program(loop.learned()), interface), play(build_program(loop.learned(on=False)), interface)

@@ -1,7 +1,8 @@
-"""Imitation of a trained policy, whose values of a whole batch are known: the learner of ``imitate`` for its file.
+"""Imitation of a trained policy: the learner of ``imitate`` if the teacher is a policy file.
 
-The rounds are those of `Imitation` (DAgger), the updates those of `Imitator`, as in the conversion of a policy. The
-first round is the policy's own, and fits the ranges of the inputs to what the policy meets.
+The policy computes its values for a whole batch of observations at once. The rounds are those of `Imitation` (DAgger).
+The updates are those of `Imitator`, as in the conversion of a policy. In the first round only the policy acts, and the
+ranges of the inputs are fitted to the values that it observes.
 """
 
 from __future__ import annotations
@@ -32,21 +33,22 @@ ROWS, UPDATES, CHOICE_UPDATES = 256, 1_000, 300  # steps in an update; updates i
 
 @dataclass(frozen=True)
 class PolicyImitationSettings(Settings):
-    """Settings of `PolicyImitation`. Those that `ConversionSettings` or `ImitationSettings` have, too, are named as
-    there.
+    """Settings of `PolicyImitation`. Settings that also exist in `ConversionSettings` or `ImitationSettings` have the
+    same names.
 
     spikes : target for the number of spikes of all neurons in a step; 0: a third of the number before training
     n_envs : number of environments
-    n_steps : steps of each environment in a round
+    n_steps : number of steps of each environment in a round
     gradient_steps : number of updates in a round
-    batch_size : steps in an update, a multiple of ``sequence_length``
-    sequence_length : steps of a sequence. The first ``burn_in`` steps do not count, because the initial state of a
-        sequence comes from older weights
+    batch_size : number of steps in an update, a multiple of ``sequence_length``
+    sequence_length : number of steps in a sequence. The loss ignores the first ``burn_in`` steps, because the initial
+        state of a sequence comes from older weights
     learning_rate : initial learning rate of Adam; it falls to a 50th along a cosine
-    beta_decay : factor by which the policy's share of the actions shrinks in each round
+    beta_decay : the policy takes a fraction of the actions, which is multiplied by this factor after each round
     fit_ranges : set the ranges of inputs with receptive fields to the values observed in the first round
-    reset_each_tick : reset the populations at the start of each tick, as the key of the controller file does. A policy
-        knows only the newest observation, so what a membrane keeps of older ones is an error
+    reset_each_tick : reset the populations at the start of each tick, as the key of the same name in the controller
+        file does. A policy sees only the newest observation, so traces of older observations in the membranes cause
+        errors
     gain_generations : see `snn_control.training.algorithms.imitation.ImitationSettings`
     total_timesteps : number of environment steps after which training ends
     """
@@ -69,8 +71,8 @@ class PolicyImitationSettings(Settings):
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         """Return default settings that suit a controller and episodes of at most ``limit`` steps.
 
-        A controller that should remember its past, because it has delays, events or learning rules, keeps its state.
-        It is trained with sequences of 0.2 s, but of 16 to 256 steps.
+        A controller with delays, events or learning rules should remember its past, so its state is not reset in each
+        tick. It is trained with sequences of 0.2 s, but of 16 to 256 steps.
         """
         projections = spec.network.projections
         remembers = any(isinstance(one, EventsInput) for one in spec.inputs)
@@ -89,10 +91,10 @@ class PolicyImitationSettings(Settings):
 
 
 class PolicyImitation(Imitation):
-    """The learner for ``imitate`` if the teacher is a trained policy.
+    """The learner of the training method ``imitate`` if the teacher is a trained policy.
 
-    teacher : the policy
-    temperature : temperature of the softmax that converts the policy's values of choices to probabilities
+    teacher : the trained policy
+    temperature : temperature of the softmax that converts the policy's "argmax" values to probabilities
     """
 
     settings: PolicyImitationSettings  # type: ignore[assignment]
@@ -158,7 +160,10 @@ class PolicyImitation(Imitation):
         return super().mixed_actions(one, own, chosen, drives)
 
     def expert_labels(self, envs: VectorEnv) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
-        """Return the function that labels the steps of a round: with the policy's values of choices, or its actions."""
+        """Return the function that labels the steps of a round.
+
+        The labels are the values of the last layer for an "argmax" policy, and the actions for any other policy.
+        """
         policy, outputs = self.teacher, envs.interface.outputs
         ends = np.cumsum([one.size for one in outputs])[:-1]
 

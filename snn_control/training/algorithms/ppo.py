@@ -1,8 +1,8 @@
 """Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347) of a spiking controller.
 
-The controller acts in the engine. The recorded steps are divided into sequences. Each sequence starts from the state
-that the engine had at that time. After every update the engine runs the sequences again, so that spikes and gradients
-fit the current weights. The critic is a perceptron that exists only in training.
+The engine runs the controller, and the steps are recorded. The recorded steps are divided into sequences. Each sequence
+starts from the state that the engine had before its first step. After every update the engine runs the sequences again,
+so that spikes and gradients fit the current weights. The critic is a perceptron that exists only in training.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ COOLING = np.float32(0.8)
 class PPOSettings(Settings):
     """Settings of `PPO`, named as in stable-baselines3.
 
-    rollouts : rollouts in a phase; after each of them the weights are updated
+    rollouts : number of rollouts in a phase; the weights are updated after each rollout
     n_envs : number of environments
-    n_steps : steps of each environment in a rollout
-    sequence_length : steps of a sequence
-    batch_size : steps in an update, a multiple of ``sequence_length``
-    n_epochs : passes over a rollout
+    n_steps : number of steps of each environment in a rollout
+    sequence_length : number of steps in a sequence
+    batch_size : number of steps in an update, a multiple of ``sequence_length``
+    n_epochs : number of passes over a rollout
     gamma : discount factor of rewards
-    gae_lambda : lambda of the generalised advantages
+    gae_lambda : factor lambda of generalised advantage estimation
     clip_range : distance from 1 to which the probability ratio is clipped
     target_kl : Kullback-Leibler divergence from the old policy at which the passes over a rollout stop
     ent_coef : initial weight of the entropy; the weight falls like the learning rates
-    learning_rate : initial learning rate of Adam for the controller; it falls as `Stage.progress_remaining` says
+    learning_rate : initial learning rate of Adam for the controller; it falls in proportion to
+        `Stage.progress_remaining`
     critic_learning_rate : initial learning rate of Adam for the critic; it falls in the same way
     max_grad_norm : maximum norm of the gradients
     std_init : initial standard deviation of the sampled actions, in units of half the distance between the limits
@@ -81,8 +82,8 @@ class PPOSettings(Settings):
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         """Return default settings that suit episodes of at most ``limit`` steps.
 
-        The discount is chosen so that rewards within the next quarter of an episode count; in long episodes, nearly all
-        rewards count. Updates have more steps if episodes are long.
+        The discount factor is chosen so that rewards within the next quarter of an episode count; in long episodes,
+        nearly all rewards count. If episodes are long, rollouts and updates have more steps.
         """
         if limit >= LONG_HORIZON_STEPS:
             steps = {"n_steps": 256, "rollouts": 4, "batch_size": 512, "total_timesteps": 650_000}
@@ -97,7 +98,7 @@ def _in_sequences(value: np.ndarray, parts: int, length: int) -> np.ndarray:
 
 
 class PPO(Learner):
-    """The learner for ``ppo`` (proximal policy optimisation)."""
+    """The learner of the training method ``ppo`` (proximal policy optimisation)."""
 
     settings: PPOSettings
     anneals, judged_by, reduces_spikes = True, "training_return", True
@@ -120,8 +121,7 @@ class PPO(Learner):
 
     @property
     def rollouts(self) -> int:
-        """Number of rollouts in a phase: the setting, or fewer if training has fewer steps in total than such a
-        phase."""
+        """Number of rollouts in a phase: the setting ``rollouts``, or fewer if this exceeds ``total_timesteps``."""
         s = self.settings
         return min(s.rollouts, max(1, s.total_timesteps // (s.n_envs * s.n_steps)))
 
@@ -142,7 +142,7 @@ class PPO(Learner):
         return report
 
     def collect_rollout(self, envs: VectorEnv, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Play the steps of a rollout with the current policy. Return the recorded data: name -> (steps, n, ..) array.
+        """Play the steps of a rollout with the current policy. Return the recorded data: name -> (steps, n, ...) array.
 
         The data include the advantages and the returns.
         """
@@ -183,9 +183,10 @@ class PPO(Learner):
     def compute_returns_and_advantages(self, data: dict[str, np.ndarray], next_value: np.ndarray) -> None:
         """Add ``advantages`` and ``returns``, (steps, n), to the data of a rollout.
 
-        Advantages are generalised advantages (Schulman et al. 2016, arXiv:1506.02438); the critic learns the returns.
+        The advantages are generalised advantages (Schulman et al. 2016, arXiv:1506.02438). The critic learns to predict
+        the returns.
 
-        next_value : (n,), the value that the critic gives to the state after the rollout
+        next_value : (n,), the critic's value of the state after the rollout
         """
         s, steps = self.settings, len(data["reward"])
         value = self.critic(data["features"].reshape(-1, data["features"].shape[-1])).reshape(steps, -1)

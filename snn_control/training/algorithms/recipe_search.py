@@ -1,8 +1,9 @@
 """Search the parameters of a recipe by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
 
-A run can be stopped at any time and resumed. ``checkpoint.npz`` in its folder holds the candidates of the search and
-their costs. It does not hold the state of the package ``cma``, which could only be pickled: opening a pickle runs code.
-The seed and the costs determine the search, so replaying them restores its state exactly, within milliseconds.
+A run can be stopped at any time and resumed. The file ``checkpoint.npz`` in its folder stores the candidates of the
+search and their costs. It does not store the state of the package ``cma``, which could only be pickled: opening a
+pickle runs code. The seed and the costs determine the search, so replaying them restores its state exactly, within
+milliseconds.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Search:
 
     @property
     def mean(self) -> np.ndarray:
-        """The current mean of the search, which is its best guess, as a (parameters,) float64 array."""
+        """The current mean of the search, which is its best estimate, as a (parameters,) float64 array."""
         return self._strategy.mean
 
     def ask(self) -> np.ndarray:
@@ -67,15 +68,18 @@ class Search:
         self._costs.append(costs)
 
     def save(self, path: Path) -> None:
-        """Write the search atomically as an .npz file."""
+        """Write the candidates and costs of the search atomically to an .npz file."""
         arrays = {"format": np.array(FORMAT), "made": np.array(json.dumps(self.made))}
         arrays |= {"candidates": np.array(self._asked), "costs": np.array(self._costs, np.float64)}
         replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Search:
-        """Read a file written by `save`. Raises FileNotFoundError if there is no file, and DescriptionError if the file
-        was not written by `save`."""
+        """Read a file written by `save`.
+
+        Raises FileNotFoundError if there is no file. Raises DescriptionError if the file was not written by `save`, or
+        if replaying it gives other candidates.
+        """
         try:
             with Arrays(path) as file:
                 if str(file["format"]) != FORMAT:
@@ -99,7 +103,7 @@ class Search:
 
 
 def evaluate(recipe: Recipe, values: Mapping[str, float], seeds: Sequence[int]) -> float:
-    """Return the mean cost of the controller that a recipe makes from these parameters.
+    """Return the mean cost of the controller that a recipe makes from these parameter values.
 
     The mean covers all settings of the recipe, and all ``seeds``. The cost is infinite if the controller cannot be
     built.
@@ -123,12 +127,12 @@ def evaluate(recipe: Recipe, values: Mapping[str, float], seeds: Sequence[int]) 
 
 
 def resume(checkpoint: Path, recipe: Recipe, population: int | None, seed: int | None) -> Search | None:
-    """Return the search that a checkpoint holds; None if there is no checkpoint.
+    """Return the search that a checkpoint stores; None if there is no checkpoint.
 
-    population : number of candidates per generation that the search must have; None: any
-    seed : seed that the search must have; None: any
+    population : required number of candidates per generation; None: any
+    seed : required seed of the search; None: any
 
-    Raises DescriptionError if the checkpoint holds another search.
+    Raises DescriptionError if the checkpoint stores another search.
     """
     if (old := checkpoint.with_suffix(".pkl")).exists() and not checkpoint.exists():
         rule = "is from an older release and no longer supported: a pickle can run code"

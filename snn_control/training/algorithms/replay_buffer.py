@@ -1,4 +1,4 @@
-"""The replay buffer of an off-policy learner: a ring that holds the newest steps of its environments."""
+"""The replay buffer of an off-policy learner: a ring buffer of the newest steps of its environments."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MAX_BUFFER_BYTES = 4 << 30
 
 
 class ReplayBuffer:
-    """Holds the newest steps of several environments.
+    """Stores the newest steps of several environments.
 
     size : maximum number of steps in the buffer, counted over all environments
-    count : how many steps of each environment were added since the start, including steps that were later replaced
+    count : number of steps of each environment that were added, including steps that were later replaced
     arrays : name -> (size // n, n, ...), a ring buffer of the steps of ``n`` environments
     """
 
@@ -38,7 +38,7 @@ class ReplayBuffer:
 
     @property
     def contents(self) -> dict[str, np.ndarray]:
-        """The stored steps: name -> (steps, n, ...)."""
+        """The stored steps of all environments: name -> (steps, n, ...)."""
         return {name: value[: self.count] for name, value in self.arrays.items()}
 
     @contents.setter

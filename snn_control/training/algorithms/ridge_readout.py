@@ -1,13 +1,13 @@
 """Fit read-outs to the commands of a teacher by ridge regression, in the rounds of imitation (DAgger).
 
-If commands depend linearly on all trained weights, the best weights need no gradient descent. This holds for a
-reservoir of spiking neurons (Maass, Natschlaeger and Markram 2002, Neural Computation 14:2531) and for a fixed front
-end.
+If commands depend linearly on all trained weights, ridge regression finds the best weights without gradient descent.
+This holds for the read-out of a reservoir of spiking neurons (Maass, Natschlaeger and Markram 2002, Neural Computation
+14:2531) and of any fixed front end.
 
-Each trained projection gets a *tap* in the controller that acts: a population with the dynamics of the projection's
-target. The source of the projection drives the tap one to one, with the same delay and synaptic current. The value of a
-tap neuron, multiplied by a weight, is the contribution of this weight to the command. So the engine itself computes the
-values that the regression needs. A tap changes no command.
+Each trained projection gets a *tap* in the controller that acts: an additional population with the dynamics of the
+projection's target. The source of the projection drives the tap one to one, with the same delay and synaptic current.
+The value of a tap neuron, multiplied by a weight, is the contribution of this weight to the command. So the engine
+itself computes the values that the regression needs. A tap changes no command.
 """
 
 from __future__ import annotations
@@ -47,13 +47,16 @@ Tap = tuple[str, dict[str, np.ndarray]]
 
 
 class ReadOut(Imitation):
-    """The learner for ``imitate`` with ``solve: true``.
+    """The learner of the training method ``imitate`` with ``solve: true``.
 
     It trains the weights of projections into graded populations. Only outputs may read these populations, linearly and
-    without squashing. Each regression uses the data of all rounds up to the present one. A command beyond a limit is no
-    error if the teacher is at that limit. A step with a large remaining error counts less, because the teacher may have
-    acted on something that the controller cannot observe. Slow disturbances are added to the teacher's commands,
-    because a teacher that makes no errors never shows how to correct them (Laskey et al. 2017, arXiv:1703.09327).
+    without squashing. Each regression uses the data of all rounds up to the present one. Three rules make it robust:
+
+    - A command beyond a limit is no error if the teacher's command is at that limit.
+    - A step with a large remaining error counts less, because the teacher may have used something that the controller
+      cannot observe.
+    - Slow disturbances are added to the teacher's commands, because a teacher that makes no errors never shows how to
+      correct them (Laskey et al. 2017, arXiv:1703.09327).
 
     Raises DescriptionError if other parameters are to be trained.
     """
@@ -112,10 +115,13 @@ class ReadOut(Imitation):
         return super().mixed_actions(one, own, wanted + (one.half * noise).astype(np.float32), drives)
 
     def _sequences(self, envs: VectorEnv, seed: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
-        """Play a round, and yield the data of the regression from each sequence of k steps.
+        """Play a round, and yield the data of the regression from each sequence, which has k output values.
 
-        The data are three arrays: the derivatives of the outputs by the weights, (k, weights), the values of the
-        outputs, (k,), and the teacher's values, (k,). All values are in units of half the distance between the limits.
+        The data are three arrays, in units of half the distance between the limits:
+
+        1. the derivatives of the outputs by the weights, (k, weights)
+        2. the values of the outputs, (k,)
+        3. the teacher's values, (k,)
         """
         self._noise, self._rng = {one.name: np.zeros((envs.n, one.n)) for one in self.policy}, rng
         held: list[Any] = []
@@ -146,7 +152,7 @@ class ReadOut(Imitation):
 
 
 def _tapped(parameters: Parameters) -> tuple[ControllerSpec, list[Tap]]:
-    """Return two values: the controller with one tap for each trained parameter, and the list of these taps.
+    """Return a copy of the controller with one tap for each trained parameter, and the list of these taps.
 
     Raises DescriptionError if the commands do not depend linearly on a parameter.
     """

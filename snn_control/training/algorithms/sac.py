@@ -1,8 +1,8 @@
 """Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905) of a spiking controller whose outputs are numbers.
 
-With every step, the replay buffer stores the state of the engine before this step. From these states the engine runs
-sequences of a few steps again, so that the membranes fit the current weights. The critics, and the network that gives
-the standard deviation of the sampled actions, are perceptrons that exist only in training.
+With every step, the replay buffer stores the state of the engine before this step. From such a state the engine runs a
+sequence of a few steps again, so that the membranes fit the current weights. Three networks exist only in training, as
+perceptrons: two critics, and the network that computes the standard deviation of the sampled actions.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class SACSettings(Settings):
     """Settings of `SAC`, named as in stable-baselines3.
 
     n_envs : number of environments
-    n_steps : steps of each environment in a phase
-    sequence_length : steps of a sequence
-    batch_size : steps in an update, a multiple of ``sequence_length``
+    n_steps : number of steps of each environment in a phase
+    sequence_length : number of steps in a sequence
+    batch_size : number of steps in an update, a multiple of ``sequence_length``
     train_freq : number of steps between updates, counted over all environments
     gradient_steps : number of updates after every ``train_freq`` steps
-    learning_starts : number of steps at the beginning in which the actions are random
-    noise_correlation : correlation of the noise from step to step in every second environment; correlated noise
-        explores further than independent noise
+    learning_starts : number of steps at the beginning of training in which the actions are random
+    noise_correlation : correlation of the exploration noise between consecutive steps, in every second environment;
+        correlated noise explores further than independent noise
     gamma : discount factor of rewards
-    tau : share by which the target critics approach the critics in each update
-    ent_coef : initial weight of the entropy; the weight is adapted until the entropy is -1 for each number of the
+    tau : fraction by which the target critics approach the critics in each update
+    ent_coef : initial weight of the entropy. The weight is adapted until the entropy is -1 for each number of the
         outputs
     learning_rate : learning rate of Adam for the controller
     critic_learning_rate : learning rate of Adam for the critics
@@ -50,8 +50,8 @@ class SACSettings(Settings):
     spike_cost : weight of the mean spikes per neuron and step in the loss of the spike-reduction phases; 0 skips these
         phases
     critic_layers : sizes of the critics' hidden layers
-    std_layers : sizes of the hidden layers of the network that gives the standard deviation of the sampled actions
-    n_stack : number of newest observations that the critics and this network see
+    std_layers : sizes of the hidden layers of the network that computes the standard deviation of the sampled actions
+    n_stack : number of newest observations that the critics and the network of the standard deviation see
     buffer_size : size of the replay buffer, in steps
     gain_generations : see `snn_control.training.algorithms.imitation.ImitationSettings`
     total_timesteps : number of environment steps after which training ends
@@ -86,9 +86,9 @@ class SACSettings(Settings):
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         """Return default settings that suit a controller and episodes of at most ``limit`` steps.
 
-        A phase has whole episodes. The discount is chosen so that rewards within the next quarter of an episode count.
-        If the network has delays of at least a control period, the present observation is probably not enough; the
-        critics then see earlier observations, too.
+        A phase lasts one episode, but 250 to 1,600 steps. The discount factor is chosen so that rewards within the next
+        quarter of an episode count. If the network has delays of at least a control period, the critics also see
+        earlier observations, because the present observation is probably not enough.
         """
         found = {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "n_steps": int(np.clip(limit, 250, 1600))}
         if any(np.max(one.delay, initial=0) >= spec.period for one in spec.network.projections):
@@ -97,7 +97,7 @@ class SACSettings(Settings):
 
 
 class SAC(Learner):
-    """The learner for ``sac`` (soft actor-critic)."""
+    """The learner of the training method ``sac`` (soft actor-critic)."""
 
     settings: SACSettings
     reduces_spikes = True
@@ -182,16 +182,16 @@ class SAC(Learner):
         return np.split(values, np.cumsum([one.n for one in self.policy])[:-1], axis=-1)
 
     def sample(self, mean: np.ndarray, features: np.ndarray, noise: np.ndarray) -> tuple[Any, ...]:
-        """Sample actions between -1 and 1. Return five values, of which the last three are for the gradient:
+        """Sample actions between -1 and 1. Return five values, of which the gradient needs the last three:
 
         1. the actions, (k, m)
-        2. their log density
-        3. the values of all layers of ``std_net``, the network that gives the standard deviation
-        4. the logarithm of the standard deviation after limiting
-        5. the same logarithm before limiting
+        2. their log density, (k,)
+        3. the values of all layers of ``std_net``, the network that computes the standard deviation
+        4. the logarithm of the standard deviation after limiting, (k, m)
+        5. the same logarithm before limiting, (k, m)
 
         mean : (k, m), the heads of the outputs
-        features : (k, features), what the critics see
+        features : (k, features), inputs of the critics
         noise : (k, m), standard normal numbers
         """
         layers = self.std_net.layers(features.reshape(-1, self.features))
@@ -273,7 +273,7 @@ class SAC(Learner):
     def gradient_of_q(self, features: np.ndarray, tried: np.ndarray) -> np.ndarray:
         """Return the derivative of the smaller of the two critics' values by the actions, (k, m).
 
-        features : (k, features), what the critics see
+        features : (k, features), inputs of the critics
         tried : (k, m), the actions
         """
         x = np.concatenate([features, tried], axis=1)

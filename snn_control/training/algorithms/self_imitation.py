@@ -1,8 +1,8 @@
 """Reduce the spikes of a trained controller: it learns to imitate itself while the price of spikes rises.
 
-The learned controller labels the steps of the controller in training (distillation, Hinton, Vinyals and Dean 2015,
-arXiv:1503.02531). For an arg-max output the label has all scores, not only the action. With such labels the controller
-keeps its score even if spikes cost more than rewards are worth.
+The trained controller is the teacher. It labels the steps of the controller in training (distillation, Hinton, Vinyals
+and Dean 2015, arXiv:1503.02531). For an arg-max output the label rates all actions, not only the chosen action. With
+such labels the controller keeps its return even if spikes cost more than rewards are worth.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ GROUP = 2  # environments that take the same commands
 
 
 def spike_reduction_settings(spec: ControllerSpec, limit: int, cost: float) -> ImitationSettings:
-    """Return the settings of the imitation that reduces spikes.
+    """Return the settings of the stage in which `SelfImitation` reduces spikes.
 
     limit : maximum number of steps of an episode
-    cost : price of spikes, see ``spike_cost``
+    cost : price of spikes, the setting ``spike_cost``
     """
     changed = CHANGED | ({} if only_chooses(spec) else {"gradient_steps": NUMBERS})
     return ImitationSettings(**{**ImitationSettings.defaults_for(spec, limit), **changed, "spike_cost": cost})
 
 
 class SelfImitation(Imitation):
-    """The learner that reduces spikes: the controller imitates what it did before this stage.
+    """The learner that reduces spikes: the controller imitates its behaviour before this stage.
 
-    learned : Program of the controller that is imitated
+    learned : Program of the trained controller, the teacher
     """
 
     learned: Program
@@ -56,9 +56,9 @@ class SelfImitation(Imitation):
     def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
-        """Return commands for which one controller acts in all environments of its group: the first one of the group.
+        """Return commands (n, k): all environments of a group get the command of the group's first controller.
 
-        The other controllers of the group thus meet states that they would avoid themselves, and learn to leave these
+        The other controllers of the group thus reach states that they would avoid themselves, and learn to leave these
         states (compare Laskey et al. 2017, arXiv:1703.09327).
         """
         return own[np.arange(len(own)) // GROUP * GROUP]

@@ -1,4 +1,4 @@
-"""Convert a policy: play its first episodes, make and train a controller, and compare both in new episodes."""
+"""Convert a trained policy: play its first episodes, make and train a controller, and compare both in new episodes."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ TRAINED = {"hidden_*.bias": Limits(), "readout.bias": Limits(), "*->*.weights": 
 class Comparison:
     """Comparison of policy and controller in the same episodes, whose seeds were not used before.
 
-    policy : returns of the policy
-    controller : returns of the controller
+    policy : (episodes,), returns of the policy
+    controller : (episodes,), returns of the controller
     chance : mean return of random actions
-    share : mean return of the controller, where 0 stands for chance and 1 for the mean return of the policy
+    share : mean return of the controller, on a scale where random actions have 0 and the policy has 1
     low : lower end of the 95 % confidence interval of ``share`` (bootstrap over episodes)
     """
 
@@ -65,9 +65,10 @@ class Converted:
     """The result of a conversion.
 
     evaluation : results of the controller in the episodes of ``comparison``
-    skip_share : mean share of the last layer's values that come through graded projections instead of spikes
+    skip_share : mean fraction of the last layer's values that comes through graded skip projections instead of spikes
     difference : mean absolute difference between the commands of policy and controller, in units of half their range;
-        for choices, the share of steps in which they differ. It is measured for observations that the controller met
+        for "argmax", the fraction of steps in which they differ. It is measured for observations from the controller's
+        episodes
     ended : whether the conversion was interrupted
     """
 
@@ -81,12 +82,12 @@ class Converted:
 
 
 class Conversion:
-    """Converts a policy for one environment.
+    """Converts a policy for one environment to a spiking controller.
 
-    policy : a `TrainedPolicy` that fits the environment's spaces, or an object with the same attributes whose
-        ``layers`` is empty
+    policy : a `TrainedPolicy` that fits the environment's spaces. If only the actions of a policy are known, an object
+        with the same attributes and empty ``layers``
     make : function that makes the environment
-    period : length of a step of the environment [s]
+    period : duration of a step of the environment [s]
     """
 
     def __init__(
@@ -105,8 +106,8 @@ class Conversion:
     def _play(self, episodes: int, seed: int, noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """Play episodes with the policy. Return the observations, (k, n) float32, and the returns of the episodes.
 
-        noise : strength of disturbances of the actions: the share of the actions that are random or, for numbers, noise
-            in units of half their range
+        noise : strength of disturbances of the actions. For "argmax", the fraction of random actions; for numbers, the
+            standard deviation of added noise, in units of half their range
         """
         rng, seen = np.random.default_rng([self.seed, seed]), []
 
@@ -142,8 +143,10 @@ class Conversion:
 
     # the run -------------------------------------------------------------------------------------------------
     def run(self) -> Converted:
-        """Convert the policy, imitate it, and compare. Ctrl-C ends the imitation; the best controller by then is
-        compared."""
+        """Convert the policy, train the controller to imitate it, and compare both.
+
+        Ctrl-C ends the training; the best controller so far is then compared.
+        """
         self._begin()
         ended = False
         try:
@@ -177,7 +180,7 @@ class Conversion:
         self._resume()
 
     def _imitator(self, written: Written) -> Imitator:
-        """Return the imitator. It trains the values in the units of the network with ReLUs."""
+        """Return the `Imitator`, which trains weights and biases in the units of the network with ReLUs."""
         s, parameters = self.settings, Parameters(written.spec, TRAINED, np.random.default_rng(0))
         student = Student(parameters.program, parameters.places)
         student.gradient.use(STRAIGHT)
@@ -190,12 +193,14 @@ class Conversion:
         return loss, {OUTPUT: g[None]}
 
     def _sequences(self, rows: np.ndarray) -> Sequences:
-        """Return some of the observations. Each is a sequence of its own, because the network keeps no state."""
+        """Return the observations with the indices ``rows`` as sequences of one step: the network keeps no state."""
         return Sequences({INPUT: self.data["observations"][rows][None]}, np.ones((1, len(rows)), bool))
 
     def _episodes(self, seeds: Sequence[int]) -> tuple[np.ndarray, float, np.ndarray]:
-        """Play episodes with the running means of the trained values. Return their returns, the spikes per step, and
-        the observations."""
+        """Play episodes with the running means of the trained values.
+
+        Return three values: the returns of the episodes, the mean number of spikes per step, and the observations.
+        """
         self.imitator.use(self.imitator.means)
         program = self.imitator.parameters.program
         batch = Batch(program, min(len(self.envs), len(seeds)), program.facts.repeat)
@@ -236,7 +241,7 @@ class Conversion:
 
     # the result ----------------------------------------------------------------------------------------------
     def _chosen(self) -> ControllerSpec:
-        """Return the candidate with the highest return in validation episodes, without the neurons that never fire."""
+        """Return the candidate with the highest mean return in validation episodes, without neurons that never fire."""
         candidates = self.candidates or [self.imitator.means]
         scores = []
         for one in candidates:
@@ -274,7 +279,7 @@ class Conversion:
         return Converted(spec, evaluation, comparison, skip_share, difference, self.history, ended)
 
     def _through(self, spec: ControllerSpec) -> tuple[float, float]:
-        """Return two values for the newest observations: `Converted.skip_share` and `Converted.difference`."""
+        """Return `Converted.skip_share` and `Converted.difference`, measured for the newest observations."""
         observations = self.data["observations"][-SAMPLES:]
         labels = self.data["labels"][-SAMPLES:]
         batch = Batch(build_program(spec), len(observations))

@@ -1,5 +1,7 @@
-"""Represent a policy as layers of rectified linear units (ReLU) on standardised observations. Spiking layers follow
-from it."""
+"""Represent a policy as layers of rectified linear units (ReLU) on standardised observations.
+
+The conversion turns these layers into spiking layers.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ SLOPE, END = 0.95, 1.05  # of the hard tanh: SLOPE * z until its argument reache
 
 
 class Layer(NamedTuple):
-    """One layer of a network.
+    """A fully connected layer.
 
     weights : (outputs, inputs) float64
     biases : (outputs,) float64
@@ -28,7 +30,7 @@ class Layer(NamedTuple):
 
 
 class Rectified(NamedTuple):
-    """A network of layers with a ReLU after each layer except the last.
+    """A network with a ReLU after each layer except the last.
 
     mean : (n,) float64, mean for standardising observations
     std : (n,) float64, standard deviation for standardising observations
@@ -43,11 +45,11 @@ class Rectified(NamedTuple):
     learned: bool
 
     def prepared(self, observations: np.ndarray) -> np.ndarray:
-        """Return standardised observations, (k, n) float64."""
+        """Return observations (k, n), standardised and clipped, as float64."""
         return np.clip((observations - self.mean) / self.std, -self.clip, self.clip)
 
     def activations(self, x: np.ndarray) -> list[np.ndarray]:
-        """Return the activations of all hidden layers, (k, outputs) each, and the values of the last layer.
+        """Return a list: the activations of each hidden layer, (k, outputs), then the values of the last layer.
 
         x : (k, n), standardised observations
         """
@@ -60,13 +62,16 @@ class Rectified(NamedTuple):
 
 
 def rectified(policy: Any, observations: np.ndarray, rng: np.random.Generator) -> Rectified:
-    """Return the network of ReLUs that stands for a policy.
+    """Return the network of ReLUs from which the conversion of a policy starts.
 
     policy : a `TrainedPolicy`, or a policy of which only the actions are known (``layers`` is then empty)
     observations : (k, n) observed numbers, from episodes of the policy
 
-    A ReLU stays a ReLU. A tanh becomes a hard tanh of four ReLUs. For other activations, and for a policy of which only
-    the actions are known, random layers of the sizes `DRAWN` are drawn with ``rng``.
+    The layers depend on the activation function of the policy:
+
+    - ReLU: the layers of the policy
+    - tanh: the layers of the policy, with a hard tanh of four ReLUs in place of each tanh
+    - another activation, or only the actions are known: random layers of the sizes `DRAWN`, drawn with ``rng``
     """
     given = getattr(policy, "normalization", None)
     if given is not None:

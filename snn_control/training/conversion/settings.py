@@ -19,10 +19,11 @@ class ConversionSettings(Settings):
 
     spikes : target for the number of spikes of all neurons in a step; 0: a third of the number after the first
         conversion
-    skip : graded projections from the observation past the spikes: "none"; "linear": to later layers; "fields": from
-        its numbers and Gaussian fields of them, to all layers
+    skip : graded projections that bypass the spiking layers. "none": no such projections; "linear": from the
+        observation to all later layers; "fields": from the observation, and from Gaussian receptive fields of its
+        numbers, to all layers
     n_envs : number of episodes in a round
-    n_rounds : number of rounds, each with episodes and updates
+    n_rounds : number of rounds; each round plays episodes and then makes updates
     gradient_steps : number of updates in a round
     batch_size : number of observations in an update
     learning_rate : initial learning rate of Adam; it falls to a 50th along a cosine

@@ -1,9 +1,8 @@
-"""Convert layers of ReLUs to spiking layers: integrate-and-fire neurons that can fire several times in a step. A tick
-has one step.
+"""Convert layers of ReLUs to layers of integrate-and-fire neurons that can fire several times in a step.
 
-A neuron with threshold 1 whose membrane starts each tick at 1/2 fires round(x) times for an input x, or not at all if x
-< 1/2. One spike of neuron j stands for the activation theta[j]. Weights from the neuron are therefore multiplied by
-theta[j]; weights to the neuron, and its bias, are divided by theta[j] (Rueckauer et al. 2017,
+A tick has one step. A neuron with threshold 1 whose membrane starts each tick at 1/2 fires round(x) times for an input
+x, or not at all if x < 1/2. One spike of neuron j represents the activation theta[j]. Weights from the neuron are
+therefore multiplied by theta[j]; weights to the neuron, and its bias, are divided by theta[j] (Rueckauer et al. 2017,
 doi:10.3389/fnins.2017.00682, with a scale for each neuron).
 """
 
@@ -26,9 +25,9 @@ SKIPS = ("none", "linear", "fields")
 
 
 class Written(NamedTuple):
-    """A controller, and the activation for which a spike of each neuron stands.
+    """A spiking controller, and the activation theta that one spike of each neuron represents.
 
-    The activations are population -> (n,) float64; they are 1 for the input and the read-out.
+    ``theta`` is a dictionary: population -> (n,) float64. The activations are 1 for the input and the read-out.
     """
 
     spec: ControllerSpec
@@ -38,7 +37,7 @@ class Written(NamedTuple):
         """Return the factor that converts a trained array to the array of the controller file.
 
         name : name of the array, ``pre->post.weights`` or ``population.bias``. A trained weight is multiplied by theta
-            of its target neuron and divided by theta of its source neuron
+            of its source neuron and divided by theta of its target neuron
         """
         of, theta = name.rpartition(".")[0], self.theta
         pre, _, post = of.partition("->")
@@ -48,15 +47,15 @@ class Written(NamedTuple):
 
 
 def hidden(k: int) -> str:
-    """Return the name of hidden layer k, counted from 0."""
+    """Return the population name of hidden layer k, counted from 0."""
     return f"hidden_{k + 1}"
 
 
 def thresholds(source: Rectified, head: Head, x: np.ndarray, spikes: float) -> list[np.ndarray]:
-    """Return theta for each hidden layer, (n,) float64: the activation for which a spike of each neuron stands.
+    """Return theta for each hidden layer, (n,) float64: the activation that one spike of each neuron represents.
 
     x : (k, n), standardised observations
-    spikes : wanted number of spikes of a layer in a step
+    spikes : target for the number of spikes of a layer in a step
 
     For a given number of spikes, the rounding errors of the action are smallest with theta ~ (a / g)^(1/3). Here a is
     the mean activation of a neuron, and g the mean square of the derivative of the action by this activation.
@@ -85,10 +84,9 @@ def spiking_controller(
 ) -> Written:
     """Return a controller that consists of the spiking layers.
 
-    theta : for each hidden layer, the activations for which spikes stand, see `thresholds`
-    period : length of a tick and of its one network step [s]
-    skip : "linear": graded projections from the observation to all later layers; "fields": the observation is beside
-        Gaussian fields of its numbers, and both have projections to all layers; "none". New weights are 0 at first
+    theta : for each hidden layer, the activation that one spike of each neuron represents, see `thresholds`
+    period : duration of a tick and of its one network step [s]
+    skip : graded projections that bypass the spiking layers, see `ConversionSettings`. Their weights start at 0
     scale : factor of the last layer's values
     """
     n = source.layers[0].weights.shape[1]

@@ -1,4 +1,4 @@
-"""The interface of a backend, which runs training tasks, and the messages that a backend passes on from its tasks."""
+"""The interface of a backend, which runs training tasks, and the messages that it passes on from these tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLL_SECONDS = 0.2  # s, longest wait for a message before other work is done
 
 
 class WorkerDied(NamedTuple):
-    """Message that a worker ended without a result; ``why`` is the reason, in one line."""
+    """Message that a worker process ended without a result; ``why`` is the reason, in one line."""
 
     why: str
 
@@ -30,18 +30,17 @@ class Backend(Protocol):
     most: int  # largest number of tasks at a time
 
     def start(self, name: str, folder: Path, arguments: Mapping[str, Any]) -> None:
-        """Start a training task in the background: `train` with these arguments, and with its checkpoints in this
-        folder."""
+        """Start a task in the background: call `train` with these arguments and store its checkpoints in ``folder``."""
 
     def messages(self) -> Iterator[tuple[str, Phase | FinalMessage]]:
-        """Yield the new messages in order, as (name of the task, message). If there are none, wait a moment first.
+        """Yield new messages in order, as (name of the task, message). If there are none, wait a moment first.
 
-        The message on a phase comes after the phase's checkpoint is in the task's folder. Any other message is the last
-        message of its task.
+        The message `Phase` comes after the checkpoint of this phase is in the task's folder. Any other message is the
+        last message of its task.
         """
 
     def end(self) -> None:
-        """Ask all tasks to stop with the best result that they have found, as Ctrl-C makes `train` do."""
+        """Ask all tasks to stop and return their best results so far, as Ctrl-C makes `train` do."""
 
     def close(self) -> None:
         """Stop all remaining tasks immediately."""

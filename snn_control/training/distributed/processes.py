@@ -1,4 +1,4 @@
-"""Backend that trains in processes of this machine, each with one thread."""
+"""Backend that runs training tasks in processes of this machine, each with one thread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ __all__ = ["Processes"]
 
 
 class Processes:
-    """A `Backend` of processes. A worker's standard output and error go to ``worker.log`` in the task's folder."""
+    """A `Backend` with one process per task.
+
+    The file ``worker.log`` in the task's folder contains standard output and error of the process.
+    """
 
     def __init__(self, tasks: int, workers: int | None) -> None:
         self.most = workers or min(tasks, len(os.sched_getaffinity(0)))

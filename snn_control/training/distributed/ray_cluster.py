@@ -1,8 +1,8 @@
-"""Backend that trains in tasks of Ray (Moritz et al. 2018, OSDI), on the machines of a cluster or on this machine.
+"""Backend that runs training tasks as tasks of Ray (Moritz et al. 2018, OSDI), on a cluster or on this machine.
 
 A task trains in a folder on its own machine. After each phase it sends its checkpoint files to the `Desk`, an actor of
-Ray. The parent process copies the files from there into the folder of the run. If a task is restarted, it gets these
-files back. No shared file system is needed, and if a machine fails, at most one phase is lost.
+Ray. The parent process copies the files from the `Desk` into the folder of the run. If a task is restarted, it gets
+these files back. No shared file system is needed, and if a machine fails, at most one phase is lost.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ __all__ = ["Cluster"]
 class Cluster:
     """A `Backend` whose tasks use one CPU of Ray each.
 
-    address : address of a cluster; "": the environment variable ``RAY_ADDRESS``. If this variable is not set, Ray is
-        started on this machine, and stopped in `close`. If this process has already initialised Ray, that instance is
-        used
+    address : address of a cluster; "": the address in the environment variable ``RAY_ADDRESS``. If this variable is not
+        set, Ray is started on this machine, and stopped in `close`. If this process has already initialised Ray, that
+        instance of Ray is used
     workers : maximum number of tasks at a time; None: the number of CPUs
 
     Raises SnnControlError if Ray is not installed, and DescriptionError if no cluster answers at the address.
@@ -110,15 +110,17 @@ def _connect(ray: Any, address: str) -> None:
 
 
 class Desk:
-    """An actor of Ray that holds the messages and checkpoint files of tasks until the parent process fetches them."""
+    """An actor of Ray that stores the messages and checkpoint files of tasks until the parent process fetches them."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, Phase, dict[str, bytes]]] = []
         self.going = True
 
     def put(self, name: str, phase: Phase, files: dict[str, bytes]) -> bool:
-        """Store the message on a phase that a task has ended, and its checkpoint files. Return whether the task should
-        continue."""
+        """Store the message that a task has ended a phase, and the checkpoint files of this phase.
+
+        Return whether the task should continue.
+        """
         self.messages.append((name, phase, files))
         return self.going
 

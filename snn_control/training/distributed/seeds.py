@@ -1,7 +1,7 @@
-"""Several training runs in parallel, which differ in the seed or in any other arguments of `train`.
+"""Run several trainings in parallel, which differ in the seed or in any other arguments of `train`.
 
 A run is a task with its own checkpoint folder, in a process of this machine or on a Ray cluster. If a worker dies, its
-task restarts from the last checkpoint and gives the same bits.
+task restarts from the last checkpoint, and the result is bit-identical.
 
 >>> from snn_control.training import train_seeds
 >>> outcomes = train_seeds("my.yaml", "CartPole-v1", range(1, 6), run="runs/five")
@@ -34,10 +34,10 @@ DEATHS = 3  # a task fails when this many of its workers in a row die without co
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a task.
+    """The result of a training task.
 
-    trained : what `train` returned; None if the task failed, or was stopped before it had started
-    error : why the task failed; empty if it did not fail
+    trained : result of `train`; None if the task failed, or was stopped before it had started
+    error : reason why the task failed; empty if it did not fail
     """
 
     trained: Trained | None = None
@@ -69,10 +69,10 @@ def train_tasks(
     tasks : name -> keyword arguments of `train`, without ``run`` and ``progress``; these arguments are pickled
     run : folder of the runs; a task uses the folder ``run/name``. The same call resumes the runs in this folder
     workers : maximum number of tasks at a time; None: the number of cores
-    ray : address of a Ray cluster; "": the environment variable ``RAY_ADDRESS`` or, if it is not set, Ray on this
-        machine. None: processes of this machine, without Ray
+    ray : address of a Ray cluster; "": the address in the environment variable ``RAY_ADDRESS`` or, if this variable is
+        not set, Ray on this machine; None: processes of this machine, without Ray
     progress : called after each phase with the name of the task and the phase
-    died : called with the name of a task and why its worker died, before the task is restarted
+    died : called with the name of a task and the reason why its worker died, before the task is restarted
 
     Ctrl-C, or a ``progress`` that raises KeyboardInterrupt, ends all tasks, each with its best result. A worker that
     dies is replaced. If the workers of a task die `DEATHS` times in a row without completing a phase, the task has
@@ -125,7 +125,7 @@ def _interrupts() -> Iterator[threading.Event]:
 
 
 class _Tasks:
-    """Runs tasks on a backend, and keeps track of which tasks wait, run and have ended."""
+    """Runs training tasks on a backend, and records which tasks are waiting, running or have ended."""
 
     def __init__(self, tasks: Mapping[str, Mapping[str, Any]], run: Path, backend: Backend, progress: Any, died: Any):
         self.tasks, self.run, self.backend, self.progress, self.died = tasks, run, backend, progress, died

@@ -1,2 +1,1 @@
-"""Gymnasium environments, with a controller's inputs and outputs: single, several in parallel, and in whole
-episodes."""
+"""Run controllers in Gymnasium environments: in a single one, in several in parallel, and in whole episodes."""

@@ -36,7 +36,7 @@ def play(
 
 
 def random_actions(env: Any, seed: int) -> Callable[[Any, Mapping[str, Any]], Any]:
-    """Return a function for `play` that draws random actions, for the episode with this seed."""
+    """Return a function for `play` that draws random actions, seeded for the episode with this seed."""
     env.action_space.seed(seed + 1_000_003)  # with the same seed it would repeat the environment's own draws
     return lambda observation, info: env.action_space.sample()
 
@@ -44,18 +44,18 @@ def random_actions(env: Any, seed: int) -> Callable[[Any, Mapping[str, Any]], An
 def episode(
     env: Any, controller: Controller, seed: int, horizon: int | None = None
 ) -> tuple[np.ndarray, Mapping[str, Any]]:
-    """Play one episode with a controller, which starts from its initial state. For the result see `play`."""
+    """Play one episode with a controller, from the controller's initial state. The result is that of `play`."""
     controller.reset()
     return play(env, lambda observation, info: controller.act(observation, env.action_space), seed, horizon)
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and spread of ``n`` measurements. If there is only one, ``std``, ``low`` and ``high`` are None.
+    """Mean and spread of ``n`` measurements. If ``n`` is 1, ``std``, ``low`` and ``high`` are None.
 
     std : sample standard deviation (divisor n - 1)
     low : lower end of the 95 % confidence interval of the mean, by Student's t
-    high : upper end of this interval
+    high : upper end of this confidence interval
     """
 
     n: int

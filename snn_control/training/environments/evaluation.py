@@ -34,7 +34,7 @@ class Evaluation:
     spikes_of : population -> spikes per step of the environment
     operations_of : synaptic operations per step of the environment. The keys are the labels of projections, linear
         encoders and decoders
-    statistics : statistics of the commands, and which neurons fired
+    statistics : the commands, and the number of network steps in which each neuron fired
     arrivals : value input -> statistics of the values that the input received in all episodes
     """
 
@@ -60,7 +60,7 @@ class Evaluation:
         return sum(self.operations_of.values(), np.zeros(len(self.seeds)))
 
     def silent(self, program: Program) -> dict[str, np.ndarray]:
-        """Return which neurons fired in none of the episodes: spiking population -> (n,) bool.
+        """Return the neurons that fired in none of the episodes: spiking population -> (n,) bool.
 
         program : the Program that was evaluated
         """
@@ -85,7 +85,7 @@ def played(
 
     batch : controllers, one row for each environment
     begins : function (row, index of the episode), called before the row is reset for this episode
-    sees : function (inputs of all rows, rows that play), called in each step
+    sees : function (inputs of all rows, list of the rows that are playing), called in each step
 
     Yields four values whenever an episode ends: its row, its index, its return, and its number of steps.
     """
@@ -124,7 +124,7 @@ def played(
 
 
 def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds: Sequence[int]) -> Evaluation:
-    """Play one episode for each seed with `played`, and return the results."""
+    """Play one episode for each seed with `played`, and return the statistics of the episodes."""
     episodes, facts = len(seeds), program.facts
     batch = Batch(program, min(len(envs), episodes), facts.repeat)
     watcher = Watcher(batch)
@@ -159,7 +159,7 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
 def with_environments(
     make: Callable[[], Any], seeds: Sequence[int], most: int = 20
 ) -> Callable[[Program, Interface], Evaluation]:
-    """Return a function that evaluates a Program with these seeds (`evaluate`).
+    """Return a function that evaluates a Program in one episode for each of these seeds, see `evaluate`.
 
     All calls of the function use the same environments, of which there are at most ``most``.
     """

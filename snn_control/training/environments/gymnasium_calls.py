@@ -1,4 +1,4 @@
-"""Make, reset and step a Gymnasium environment, so that its exceptions become errors with one-line messages."""
+"""Make, reset and step a Gymnasium environment, and convert its exceptions to errors with one-line messages."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
     """Make an environment, and name the parts of its observations (`snn_control.gym_adapter.flat`).
 
     identity : id of the environment for ``gymnasium.make``
-    arguments : keyword arguments for ``gymnasium.make`` that the user gave; the entry `PERTURB` has perturbations, see
+    arguments : keyword arguments of the user for ``gymnasium.make``; the entry `PERTURB` contains perturbations, see
         `snn_control.training.environments.perturbed.apply.perturbed`
-    more : keyword arguments for ``gymnasium.make`` from the calling function
+    more : keyword arguments of the calling function for ``gymnasium.make``
 
     Raises DescriptionError with a one-line message for any exception.
     """
@@ -65,7 +65,7 @@ def _perturbed(env: Any, perturbations: Mapping[str, Any] | None) -> Any:
 
 
 def drawn_in(env: Any) -> dict[str, Any]:
-    """Return the values that the present episode of a perturbed environment drew: name -> number or list."""
+    """Return the values that the perturbations drew for the present episode: name -> number or list."""
     found: dict[str, Any] = {}
     while (inner := getattr(env, "env", None)) is not None:
         found |= env.told if hasattr(env, "told") else {}
@@ -76,7 +76,7 @@ def drawn_in(env: Any) -> dict[str, Any]:
 def episode_limit(env: Any) -> int | None:
     """Return the maximum number of steps of an episode, ``max_episode_steps``; None if the environment has no limit.
 
-    It comes from the registration of the environment, or from an attribute.
+    The limit comes from the registration of the environment, or from an attribute.
     """
     return env.spec.max_episode_steps or getattr(env.unwrapped, "max_episode_steps", None)
 
@@ -91,10 +91,11 @@ def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:
 
 
 def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
-    """Call ``env.step``.
+    """Call ``env.step``. Raises RuntimeFault in these cases:
 
-    Raises RuntimeFault for any exception of the environment. Also raises it if the reward is not one finite number or
-    is too large, or if ``terminated`` or ``truncated`` is not True or False.
+    - the environment raises any exception
+    - the reward is not one finite number, or is too large
+    - ``terminated`` or ``truncated`` is not True or False
     """
     try:
         observation, reward, terminated, truncated, info = env.step(action)

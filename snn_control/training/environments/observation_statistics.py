@@ -1,6 +1,6 @@
-"""Measure the values that an environment's observations have, and derive the ranges of inputs from them.
+"""Measure the observations of an environment, and derive the ranges of a controller's inputs from them.
 
-The environment is played with random actions, and with actions that are held for many steps.
+The environment is played with random actions, and with actions that are held constant for many steps.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ BULK_QUANTILE, MAX_BULK_RATIO = 0.9, 1e4  # values larger than the ratio times t
 class ObservationStatistics:
     """The observed values of one array of n numbers.
 
-    random : (steps, n), the values while random actions were played
-    held : (steps, n), the values while each action was held for many steps
+    random : (steps, n), values from the steps with random actions
+    held : (steps, n), values from the steps in which an action was held for many steps
     """
 
     random: np.ndarray
@@ -43,12 +43,11 @@ class ObservationStatistics:
 
     @property
     def finite(self) -> bool:
-        """Whether all numbers are finite as float32."""
+        """Whether all observed values are finite as float32."""
         return bool(all(_usable(x).all() for x in (self.random, self.held)))
 
     def ends(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return three (n,) arrays: the low and the high ends of nearly all values, and whether all values are whole
-        numbers.
+        """Return three (n,) arrays: low and high ends that enclose nearly all values, and whether all are whole.
 
         The ends are NaN for a number without usable values. Held actions often drive the environment to extreme states,
         so only the middle part of their values is used. Values that are far larger than most others, such as error
@@ -75,8 +74,7 @@ def _usable(x: np.ndarray) -> np.ndarray:
 
 
 class Actions(NamedTuple):
-    """Actions to try in an environment. The space itself does not draw them, because its samples may exceed useful
-    limits.
+    """Actions to try in an environment. `gymnasium.Space.sample` is not used: it may exceed useful limits.
 
     any : function that returns a random action
     constant : actions that are held for whole episodes
@@ -120,7 +118,10 @@ def _held(actions: Actions, rng: np.random.Generator, steps: int) -> Iterator[An
 
 
 def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Iterator[Any]]:
-    """Yield one endless iterator of actions for each episode with held actions."""
+    """Yield one endless iterator of actions for each episode.
+
+    The episodes alternate between one constant action, and random actions that are each held for several steps.
+    """
     while True:
         for k, constant in enumerate(actions.constant):
             yield itertools.repeat(constant)
@@ -128,7 +129,7 @@ def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Iterator[An
 
 
 class Played(NamedTuple):
-    """The steps that were played with random actions.
+    """The actions and the episode starts of the steps with random actions.
 
     actions : (steps, k) float64; a Discrete action is one-hot
     first : (steps,) bool, whether a step is the first of its episode
@@ -143,7 +144,7 @@ def observe(
 ) -> tuple[dict[str | None, ObservationStatistics], Played, int]:
     """Play ``steps`` steps with random actions, and as many steps with held actions.
 
-    sizes : key of an observation -> how many numbers it has; the key is None if the observation is not a Dict
+    sizes : key of an observation -> its number of values; the key is None if the observation is not a Dict
     seed : seed of the actions and of the first episode; each further episode has the next seed
 
     Returns three values: the observed values (key -> `ObservationStatistics`), the steps that were played with random
@@ -179,11 +180,10 @@ def observe(
 
 
 def ranges(low: np.ndarray, high: np.ndarray, seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return three (n,) arrays: low and high ends of the range of each number, and whether it comes from observed
-    values.
+    """Return three (n,) arrays: low and high ends of the ranges, and whether a range comes from observed values.
 
-    The range is given by the bounds of the space. If these are infinite, or far wider than the observed values, the
-    observed values give the range.
+    A range has the bounds of the space. If these are infinite, or far wider than the observed values, the range comes
+    from the observed values instead.
 
     low : (n,), lower bounds of the space
     high : (n,), upper bounds of the space
@@ -203,9 +203,9 @@ def ranges(low: np.ndarray, high: np.ndarray, seen: ObservationStatistics) -> tu
 
 
 def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Widen measured ranges that cover little of the space, because a trained controller may reach values further out.
+    """Widen measured ranges that cover only a small part of the space, because a controller may leave them.
 
-    If only one sign was observed, the range is not widened beyond 0.
+    Return the low and high ends, (n,) each. If only one sign was observed, the range is not widened beyond 0.
 
     least : (n,), measured low ends
     most : (n,), measured high ends
@@ -222,8 +222,7 @@ def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndar
 
 
 def _around(seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return three (n,) arrays: low and high ends of ranges around the observed values, and whether all values are
-    whole.
+    """Return three (n,) arrays: low and high ends of ranges around the observed values, and whether all are whole.
 
     The ranges begin and end at `ObservationStatistics.ends`. They are made symmetrical if both signs occur, then
     widened by a tenth, then rounded.

@@ -1,9 +1,8 @@
-"""Step several environments. If all are Gymnasium's cart-poles, compiled code steps them, with exactly Gymnasium's
-results.
+"""Step several environments. Compiled code steps Gymnasium's cart-poles, with exactly the results of Gymnasium.
 
 A step of `gymnasium.envs.classic_control.CartPoleEnv` takes nine microseconds of Python, which is more than a step of
 its spiking controller. As in Gymnasium, sines and cosines come from numpy. All other arithmetic is that of Gymnasium,
-in the same order. The steps of an episode are counted here, so step an environment only through these functions.
+in the same order. This module counts the steps of an episode itself, so step an environment only through its functions.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ def _move(states, numbers, moves, cosines, sines, terminated):
 
     states : (n, 4) states of the cart-poles, changed in place
     numbers : (n, 9) constants of the cart-poles, see `NUMBERS`
-    moves : (m, 2), for each move the index of a cart-pole, and 1 if the force is to the right, otherwise 0
+    moves : (m, 2), one row for each cart-pole that moves: its index, and 1 if the force is to the right, otherwise 0
     cosines : (n,), cosines of the poles' angles
     sines : (n,), sines of the poles' angles
-    terminated : (n,), written: whether the pole has fallen or the cart has left the track
+    terminated : (n,) bool, written: whether the pole has fallen or the cart has left the track
     """
     for k, right in moves:
         gravity, mass, total, length, moment, push, tau, far, steep = numbers[k]
@@ -53,8 +52,8 @@ Result = tuple[Any, float, bool, bool, Any]
 def stepper(envs: Sequence[Any]) -> Callable[[Sequence[int], Sequence[Any]], list[Result]]:
     """Return a function that steps these environments: (indices of environments, their actions) -> list of results.
 
-    A result is what `gymnasium_calls.step` returns, and its exceptions are raised too. Reset an environment whose
-    episode has ended before you step it again.
+    Results and exceptions are those of `gymnasium_calls.step`. Reset an environment whose episode has ended before you
+    step it again.
     """
     if all(map(_is_plain, envs)):
         return _CartPoles(envs)
@@ -75,7 +74,7 @@ def _is_plain(env: Any) -> bool:
 
 
 class _CartPoles:
-    """The `stepper` of unchanged cart-poles."""
+    """The function that `stepper` returns for unchanged cart-poles."""
 
     def __init__(self, envs: Sequence[Any]) -> None:
         self._poles = [env.unwrapped for env in envs]

@@ -1,5 +1,4 @@
-"""Several copies of a Gymnasium environment, whose observations and actions are converted to inputs and outputs of a
-controller."""
+"""Run several copies of a Gymnasium environment, and convert observations and actions for a controller."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ MOST_CHOICES = 1024  # largest number of discrete values that a critic sees one-
 
 
 class Interface:
-    """Converts observations of an environment to inputs of a controller, and outputs to actions, for many rows at once.
+    """Converts observations to inputs of a controller, and outputs to actions, for many environments at once.
 
     environment : name of the environment, for errors
 
@@ -102,10 +101,11 @@ class Interface:
 
     # what a critic looks at --------------------------------------------------------------------------------------
     def _scale(self, name: str) -> Any:
-        """Return how an input is scaled for the critic.
+        """Return the scale of an input for the critic:
 
-        For numbers, the result is the centre and the half width of the input's range. For a Discrete space it is the
-        number of values and the first value, and for events it is None.
+        - for numbers, the centre and the half width of the input's range
+        - for a Discrete space, the number of values and the first value
+        - for events, None
         """
         one: Any = self.inputs[name]
         if isinstance(one, EventsInput):
@@ -153,8 +153,7 @@ class Interface:
 
 
 def _rows(values: Sequence[Any], size: int) -> np.ndarray:
-    """Return n values of an observation as an (n, size) float32 array. Raises ValueError if a value has another
-    size."""
+    """Return n values of an observation as an (n, size) float32 array. Raises ValueError if they have another size."""
     found = np.asarray(values, np.float32).reshape(len(values), -1)
     if found.shape[1] != size:
         raise ValueError(f"{counted(found.shape[1])}, not {size}")
@@ -175,7 +174,8 @@ class Transition(NamedTuple):
 
     inputs : the controller's inputs for the next step. If an episode has ended, they come from the first observation of
         the new episode
-    last : the controller's inputs after this step. If an episode has ended, they come from its last observation
+    last : the controller's inputs after this step. If an episode has ended, they come from the last observation of this
+        episode
     reward : (n,) float32
     terminated : (n,) bool, whether the episode reached a terminal state
     truncated : (n,) bool, whether the episode was cut
@@ -199,7 +199,7 @@ class VectorEnv:
     spec : the controller that acts in the copies
     keeps : whether to record the values of the inputs, for `met`
     not_finite : value input -> number of steps since the last reset in which a copy observed a number that is not
-        finite, and that the input rejects
+        finite and that the input rejects
     """
 
     def __init__(self, make: Callable[[], Any], n: int, spec: ControllerSpec) -> None:
@@ -223,12 +223,12 @@ class VectorEnv:
         return self.interface.observe([observation for observation, _ in self._now])
 
     def current(self, k: int) -> tuple[Any, Any, Any]:
-        """Return the environment, observation and info of copy ``k`` as they are now, for a teacher."""
+        """Return the environment, the present observation and the present info of copy ``k``, for a teacher."""
         observation, info = self._now[k]
         return self.envs[k], unflattened(self.envs[k], observation), info
 
     def step(self, commands: Sequence[np.ndarray]) -> Transition:
-        """Step all copies. ``commands`` are the commands of each output, see `Interface.act`."""
+        """Step all copies. ``commands`` is a list with the commands of each output, see `Interface.act`."""
         actions = self.interface.act(commands)
         last, reward, terminated, truncated, infos = zip(*self._step(range(self.n), actions), strict=True)
         for k in range(self.n):
@@ -247,7 +247,7 @@ class VectorEnv:
         return Transition(inputs, ends, np.array(reward, np.float32), np.array(terminated), np.array(truncated))
 
     def met(self, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """Return the values that some value inputs had since the last reset: name -> (steps of all copies, size)."""
+        """Return the recorded values of some value inputs since the last reset: name -> (steps of all copies, size)."""
         return {name: np.concatenate([inputs[name] for inputs in self._met if name in inputs]) for name in names}
 
     def close(self) -> None:

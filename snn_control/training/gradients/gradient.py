@@ -1,9 +1,9 @@
 """Compute the gradients of a loss by a network's weights, biases and neuron parameters, over recorded sequences.
 
-The operations of a Program are analysed once. The analysis finds the operations between trained constants and outputs,
-the order in which their adjoints run, and the signals that the engine has to record. Operations that form a cycle
-(recurrent projections) are processed in parts that are as long as the shortest delay in the cycle. All other operations
-process all steps in one part, so that a projection costs one matrix product.
+The operations of a Program are analysed once, before the first run. The analysis finds the operations between trained
+constants and outputs, the order in which their adjoints run, and the signals that the engine has to record. Operations
+that form a cycle (recurrent projections) are processed in parts that are as long as the shortest delay in the cycle.
+All other operations process all steps in one part, so that a projection costs one matrix product.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ AFTER = ("argmax", "squash", "guard")  # kernels that run after the heads
 
 
 class Gradient:
-    """Computes gradients of a Program's *heads*, the values from which a loss is computed, by its trained constants.
+    """Computes gradients by trained constants of a Program, for a loss that depends on the Program's *heads*.
 
-    program : the Program; its constants are read anew in each call
-    trained : places of the constants whose gradients are wanted
+    program : the Program; its constants are read again in each call
+    trained : places of the constants by which gradients are computed
     heads : places in the state of the values from which the loss is computed; they are written at the end of a tick
 
     spikes : spike signals that the tape must record in each step
     once : signals that the tape must record once in each tick
-    past : signal -> number of steps before the run that the tape must hold
+    past : signal -> number of steps before the run whose values the tape must contain
 
     Raises ProgramError if an operation between trained constants and heads has no adjoint; the error names the
     operation and its kernel.
@@ -58,7 +58,7 @@ class Gradient:
 
     # which operations ----------------------------------------------------------------------------------------
     def _choose(self) -> None:
-        """Select the operations that gradients pass through, and those that must be computed again for them."""
+        """Find the operations that gradients pass through, and those whose results must be computed again."""
         lines = {signal(s.w.line): signal(s.w.x) for s in self._operations if s.name == "remember"}
         self._pulses = {signal(s.w.y) for s in self._operations if s.name == "clear"}
         self._operations = [s for s in self._operations if s.name not in ("remember", "clear")]
@@ -104,7 +104,7 @@ class Gradient:
 
     @property
     def trained_spikes(self) -> list[Signal]:
-        """The spike signals that gradients pass through."""
+        """The signals of spikes through which gradients reach trained constants."""
         return [one for one in self.spikes if one in self._wanted]
 
     def use(self, surrogate: Surrogate) -> None:
@@ -122,8 +122,10 @@ class Gradient:
 
     # a run ---------------------------------------------------------------------------------------------------
     def constant(self, place: Place) -> Constant:
-        """Return the `Constant` at a place. Raises TypeError if the array belongs to the state, as weights that learn
-        online do."""
+        """Return the `Constant` at a place.
+
+        Raises TypeError if the array at this place belongs to the state, such as weights that learn online.
+        """
         if place.kind != PROGRAM:
             raise TypeError("with weights that learn online")
         key = signal(place)
@@ -134,7 +136,7 @@ class Gradient:
     def forward(self, tape: Tape, state: Callable[[Place], np.ndarray]) -> dict[Signal, np.ndarray]:
         """Compute the signals that were not recorded.
 
-        state : function that returns an array of the state before the run, (rows, ...), from its place
+        state : function: place of an array in the state -> its values before the run, (rows, ...)
 
         Returns the values of each head as the adjoints compute them: head -> (ticks, rows, n) float32.
         """
@@ -159,8 +161,8 @@ class Gradient:
 
         heads : head -> derivative of the loss by this head, (ticks, rows, n)
 
-        Gradients that were added to ``tape.gradient(spikes)`` before, such as the gradient of a price of spikes, are
-        included.
+        The result includes gradients that were already added to ``tape.gradient(spikes)``, such as the gradient of a
+        price of spikes.
 
         Returns a dictionary: `signal` of a constant -> derivative of the loss by this constant. The derivative is a
         float32 array in the shape of the constant; for sparse weights, it has one number for each synapse.
@@ -184,12 +186,12 @@ class Gradient:
 
 
 def _behind_encoders(operation: Operation) -> bool:
-    """Return whether an operation is behind the encoders: a projection, or any operation in a step or later."""
+    """Return whether an operation runs after the encoders: a projection, or any operation in section STEP or POST."""
     return operation.section != PRE or operation.label.startswith("projections[")
 
 
 class _Step:
-    """An operation of the Program with its operands by name, and its adjoint if it has one."""
+    """An operation of the Program with its named operands, and with its adjoint if the kernel has one."""
 
     def __init__(self, of: Gradient, operation: Operation, anew: set[Signal]) -> None:
         self.section, self.name, self.label = operation.section, operation.kernel, operation.label
@@ -251,7 +253,7 @@ class _Step:
 
     @property
     def adjoint(self) -> Adjoint:
-        """The adjoint of the operation. Raises ProgramError if it has none."""
+        """The adjoint of the operation. Raises ProgramError if the operation has no adjoint."""
         if self._adjoint is None:
             rule = f"cannot be differentiated: kernel '{self.name}'{self.why or ' has no adjoint'}"
             raise ProgramError(f"{self.label}: {rule}; train what follows it, or choose another model")
@@ -259,9 +261,9 @@ class _Step:
 
 
 def _closure(steps: list[_Step], first: Iterable[Signal], more: Callable[[_Step, Set[Signal]], set]) -> set[Signal]:
-    """Return the set of signals that grows from ``first``: operations add signals to it until none adds a new one.
+    """Return a set of signals. It starts with ``first``, and operations add signals to it until none adds a new one.
 
-    more : function (operation, the set) -> signals that the operation adds
+    more : function (operation, present set) -> signals that the operation adds
     """
     found: set[Signal] = set(first)
     before = -1
@@ -276,11 +278,12 @@ Group = tuple[list[_Step], int]  # operations in order, and steps of a part (0: 
 
 
 def _groups(steps: list[_Step], counts: Callable[[Signal], bool]) -> list[Group]:
-    """Divide the operations into groups, and order the groups: each comes before the groups that read its results.
+    """Divide operations into groups and order these groups: each comes before the groups that read its results.
 
     A group of several operations is a cycle.
 
-    counts : function that returns whether the readers of a signal have to wait for the operation that writes it
+    counts : function that returns whether a signal orders operations: those that read it then follow the one that
+        writes it
     """
     follows: dict[int, list[tuple[int, int]]] = {}  # -> (operation, delay)
     for k, s in enumerate(steps):
@@ -296,7 +299,7 @@ def _groups(steps: list[_Step], counts: Callable[[Signal], bool]) -> list[Group]
 
 
 def _cycles(follows: Mapping[int, list[tuple[int, int]]]) -> list[list[int]]:
-    """Return the strongly connected components of a graph, each after those that it depends on.
+    """Return the strongly connected components of a graph; each component follows those on which it depends.
 
     The algorithm is that of Tarjan (1972, SIAM J. Comput. 1:146).
     """

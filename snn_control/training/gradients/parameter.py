@@ -1,4 +1,4 @@
-"""The arrays of a controller file that can be trained, and how they are put into its description."""
+"""The arrays of a controller file that can be trained, and functions that write new values into its description."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Parameter:
 
     name : e.g. ``hidden.bias``
     values : current values in multiples of ``unit``, float32; for neuron parameters float64. Neuron parameters have
-        very different sizes (milliseconds, volts), so they are scaled such that one learning rate suits all of them.
-        Weights of a projection with ``tau_syn`` are scaled, too
-    put : function (spec, `numbers`) -> the spec with these numbers
-    low : lower limits of the numbers
-    high : upper limits of the numbers
+        very different magnitudes (milliseconds, volts). They are scaled so that one learning rate suits all of them,
+        and so are the weights of a projection with ``tau_syn``
+    put : function (controller description, `numbers`) -> copy of the description with these numbers
+    low : lower limits of ``numbers``
+    high : upper limits of ``numbers``
     population : the population to which a neuron parameter belongs; empty for other parameters
-    quantised : whether the Program and the file hold the nearest int8 weights
-    given_scale : for int8 weights, the scale that the file names; None: the largest weight is 127
-    scale : for int8 weights, the place of their scale
+    quantised : whether the Program and the file store the nearest int8 weights
+    given_scale : for int8 weights, the scale that the file specifies; None: the largest weight becomes 127
+    scale : for int8 weights, the place of their scale in the Program
     """
 
     name: str
@@ -64,7 +64,7 @@ class Parameter:
         return self.values if self.unit == 1 else np.clip(self.values * self.unit, self.low, self.high)
 
     def check(self, spec: ControllerSpec) -> None:
-        """Raise DescriptionError if the controller file does not permit a limit as a value of the parameter."""
+        """Raise DescriptionError if a limit of a neuron parameter is not a valid value in the controller file."""
         for end, limit in (("low", self.low), ("high", self.high)):
             if self.population and np.isfinite(limit).all():
                 try:
@@ -80,7 +80,7 @@ class Parameter:
 
 
 def _changed(items: Iterable[Any], k: int, **fields: Any) -> tuple[Any, ...]:
-    """Return the items of a description, where some fields of item ``k`` have new values.
+    """Return the items of a description in which some fields of item ``k`` have new values.
 
     fields : name of a field -> its new value
     """
@@ -124,7 +124,7 @@ def _with_output(k: int, term: int | None, key: str) -> Put:
 
 
 def _float32(value: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return ``value`` as a new float32 array of this shape; a Distribution is drawn with ``rng``."""
+    """Return ``value`` as a new float32 array of this shape; a Distribution is sampled with ``rng``."""
     if isinstance(value, Distribution):
         again: Any = replace(value, seed=int(rng.integers(1 << 62)))  # type: ignore[type-var]
         value = again.sample(shape)
@@ -176,8 +176,7 @@ def known_parameters(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.ran
 
 
 def _weights(p: Projection, sizes: Mapping[str, int], rng: np.random.Generator) -> np.ndarray:
-    """Return the weights of a projection as a new array, with one number per synapse or, for a convolution, as in the
-    file."""
+    """Return the weights of a projection as a new array: one per synapse or, for a convolution, as in the file."""
     n_pre, n_post = sizes[p.pre], sizes[p.post]
     if isinstance(p.connector, Convolution):
         shape = np.shape(p.weights)
@@ -215,7 +214,7 @@ def _own_limits(neuron: NeuronModel, name: str, values: np.ndarray) -> tuple[Any
 
 
 def with_start(spec: ControllerSpec, p: Parameter) -> ControllerSpec:
-    """Return the controller with the initial membrane fixed at the present resting value.
+    """Return the controller description with a fixed initial membrane, if ``p`` is the resting value of a population.
 
     Otherwise the initial membrane would change with the parameter ``p``, and this change would be missing in the
     gradient.

@@ -3,7 +3,8 @@
 Each parameter is an array of the controller file (``hidden.bias``, ``input->hidden.weights``, ``hidden.tau_mem``,
 ``steering.weights``), in the shape that it has in the file. To locate the numbers of a parameter in the constants of
 the Program, the controller is built a second time with other numbers for this parameter, and the constants are
-compared. `Parameters.write` therefore writes exactly what building a file with the current numbers would give.
+compared. `Parameters.write` therefore writes the same constants as building the controller from a file with the current
+numbers.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ GROWTH = 1e-4  # relative step of the finite differences for neuron parameters
 
 
 class Parameters:
-    """The trained parameters of a controller, and its Program, whose constants can be written to.
+    """The trained parameters of a controller, and the controller's Program, whose constants can be written to.
 
-    spec : the controller; its random weights are drawn again, with ``rng``
+    spec : description of the controller; its random weights are drawn again, with ``rng``
     chosen : pattern of parameter names (``*.weights``, ``hidden.tau_mem``) -> limits; later patterns take precedence
 
     sizes : input or population -> number of its neurons or graded signals
@@ -69,7 +70,7 @@ class Parameters:
 
     @property
     def spec(self) -> ControllerSpec:
-        """The controller with the current values."""
+        """The description of the controller with the current values of the parameters and ranges."""
         spec = self._spec
         for p in self.parameters:
             spec = p.put(spec, p.numbers.copy())
@@ -81,7 +82,7 @@ class Parameters:
         return {p.name: p.values.copy() for p in self.parameters} | ranges
 
     def take(self, values: Mapping[str, np.ndarray]) -> None:
-        """Set all values that training changes, to those that `values` returned earlier."""
+        """Set all values that training changes to the result of an earlier call of `values`."""
         for p in self.parameters:
             p.values[...] = values[p.name]
         self.ranges.take({name: values[f"{name}.range"] for name in self.ranges.values})
@@ -89,7 +90,7 @@ class Parameters:
 
     @property
     def flat(self) -> np.ndarray:
-        """The values of all parameters as one (numbers,) array. After you set it, call `write`, which clips them."""
+        """The values of all parameters as one (numbers,) array. After setting it, call `write`, which clips values."""
         return np.concatenate([p.values.ravel() for p in self.parameters])
 
     @flat.setter
@@ -100,11 +101,11 @@ class Parameters:
 
     @property
     def places(self) -> list[Place]:
-        """The places in the Program by which gradients are computed, each of them once."""
+        """The places of the trained arrays in the Program, without duplicates, for `Gradient`."""
         return list({signal(p.place): p.place for p in self.parameters}.values())
 
     def write(self) -> None:
-        """Write the values, clipped to their limits, into the Program."""
+        """Clip the values to their limits, and write them into the Program."""
         for p in self.parameters:
             p.clip()
         for p in self.parameters:
@@ -140,7 +141,7 @@ class Parameters:
 
     # neurons ---------------------------------------------------------------------------------------------------
     def _table(self, population: str, moved: str = "", by: np.ndarray | float = 0.0) -> np.ndarray:
-        """Return the parameters that the kernel of a population reads, (rows, n).
+        """Return the parameters that a population's kernel reads, (rows, n): one row for each of them.
 
         moved : neuron parameter that is changed first; empty: none
         by : number that is added to this neuron parameter
@@ -156,7 +157,7 @@ class Parameters:
         return np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX)
 
     def _slopes(self, p: Parameter) -> np.ndarray:
-        """Return the derivatives of the parameters of a kernel by the values of a neuron parameter, (rows, n)."""
+        """Return the derivatives of the kernel's parameters, (rows, n), by the values of a neuron parameter."""
         name, size = p.name.rpartition(".")[2], np.abs(p.numbers)
         step = GROWTH * np.where(size > 0, size, p.unit)
         above, below = self._table(p.population, name, step), self._table(p.population, name, -step)
@@ -164,7 +165,7 @@ class Parameters:
 
     # places ----------------------------------------------------------------------------------------------------
     def _find(self, p: Parameter) -> None:
-        """Locate the parameter's numbers in the Program's constants."""
+        """Locate the numbers of a parameter in the constants of the Program, and store their place in the parameter."""
         if p.population:
             operation = next(o for o in self.program.operations if o.label == p.population and "params" in _words(o))
             p.place = _words(operation)["params"]
@@ -194,7 +195,10 @@ class Parameters:
         raise DescriptionError("training.trainable", p.name, "cannot be trained: its form depends on its values")
 
     def _find_quantised(self, p: Parameter) -> None:
-        """Locate int8 weights and their scale: only the weights differ between two Programs with opposite weights."""
+        """Locate int8 weights and their scale in the constants.
+
+        Two Programs with opposite weights have the same constants, except these weights.
+        """
         largest = np.full_like(p.values, MOST * (p.given_scale or 1.0))
         one, other = (build_program(p.put(self._spec, sign * largest)) for sign in (1, -1))
         differs = int(np.flatnonzero(one.constants != other.constants)[0])

@@ -1,4 +1,4 @@
-"""Fit the ranges of inputs to the values that a controller meets in training, so that the file normalises observations.
+"""Fit the ranges of a controller's inputs to the values observed in training, so that they normalise observations.
 
 Receptive fields are spaced evenly over the range of their input. If the range is ten times too wide, the same field is
 always active. If it is too narrow, only the outer fields are active most of the time.
@@ -27,7 +27,7 @@ FEWEST = 200  # smallest number of values to fit a range to
 
 
 def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
-    """Return the low and high ends of ranges that are fitted to observed values, (2, n).
+    """Return ranges that are fitted to observed values, as a (2, n) array of low and high ends.
 
     A range stays unchanged if there are too few values, if all values are whole numbers, or if the range already fits.
 
@@ -48,7 +48,7 @@ def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
 
 
 class Ranges:
-    """Ranges of the inputs whose receptive fields are spaced over their range, and the encoders of these inputs.
+    """The ranges of inputs whose receptive fields are spaced over the whole range, and their encoders.
 
     program : the Program whose encoders are updated
     values : input -> low and high ends, (2, size) float64
@@ -59,7 +59,7 @@ class Ranges:
         self.values = {one.name: _ends(one) for one in spec.inputs if isinstance(one, ValueInput) and _follows(one)}
 
     def put(self, spec: ControllerSpec) -> ControllerSpec:
-        """Return the spec with the current ranges."""
+        """Return a copy of the controller description with the current ranges."""
         found = list(spec.inputs)
         for k, one in enumerate(found):
             if isinstance(one, ValueInput) and one.name in self.values:
@@ -68,12 +68,12 @@ class Ranges:
         return replace(spec, inputs=tuple(found))
 
     def fit(self, met: Mapping[str, np.ndarray]) -> bool:
-        """Fit the ranges to the values ``met``: input -> (samples, size). Return whether any range changed."""
+        """Fit the ranges to the observed values ``met``: input -> (samples, size). Return whether any range changed."""
         fitted = {name: around(ends, met[name]) for name, ends in self.values.items() if name in met}
         return self.take({**self.values, **fitted})
 
     def take(self, values: Mapping[str, np.ndarray]) -> bool:
-        """Set the ranges and update the encoders. Return whether any range changed."""
+        """Set the ranges, and update the encoders in the Program. Return whether any range changed."""
         if all(np.array_equal(values[name], ends) for name, ends in self.values.items()):
             return False
         before = build_program(self.put(self._spec))

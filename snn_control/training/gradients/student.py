@@ -1,5 +1,4 @@
-"""A Program in training: the engine runs it over sequences of steps, and gradients are computed through the recorded
-spikes.
+"""A Program in training: the engine runs it over sequences, and gradients are computed for its spikes.
 
 The *head* of an output is the value from which a loss is computed: the scores of an arg-max, or a number before
 squashing.
@@ -28,7 +27,7 @@ Seen = dict[str, np.ndarray]  # input -> (rows, ...), the inputs of the network
 
 
 class Sequences(NamedTuple):
-    """The arguments of `Student.run`."""
+    """Recorded sequences of steps, as arguments of `Student.run`."""
 
     observations: Mapping[str, np.ndarray]
     starts: np.ndarray
@@ -49,8 +48,8 @@ def writable(program: Program) -> Program:
 def heads_of(program: Program) -> dict[str, Place]:
     """Return the place of each output's head: output -> place in the state.
 
-    The head of an arg-max output is its scores, the head of a squashed output is the sum before squashing. The head of
-    any other output is its value.
+    The head of an arg-max output is the array of its scores. The head of a squashed output is the sum before squashing.
+    The head of any other output is its value.
     """
     heads, first, raw = {}, 0, program.names["raw"]
     for output in program.facts.outputs:
@@ -61,9 +60,9 @@ def heads_of(program: Program) -> dict[str, Place]:
 
 
 class Student:
-    """Forward and backward passes of a Program over sequences, while `Parameters` changes its constants.
+    """Runs a Program forward and backward over sequences, while `Parameters` changes the Program's constants.
 
-    trained : places of the constants whose gradients are wanted
+    trained : places of the constants by which gradients are computed
     heads : output -> place of its head
     events : events input -> place of its encoder's output
     """
@@ -101,16 +100,19 @@ class Student:
 
     @property
     def seen_shapes(self) -> dict[str, tuple[int, ...]]:
-        """For each input, the shape of one row of the values that `step` returns."""
+        """The shapes of the values that `step` returns, for one batch row: input -> shape."""
         repeat, inputs = self.program.facts.repeat, self.program.facts.inputs
         return {i.name: (repeat, *self.events[i.name].shape) if i.name in self.events else (i.size,) for i in inputs}
 
     def _remembered(self) -> list[tuple[int, int]]:
-        """Return the parts of the state that are stored so that a sequence can start from them: (offset, number of
-        bytes) each.
+        """Return the parts of the state that are stored for the start of a sequence: (offset, number of bytes).
 
-        These parts of the state are left out: currents, which start at the bias; ring buffers that no delay reads;
-        counters of work; and the state of filters and encoders of events.
+        These parts of the state are left out:
+
+        - currents, which start at the bias
+        - ring buffers that no delay reads
+        - counters of work
+        - the state of filters and encoders of events
         """
         names = self.program.names
         left_out = [current for current, _ in self._currents] + [names["spike_counts"], names["synaptic_operations"]]
@@ -129,26 +131,28 @@ class Student:
         return [part for part in [*parts, (first, self.program.initial_state.size - first)] if part[1] > 0]
 
     def batch(self, rows: int) -> Batch:
-        """Return a batch with ``rows`` rows. All calls with the same number of rows return the same batch, which `run`
-        uses too."""
+        """Return a batch with ``rows`` rows.
+
+        All calls with the same number of rows return the same batch, which `run` uses too.
+        """
         if rows not in self._batches:
             self._batches[rows] = Batch(self.program, rows, self.program.facts.repeat)
         return self._batches[rows]
 
     def started(self, rows: int) -> Batch:
-        """Return the `batch` with this number of rows, after a reset and with the current constants."""
+        """Return the batch with this number of rows (`batch`), after a reset and with the current constants."""
         batch = self.batch(rows)
         self.refresh(batch)
         batch.reset()
         return batch
 
     def settle(self) -> None:
-        """Set the values that currents get in a reset to the new bias. Call this after constants have changed."""
+        """Set the initial values of input currents to the present bias. Call this after constants have changed."""
         for current, bias in self._currents:
             current.view(self.program.initial_state)[:] = bias.view(self.program.constants)
 
     def refresh(self, batch: Batch) -> None:
-        """Call `settle`, and set the currents of a batch to the new bias."""
+        """Call `settle`, and set the input currents of a batch to the present bias too."""
         self.settle()
         for current, bias in self._currents:
             part = batch.bound.state[:, current.offset : current.offset + current.n_bytes]
@@ -159,7 +163,7 @@ class Student:
         return np.concatenate([batch.bound.state[:, offset : offset + size] for offset, size in self._parts], axis=1)
 
     def recall(self, batch: Batch, memory: np.ndarray) -> None:
-        """Set the rows of a batch to states that `remember` returned."""
+        """Set the state of a batch to a state that `remember` returned."""
         first = 0
         for offset, size in self._parts:
             batch.bound.state[:, offset : offset + size] = memory[:, first : first + size]
@@ -243,7 +247,7 @@ class Student:
         return found
 
     def _fired(self, slot: np.ndarray, p: PopulationFacts) -> np.ndarray:
-        """Return how often each neuron fired in one step, (n,) float32.
+        """Return the number of spikes of each neuron in one step, (n,) float32.
 
         slot : the list of the step's spikes, a slot of the ring buffer of spike lists
         """
@@ -254,15 +258,15 @@ class Student:
 
     @property
     def trained_spikes(self) -> list[Signal]:
-        """The spike signals that gradients pass through."""
+        """The signals of spikes through which gradients reach trained constants."""
         return self.gradient.trained_spikes
 
     def spikes_in(self, tape: Tape) -> dict[str, np.ndarray]:
-        """Return population -> the spikes that a run recorded, (ticks * steps, rows, n) float32."""
+        """Return the spikes that a run recorded: population -> (ticks * steps, rows, n) float32."""
         return {p.name: tape.values[one] for one, p in self._rings.items() if one in tape.values}
 
     def price_spikes(self, tape: Tape, price: float) -> float:
-        """Add the mean number of spikes per neuron and step, times ``price``, to the loss. Return this mean."""
+        """Add the mean number of spikes per neuron and step, times ``price``, to the loss. Return the mean."""
         trained = self.trained_spikes
         for one in trained:
             tape.gradient(one)[:] += np.float32(price / (tape.values[one].size * len(trained)))

@@ -1,8 +1,8 @@
-"""Split off the part of a controller that training changes, so that an update does not run a fixed front end again.
+"""Split off the part of a controller that training changes, so that updates need not run a fixed front end again.
 
-A `TrainedPart` holds everything that depends on the trained values. Its inputs are the graded populations before it.
-Their values are recorded while the whole controller acts. Updates then run sequences of this part only, and store only
-the state of this part.
+A `TrainedPart` contains all populations and projections that depend on trained values. Its inputs are the graded
+populations that it reads from the front end. Their values are recorded while the whole controller acts. Updates then
+run sequences of the trained part only, and store only its state.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def trained_part_of(parameters: Parameters) -> TrainedPart | None:
 class TrainedPart:
     """The trained part of a controller, as a controller of its own.
 
-    whole : parameters of the whole controller, which share their arrays of trained values with this part
-    parameters : parameters of this part
-    student : passes of this part over sequences
+    whole : parameters of the whole controller, which share their arrays of trained values with the trained part
+    parameters : parameters of the trained part
+    student : runs the trained part forward and backward over sequences
     """
 
     def __init__(self, whole: Parameters, spec: ControllerSpec) -> None:
@@ -71,12 +71,11 @@ class TrainedPart:
         self._batches: dict[int, Batch] = {}
 
     def inputs_of(self, batch: Batch) -> Seen:
-        """Return the inputs of this part in the last step of a batch of the whole controller."""
+        """Return the inputs of the trained part in the last step of a batch of the whole controller."""
         return {name: batch.array(f"{name}.v").copy() for name in self._inputs}
 
     def remember(self, batch: Batch) -> np.ndarray:
-        """Return the state of this part, taken from a batch of the whole controller. It has the form of
-        `Student.remember`."""
+        """Return the state of the trained part, copied from a batch of the whole controller, for `Student.recall`."""
         own = self._batches.setdefault(batch.n, Batch(self.parameters.program, batch.n))
         for to, start, size in self._alike:
             own.bound.state[:, to : to + size] = batch.bound.state[:, start : start + size]

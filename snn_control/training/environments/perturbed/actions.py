@@ -1,4 +1,4 @@
-"""Perturbations of what is done: late, weak and noisy actions, and a slower control loop."""
+"""Perturbations of actions: delays, gains, noise, and a slower control loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALMOST = 1e-9  # so that rounding does not delay a sample by a step
 
 
 class _Done(Perturbation):
-    """Base of the wrappers that change each action in `do`."""
+    """Base of the wrappers that change each action, in the method `do`."""
 
     def do(self, action: Any) -> Any:
         raise NotImplementedError
@@ -25,14 +25,14 @@ class _Done(Perturbation):
         return self.env.step(self.do(action))
 
     def within(self, action: np.ndarray) -> np.ndarray:
-        """Return an action clipped to the space, with its dtype; whole numbers are rounded."""
+        """Return an action clipped to the action space, with its dtype; for integer spaces, numbers are rounded."""
         space: Any = self.action_space
         clipped = np.minimum(np.maximum(action, space.low), space.high)
         return (np.rint(clipped) if space.dtype.kind in "iu" else clipped).astype(space.dtype)
 
 
 class ActionDelay(_Done):
-    """Takes each action some steps later; until then, the action is `rest_of`."""
+    """Delays each action by some steps. Until the first action arrives, the action of `rest_of` is applied."""
 
     name, whole = "action_delay", True
 
@@ -45,9 +45,9 @@ class ActionDelay(_Done):
 
 
 class ActionGain(_Done):
-    """Multiplies each number of the action by a factor, and clips it to the space.
+    """Multiplies each number of the action by a factor, and clips the result to the action space.
 
-    gains : factor of each number, in the shape of the action; by default, each number draws its own
+    gains : factors in the shape of the action; by default, each episode draws a factor for each number
     """
 
     name = "action_gain"
@@ -65,7 +65,7 @@ class ActionGain(_Done):
 
 
 class ActionNoise(_Done):
-    """Adds white Gaussian noise to each number of the action, and clips it to the space."""
+    """Adds white Gaussian noise to each number of the action, and clips the result to the action space."""
 
     name = "action_noise"
 
@@ -78,10 +78,10 @@ class ActionNoise(_Done):
 
 
 class Rate(Perturbation):
-    """Lets the controller see and act in a share of the steps, as evenly as possible.
+    """Lets the controller see and act in only a fraction of the steps, which are spread as evenly as possible.
 
-    In the steps between, the observation stays the same, the controller's action is ignored, and the last action is
-    taken again.
+    In the other steps, the controller sees the last observation again. Its action is ignored, and the environment gets
+    the last action again.
     """
 
     name = "rate"

@@ -1,4 +1,4 @@
-"""Put the wrappers of perturbations around an environment, and refuse what the environment cannot do."""
+"""Put the wrappers of perturbations around an environment, and reject perturbations that it does not support."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def perturbed(env: Any, perturbations: Perturbations | Mapping[str, Any]) -> Any
 
     perturbations : name -> number, or the range (low, high) from which each episode draws
 
-    Raises DescriptionError for an unknown name, a wrong value, and for a perturbation that the environment cannot do.
+    Raises DescriptionError for an unknown name, a wrong value, or an unsupported perturbation.
     """
     if not isinstance(perturbations, Perturbations):
         perturbations = Perturbations.of(perturbations, "--perturb")
@@ -52,12 +52,12 @@ def _name(env: Any) -> str:
 
 
 def possible(env: Any) -> list[str]:
-    """Return the names of the perturbations that an environment can do."""
+    """Return the names of the perturbations that an environment supports."""
     return [name for name in Perturbations.names() if not why_not(env, name)]
 
 
 def why_not(env: Any, name: str) -> str:
-    """Return the reason why an environment cannot do a perturbation; an empty text if it can."""
+    """Return the reason why an environment does not support a perturbation; an empty text if it does."""
     return REASONS.get(name, lambda env, name: "")(env, name)
 
 

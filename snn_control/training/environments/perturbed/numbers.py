@@ -1,4 +1,4 @@
-"""The numbers in an observation that noise and offsets can change, and the range of each."""
+"""Find and change the numbers in an observation to which noise and offsets are added, and measure their ranges."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _measured: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}  # environment an
 class Numbers(NamedTuple):
     """One array of numbers in an observation.
 
-    path : keys that lead to the array
+    path : keys and indices that lead to the array in nested Dict and Tuple observations
     width : width of the range of each number, in the shape of the array
     """
 
@@ -30,14 +30,14 @@ class Numbers(NamedTuple):
     width: np.ndarray
 
     def seen(self, value: np.ndarray) -> np.ndarray:
-        """Return numbers clipped to the space, with its dtype; whole numbers are rounded."""
+        """Return numbers clipped to the space of the array, with its dtype; for integer spaces, numbers are rounded."""
         space = self.space
         clipped = np.minimum(np.maximum(value, space.low), space.high)
         return (np.rint(clipped) if space.dtype.kind in "iu" else clipped).astype(space.dtype)
 
 
 def boxes_in(space: Any, path: Path = ()) -> list[tuple[Path, spaces.Box]]:
-    """Return the arrays of numbers in a space, without the events of cameras: a list of (path, space)."""
+    """Return the arrays of numbers in a space, except the events of cameras, as a list of (path, space)."""
     if isinstance(space, spaces.Dict):
         cameras = [key for key in space.spaces if f"{key}_count" in space.spaces]
         skipped = {*cameras, *(f"{key}_count" for key in cameras)}
@@ -50,9 +50,9 @@ def boxes_in(space: Any, path: Path = ()) -> list[tuple[Path, spaces.Box]]:
 def numbers_in(env: Any) -> list[Numbers]:
     """Return the arrays of numbers in the observations of an environment.
 
-    The range of a number is that of its space. If the space has no bounds there, or bounds beyond +-1e6, the range is
-    measured: it is the one that ``snn_control new`` would write into a controller file. The measurement plays the
-    environment, always with the same seeds.
+    The range of a number is that of its space. If the space has no bound there, or a bound beyond +-1e6, the range is
+    measured, as ``snn_control new`` measures it for a controller file. The measurement plays the environment, always
+    with the same seeds.
     """
     boxes, found = boxes_in(env.observation_space), []
     measured: list[tuple[np.ndarray, np.ndarray]] | None = None
@@ -67,7 +67,7 @@ def numbers_in(env: Any) -> list[Numbers]:
 
 
 def _measure(env: Any, boxes: Sequence[tuple[Path, spaces.Box]]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the measured ranges of all arrays, low and high, each in the shape of its array."""
+    """Return the measured ranges of all arrays: a list of (low, high), both in the shape of the array."""
     key = ""
     if env.spec is not None:
         kwargs = {name: value for name, value in env.spec.kwargs.items() if name != "render_mode"}
@@ -114,7 +114,7 @@ def replaced(observation: Any, changes: Mapping[Path, Any]) -> Any:
 
 
 def changed(observation: Any, numbers: Sequence[Numbers], change: Callable[[int, Any], Any]) -> Any:
-    """Return a copy of an observation whose numbers are changed and clipped to their space.
+    """Return a copy of an observation in which the numbers are changed and then clipped to their spaces.
 
     change : function (index in ``numbers``, array) -> new array
     """
@@ -124,7 +124,7 @@ def changed(observation: Any, numbers: Sequence[Numbers], change: Callable[[int,
 
 
 def copy_of(observation: Any) -> Any:
-    """Return a copy that stays as it is if the environment changes its arrays in place."""
+    """Return a copy of an observation, which stays the same if the environment later changes its arrays in place."""
     if isinstance(observation, Mapping):
         return {key: copy_of(part) for key, part in observation.items()}
     if isinstance(observation, tuple):
@@ -133,8 +133,7 @@ def copy_of(observation: Any) -> Any:
 
 
 def rest_of(space: Any) -> Any:
-    """Return the action that is taken before the first one arrives: zeros, as far as the space allows them; for
-    choices, the first one."""
+    """Return the neutral action before the first delayed one: zeros clipped to the space, or the first choice."""
     if isinstance(space, spaces.Box):
         return np.minimum(np.maximum(np.zeros(space.shape), space.low), space.high).astype(space.dtype)
     start = np.asarray(getattr(space, "start", 0))

@@ -1,4 +1,4 @@
-"""Perturbations of what is observed: noise, offsets, lost and late observations."""
+"""Perturbations of observations: noise, offsets, losses, freezes and delays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FREEZES = 0.01  # probability that a freeze begins in a step
 
 
 class _Seen(Perturbation):
-    """Base of the wrappers that change each observation in `see`."""
+    """Base of the wrappers that change each observation, in the method `see`."""
 
     def see(self, observation: Any) -> Any:
         raise NotImplementedError
@@ -27,9 +27,9 @@ class _Seen(Perturbation):
 
 
 class ObservationNoise(_Seen):
-    """Adds white Gaussian noise to each number.
+    """Adds white Gaussian noise to each number of the observation.
 
-    numbers : the numbers of the observations, see `numbers_in`
+    numbers : the arrays of numbers in the observations, see `numbers_in`
     """
 
     name = "observation_noise"
@@ -48,9 +48,9 @@ class ObservationNoise(_Seen):
 
 
 class Bias(_Seen):
-    """Adds an offset to each number, whose sign is drawn for each number and episode.
+    """Adds an offset to each number of the observation. Each episode draws the sign of each number's offset.
 
-    numbers : the numbers of the observations, see `numbers_in`
+    numbers : the arrays of numbers in the observations, see `numbers_in`
     """
 
     name = "bias"
@@ -70,7 +70,7 @@ class Bias(_Seen):
 
 
 class _Held(_Seen):
-    """Base of the wrappers that show an earlier observation again as long as `arrives` returns false."""
+    """Base of the wrappers that repeat the last observation in each step in which `arrives` returns false."""
 
     def arrives(self) -> bool:
         raise NotImplementedError
@@ -84,7 +84,7 @@ class _Held(_Seen):
 
 
 class Dropout(_Held):
-    """Loses single observations at random; the first one of an episode always arrives."""
+    """Loses single observations at random and repeats the one before. The first of an episode always arrives."""
 
     name = "dropout"
 
@@ -93,7 +93,7 @@ class Dropout(_Held):
 
 
 class Freeze(_Held):
-    """Freezes the observations for some steps, on average 100 steps after the freeze before."""
+    """Repeats one observation for some steps, at random times. The mean time between two freezes is 100 steps."""
 
     name, whole = "freeze", True
 
@@ -109,7 +109,7 @@ class Freeze(_Held):
 
 
 class ObservationDelay(_Seen):
-    """Shows each observation some steps later; until then, the first one of the episode is seen."""
+    """Delays each observation by some steps. The first one is repeated until the second one arrives."""
 
     name, whole = "observation_delay", True
 

@@ -13,18 +13,18 @@ PUSHES = ("push", "gust")  # disturbances that push a robot
 
 
 def factors_of(env: Any) -> Mapping[str, Any]:
-    """Return the quantities whose factor the environment can change, as keys."""
+    """Return a mapping whose keys are the physical quantities, such as ``mass``, that the environment can scale."""
     return getattr(env.unwrapped, "PERTURBED", {})
 
 
 def push_of(env: Any) -> str | None:
-    """Return the name of the disturbance that pushes the robot; None if there is none."""
+    """Return the name of the disturbance that pushes the robot; None if the environment has none."""
     there = getattr(env.unwrapped, "disturbances", {})
     return next((name for name in PUSHES if name in there), None)
 
 
 class Factor(Perturbation):
-    """Multiplies a physical quantity of the world by a factor."""
+    """Multiplies a physical quantity of the world by the factor that was drawn for the episode."""
 
     def begin(self) -> None:
         self.unwrapped.perturb({**self.unwrapped.perturbed, self.name: self.value})  # type: ignore[attr-defined]

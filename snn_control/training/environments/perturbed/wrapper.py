@@ -15,11 +15,11 @@ MOST_SEED = 1 << 63
 
 
 class Perturbation(gymnasium.Wrapper, RecordConstructorArgs):
-    """Base of the wrappers. Each has the name of its perturbation.
+    """Base of the wrappers that perturb an environment. ``name`` is the name of the perturbation.
 
-    The info of `reset` has the drawn values as ``perturbed``: name -> number, or a list of numbers. An episode that is
-    reset without a seed continues the sequence that began with the last seed; this sequence does not depend on the
-    lengths of the episodes.
+    The info of `reset` contains the drawn values under the key ``perturbed``: name -> number, or a list of numbers. If
+    an episode is reset without a seed, it continues the sequence of random numbers that began with the last seed; this
+    sequence does not depend on the lengths of the episodes.
 
     low, high : range from which `draw` draws a value at each reset
     others : further arguments of the derived class
@@ -37,16 +37,16 @@ class Perturbation(gymnasium.Wrapper, RecordConstructorArgs):
         self._episodes: np.random.Generator | None = None
 
     def draw(self) -> Any:
-        """Return the value of an episode."""
+        """Return a random value for an episode, from the range of the perturbation."""
         if self.whole:
             return int(self.rng.integers(int(self.low), int(self.high) + 1))
         return self.low + (self.high - self.low) * float(self.rng.random())
 
     def begin(self) -> None:
-        """Prepare an episode, before the environment is reset."""
+        """Prepare the perturbation for an episode, before the environment is reset."""
 
     def first(self, observation: Any) -> Any:
-        """Return the first observation of an episode, as it is seen."""
+        """Return the first observation of an episode as the controller sees it, which may be perturbed."""
         return observation
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -62,5 +62,5 @@ class Perturbation(gymnasium.Wrapper, RecordConstructorArgs):
 
     @property
     def told(self) -> dict[str, Any]:
-        """The drawn value as JSON data, under the name of the perturbation."""
+        """The drawn value as JSON data: name of the perturbation -> number or list."""
         return {self.name: self.value.tolist() if isinstance(self.value, np.ndarray) else self.value}

@@ -1,9 +1,9 @@
 """Adjoints of kernels, by name: they propagate gradients back through the operations of a tick.
 
-The engine runs forward, and its spikes are recorded. An `Adjoint` processes the recorded sequences twice. `forward`
-computes the membranes and graded signals that belong to these spikes. `backward` computes the derivatives of a loss by
-the inputs of an operation, and by its constants (weights, biases and neuron parameters). A plug-in adds the adjoints of
-its own kernels with the entry "adjoint" of its companions (`snn_control.engine.lowering.Plugin`).
+The engine runs forward and records its spikes. An `Adjoint` then processes the recorded sequences twice. Its `forward`
+computes the membranes and graded signals that belong to these spikes. Its `backward` computes the derivatives of a loss
+by the inputs of an operation, and by the constants of the operation (weights, biases and neuron parameters). A plug-in
+adds the adjoints of its own kernels with the entry "adjoint" of its companions (`snn_control.engine.lowering.Plugin`).
 """
 
 from .adjoint import Adjoint

@@ -17,23 +17,22 @@ NOTHING = np.zeros((0, 0, 0), np.float32)  # stands for a missing signal
 
 
 def signal(place: Place) -> Signal:
-    """Return the key by which the tape stores the signal of an array: the kind of the array's block, and its offset in
-    the block."""
+    """Return the key of an array's signal on the tape: the kind of the array's block, and the offset in this block."""
     return place.kind, place.offset
 
 
 def numbers(array: np.ndarray) -> np.ndarray:
-    """Return a view of the weights in an array of the Program, float32, or int8 for quantised weights.
+    """Return a view of the weights in an array of the Program: float32, or int8 for quantised weights.
 
-    Sparse rows consist of pairs of an index and a weight; the view skips the indices.
+    A sparse array consists of pairs of an index and a weight; the view contains only the weights.
     """
     return array if array.dtype in (np.float32, np.int8) else array.reshape(-1, 2).view(np.float32)[:, 1]
 
 
 class Constant:
-    """A constant array of the Program that an operation reads, with its gradient if it is trained.
+    """A constant array that an operation of the Program reads, with its gradient if the array is trained.
 
-    bits : the array as it is stored in the Program; changes of the Program are visible in it
+    bits : view of the array as it is stored in the Program; changes of the Program are visible in it
     """
 
     def __init__(self, place: Place, constants: np.ndarray, trained: bool) -> None:
@@ -43,30 +42,32 @@ class Constant:
 
     @property
     def values(self) -> np.ndarray:
-        """The current values as a float32 array, or an int8 array."""
+        """The current values as a float32 or int8 array."""
         return numbers(self.bits)
 
     def add(self, g: np.ndarray) -> None:
-        """Add ``g`` to the gradient of this constant; it must have as many numbers as the constant."""
+        """Add ``g`` to the gradient of this constant. ``g`` must have as many numbers as the constant."""
         self.gradient += g.reshape(self.gradient.shape)
 
 
 class Adjoint:
     """The adjoint of one operation of a Program: it propagates gradients back through the operation.
 
-    It processes a part of a `Tape` at a time: some steps or, for an operation that runs once per tick, some ticks.
+    An adjoint processes a part of a `Tape` at a time: some steps or, for an operation that runs once per tick, some
+    ticks.
 
     A subclass sets ``reads`` and ``writes`` and implements `forward` and `backward`. Both are called for consecutive
-    parts of a run: `forward` from the first to the last step, `backward` from the last to the first. The adjoint keeps
-    what it needs for the next part in arrays that `begin` creates.
+    parts of a run: `forward` from the first to the last step, `backward` from the last to the first. From one part to
+    the next, the adjoint stores its state in arrays that `begin` creates.
 
     w : operands of the operation, by name
     per_tick : whether the operation runs once per tick (section PRE or POST) instead of in each step
-    constant : place of the Program -> `Constant`; raises TypeError, with the reason, if the place is no constant
-    reads : (signal, delay [steps]) pairs from which the operation computes
+    constant : function: place in the Program -> `Constant`; raises TypeError, with the reason, if the array is not
+        constant
+    reads : signals that the operation reads, as (signal, delay [steps]) pairs
     writes : signals that the operation sets or adds to
     source : signal that a projection delivers
-    wanted : signals whose gradients are needed to reach something that is trained
+    wanted : signals whose gradients are needed, because they lead back to trained constants
     spiking : whether the outputs of the operation are spikes. These are on the tape, and ``surrogate`` replaces their
         derivative
     each_tick : whether the state of the operation is reset in each tick
@@ -84,7 +85,7 @@ class Adjoint:
         self.wanted: frozenset[Signal] = frozenset()
 
     def follow(self, lines: Mapping[Signal, Signal]) -> None:
-        """Read vectors from their own signals instead of from the delay lines that store them.
+        """Replace the delay lines in ``reads`` and ``source`` by the vectors that these lines store.
 
         lines : signal of a delay line -> signal of the vector that it stores
         """
@@ -99,8 +100,8 @@ class Adjoint:
     def begin(self, tape: Tape, state: Callable[[Place], np.ndarray], initial: Callable[[Place], np.ndarray]) -> None:
         """Create the signals that belong to this operation, before the first step of a run.
 
-        state : function that returns an array of the state at the start of the run, (rows, ...) float32, from its place
-        initial : function that returns the values of the same array after a reset
+        state : function: place of an array in the state -> its values at the start of the run, (rows, ...) float32
+        initial : function: place of an array in the state -> its values after a reset
         """
 
     def forward(self, tape: Tape, first: int, stop: int) -> None:
@@ -108,13 +109,15 @@ class Adjoint:
         raise NotImplementedError
 
     def backward(self, tape: Tape, first: int, stop: int) -> None:
-        """Process the steps ``first`` to ``stop - 1`` backwards: add their gradients to those of the constants and of
-        the signals that the operation reads."""
+        """Compute the backward pass of the steps ``first`` to ``stop - 1``.
+
+        Add the gradients of these steps to those of the constants and of the signals that the operation reads.
+        """
         raise NotImplementedError
 
 
 class Neurons(Adjoint):
-    """Base of adjoints of neurons, with their parameters and the currents that they read."""
+    """Base of the adjoints of neuron models, with the parameters and the input currents of the neurons."""
 
     def __init__(self, w: Any, per_tick: bool, constant: Callable[[Place], Constant]) -> None:
         super().__init__(w, per_tick, constant)
@@ -124,10 +127,10 @@ class Neurons(Adjoint):
         self.reads = [(s, 0) for s in (self.current, self.isyn) if s is not None]
 
     def begin_with(self, tape: Tape, state: Any, initial: Any, states: Sequence[Any], kinds: int) -> None:
-        """Do the work of `begin` for neurons.
+        """Create the signals and the state of neurons before a run, for the method `begin` of a subclass.
 
         states : places of the neurons' state variables in the state of the Program
-        kinds : how many numbers per neuron and step the forward pass stores for the backward pass
+        kinds : number of values per neuron and step that the forward pass stores for the backward pass
         """
         n, rows, size = self.w.n, tape.rows, len(states)
         tape.new(self.current, n, start=0.0 if self.bias is None else self.bias.values)
@@ -142,16 +145,16 @@ class Neurons(Adjoint):
         self.carry, self.gp = np.zeros((size, rows, n), np.float32), np.zeros(self.p.shape)
 
     def arriving(self, tape: Tape, gradient: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Return two (steps, rows, n) arrays: the neurons' input current, and the input of their synaptic current.
+        """Return two (steps, rows, n) arrays: the neurons' input current, and the input to their synaptic current.
 
         The second array has 0 steps if the neurons have no synaptic current. If ``gradient`` is true, return the
-        gradients of both arrays instead.
+        gradients of the two arrays instead.
         """
         of: Callable[[Signal], np.ndarray] = tape.gradient if gradient else tape.values.__getitem__
         return of(self.current), NOTHING if self.isyn is None else of(self.isyn)
 
     def add_parameters(self, tape: Tape) -> None:
-        """Add the gradients of the neurons' parameters and bias. Call this after all steps were processed."""
+        """Add the gradients of the neurons' parameters and bias. Call this after the backward pass of all steps."""
         if self.params.trained:
             self.params.add(self.gp if self.params.values.shape[1] > 1 else self.gp.sum(1, keepdims=True))
         if self.bias is not None and self.bias.trained:

@@ -22,8 +22,7 @@ def flat(x: np.ndarray) -> np.ndarray:
 
 
 class Delivery(Adjoint):
-    """Base of adjoints of y += x W: x are the spikes or graded values of a source, W are weights, and y is the
-    target."""
+    """Base of adjoints of y += x W: x are values of the source, W the weights, and y values of the target."""
 
     def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
         super().__init__(w, per_tick, constant)
@@ -36,8 +35,7 @@ class Delivery(Adjoint):
         return constant(self.w.weights)
 
     def once(self, tape: Tape) -> bool:
-        """Return whether the source is constant during a tick, so that the product is computed only once in each
-        tick."""
+        """Return whether the source is constant during a tick, so that x W is computed only once per tick."""
         return not self.per_tick and not tape.in_steps(self.source)
 
     def arrived(self, tape: Tape, first: int, stop: int) -> np.ndarray:
@@ -61,7 +59,7 @@ class Delivery(Adjoint):
             tape.add_delayed(self.source, self.delay, first, stop, g)
 
     def target(self, tape: Tape, first: int, stop: int, gradient: bool = False) -> np.ndarray:
-        """Return the target's values or, if ``gradient`` is true, the gradients, for the same steps as `arrived`.
+        """Return the values or, if ``gradient`` is true, the gradients of the target, for the steps of `arrived`.
 
         The shape is (steps, rows, n_post). If the source is constant during a tick, it is (ticks, steps, rows, n_post).
         """
@@ -72,7 +70,7 @@ class Delivery(Adjoint):
 
 
 class Product(Delivery):
-    """A `Delivery` that is computed as one matrix product for all steps and rows."""
+    """A `Delivery` whose product x W is one matrix product for all steps and rows."""
 
     weights: Constant
 
@@ -81,8 +79,7 @@ class Product(Delivery):
         raise NotImplementedError
 
     def rows(self, x: np.ndarray) -> np.ndarray:
-        """Return values of a source or a target as a matrix, (k, n), in the form in which it is multiplied by the
-        weights."""
+        """Return values of a source or target as a (k, n) matrix, which can be multiplied by the weight matrix."""
         return flat(x)
 
     def product(self, x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -100,7 +97,7 @@ class Product(Delivery):
             self.weights.add(self.rows(x).T @ self.rows(g))
 
     def gradient_of_sum(self, tape: Tape, first: int, stop: int) -> np.ndarray:
-        """Return the target's gradient, in the shape of `arrived`.
+        """Return the gradient of the product x W, for the same steps as `arrived`.
 
         If the source is constant during a tick, the gradient is summed over the steps of each tick.
         """
@@ -109,7 +106,7 @@ class Product(Delivery):
 
 
 class Dense(Product):
-    """Adjoint of the kernels dense_spikes and dense_graded."""
+    """Adjoint of the kernels dense_spikes and dense_graded, for projections with a full weight matrix."""
 
     def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
         super().__init__(w, per_tick, constant)
@@ -120,8 +117,11 @@ class Dense(Product):
 
 
 class DenseInt8(Dense):
-    """Adjoint of the kernel dense_spikes_int8. The derivative by an int8 weight is that by the number for which it
-    stands (straight-through estimator, Bengio et al. 2013, arXiv:1308.3432)."""
+    """Adjoint of the kernel dense_spikes_int8.
+
+    The derivative by an int8 weight is the derivative by the float32 weight that it represents (straight-through
+    estimator, Bengio et al. 2013, arXiv:1308.3432).
+    """
 
     def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
         super().__init__(w, per_tick, constant)
@@ -153,7 +153,7 @@ def filter_backward(g, age, decay, carry, first, stop):
     """Compute the backward pass of `filter_forward`.
 
     g : (steps, rows, n), derivative by the filtered signal, which is replaced by the derivative by the filter's input
-    carry : (rows, n), derivative by the filter's state, from the step that was processed before
+    carry : (rows, n), derivative by the filter's state, from the step after the present one
     """
     for t in range(stop - 1, first - 1, -1):
         for r in range(g.shape[1]):
@@ -167,7 +167,7 @@ FILTER_BACKWARD = "void(f4[:,:,::1],i4[:,::1],f4,f4[:,::1],i8,i8)"
 
 
 class Filter:
-    """An exponential filter that works in place."""
+    """Forward and backward pass of an exponential filter, which replaces a signal by the filtered signal."""
 
     def __init__(self, decay: Constant) -> None:
         self.decay = decay
@@ -214,7 +214,7 @@ class Synapse(Adjoint):
 
 
 class Trace(Dense):
-    """Adjoint of the kernel trace: decoded and filtered spikes."""
+    """Adjoint of the kernel trace, which decodes spikes and filters the decoded values."""
 
     def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
         super().__init__(w, per_tick, constant)
@@ -245,8 +245,7 @@ class Add(Adjoint):
         self.reads, self.writes = [(self.x, 0)] * (self.bias is None), [self.y]
 
     def parts(self, tape: Tape, first: int, stop: int, gradient: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return y and x of y += x or, if ``gradient`` is true, their gradients. Their shapes can be broadcast
-        together."""
+        """Return y and x of y += x, in shapes that broadcast. If ``gradient`` is true, return their gradients."""
         y = tape.gradient(self.y) if gradient else tape.values[self.y]
         if self.per_tick:
             return y, tape.last(self.x, gradient)
@@ -272,7 +271,7 @@ class Add(Adjoint):
 
 
 class Copy(Add):
-    """Adjoint of the kernel copy: y = x. In each step, y is 0 on the tape before it is set, so x is added to it."""
+    """Adjoint of the kernel copy: y = x. The tape starts each step with y = 0, so the adjoint adds x to y."""
 
     def begin(self, tape: Tape, state: Any, initial: Any) -> None:
         if self.per_tick:
@@ -306,7 +305,7 @@ class Window(Adjoint):
 class PopulationVector(Adjoint):
     """Adjoint of the kernel population_vector, whose output is the mean of directions, weighted by firing rates.
 
-    While the rates are too small, the output stays at the last mean, or at 0 if there was none.
+    While the sum of rates is too small, the output is the last mean if the decoder holds it, otherwise 0.
     """
 
     def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:

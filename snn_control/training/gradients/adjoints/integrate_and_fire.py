@@ -1,11 +1,11 @@
 """The adjoint of integrate-and-fire neurons.
 
-A spike is a step function of the membrane, so its derivative is 0 or infinite. A surrogate derivative replaces it
-(Neftci, Mostafa and Zenke 2019, IEEE Signal Processing Magazine 36(6):51). This is a function, `Surrogate`, of the
-distance between membrane and threshold. If a neuron may fire several times in a step, the number of spikes is a
-staircase function of the membrane, and the distance is measured to the nearest stair. The spikes themselves are those
-that the engine recorded. The reset of a neuron by its own spike is not differentiated (Zenke and Vogels 2021, Neural
-Computation 33:899).
+A spike is a step function of the membrane, so its derivative is 0 or infinite. A surrogate derivative replaces this
+derivative (Neftci, Mostafa and Zenke 2019, IEEE Signal Processing Magazine 36(6):51). It is a function, `Surrogate`, of
+the distance between membrane and threshold. If a neuron may fire several times in a step, the number of spikes is a
+staircase function of the membrane. The distance is then measured to the nearest step of the staircase. The spikes
+themselves are those that the engine recorded. The reset of a neuron by its own spike is not differentiated (Zenke and
+Vogels 2021, Neural Computation 33:899).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ HALF_PI = np.float32(np.pi / 2)
 
 @register_jitable(forceinline=True)
 def to_derivatives(x, scale, kind, slope):
-    """Replace distances from the threshold by surrogate derivatives of the spikes.
+    """Replace distances from the threshold by surrogate derivatives of the spikes, in place.
 
     x : (n,), the distances, overwritten by the derivatives
     scale : (n,), factors of the derivatives
-    kind : kind of the `Surrogate`
+    kind : kind of the `Surrogate`: FAST_SIGMOID, TRIANGLE or ARCTAN
     slope : slope of the `Surrogate`
     """
     half = slope * HALF
@@ -64,14 +64,14 @@ BEFORE, SLOPE, FREE, CURRENT_SYN, ADAPTATION = range(5)
 
 @register_jitable(forceinline=True)
 def plain_row(current, spikes, p, scale, subtract, v, before, free, x):
-    """Compute one step of neurons without synaptic current, adaptation, refractory period and delayed reset.
+    """Compute one step of a row of neurons without synaptic current, adaptation, refractory period and delayed reset.
 
     current : (n,), input currents
     spikes : (n,), recorded spikes
     p, scale : as in `fire_forward`
     v : (n,), membranes, updated
     before : (n,), written: membranes before the step
-    free : (n,), written: 1 where the membrane is above its floor
+    free : (n,), written: 1 where the membrane is above its floor, otherwise 0
     x : (n,), written: distances from the threshold
     """
     decay, gain, leak, threshold, reset, floor = p[DECAY], p[GAIN], p[LEAK], p[THRESHOLD], p[RESET], p[FLOOR]
@@ -86,8 +86,7 @@ def plain_row(current, spikes, p, scale, subtract, v, before, free, x):
 
 @register_jitable(forceinline=True)
 def clear_waiting(x, free):
-    """Set the derivatives ``x`` of refractory neurons to 0, because these neurons cannot fire. They have ``free`` <
-    0."""
+    """Set the derivatives ``x`` of refractory neurons to 0. These neurons, which have ``free`` < 0, cannot fire."""
     for i in range(x.size):
         if free[i] < ZERO:
             x[i] = ZERO
@@ -95,7 +94,9 @@ def clear_waiting(x, free):
 
 @register_jitable(forceinline=True)
 def lift(mode, before, u, threshold, reset):
-    """Return how far above ``threshold`` the nearest step of the spike count is, in units of ``reset``.
+    """Return how far the nearest step of the spike count lies above ``threshold``, in units of ``reset``.
+
+    The spike count of a neuron that can fire several times in a step is a staircase function of its membrane.
 
     before : membrane before the step
     u : membrane after the step
@@ -111,10 +112,10 @@ def fire_forward(
 ):  # fmt: skip
     """Compute the membranes in the steps ``first`` to ``stop - 1`` from the recorded spikes.
 
-    current, isyn : (steps, rows, n), input current, and input of the synaptic current; (0, rows, n) if there is none
+    current, isyn : (steps, rows, n), input current, and input to the synaptic current; (0, rows, n) if there is none
     spikes, age : (steps, rows, n), recorded spikes; (steps, rows), number of steps since the last reset
     p, scale, mode : (10, n), parameters; (n,), scale of the surrogate derivative; bits for the kind of reset
-    kind, slope, refractory, waits : of the `Surrogate`; refractory period and what remains of it, (rows, n) [steps]
+    kind, slope, refractory, waits : of the `Surrogate`; refractory period, and the rest of it, (rows, n) [steps]
     state, start : (4, rows, n), membrane, synaptic current, adaptation, last spikes; (3, n), those after a reset
     kept : (3 to 5, steps, rows, n), written: values for the backward pass; the constants from `BEFORE` on name them
     """
@@ -180,7 +181,7 @@ def plain_row_back(gs, spikes, p, subtract, slope, free, gv, gi):
 
 @register_jitable(forceinline=True)
 def add_linear(gp, i, gu, threshold, before, current):
-    """Add one step of neuron ``i`` to the gradients of the parameters that every neuron has.
+    """Add the gradients of one step of neuron ``i`` to ``gp``, for the parameters that every neuron has.
 
     gp : (10, n), gradients of the parameters
     gu : derivative by the neuron's membrane
@@ -196,12 +197,12 @@ def add_linear(gp, i, gu, threshold, before, current):
 
 @register_jitable(forceinline=True)
 def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
-    """Add one step of neuron ``i`` to the gradients of the parameters of synaptic current and adaptation.
+    """Add the gradients of one step of neuron ``i`` to ``gp``, for the parameters of synaptic current and adaptation.
 
     gp, gu, threshold : as in `add_linear`
     gisyn : derivative by the neuron's synaptic current
     ga : derivative by the neuron's adaptation
-    kept : what `fire_forward` stored for the neuron in this step
+    kept : values that `fire_forward` stored for the neuron in this step
     synaptic : whether the neuron has a synaptic current
     adaptive : whether the neuron has an adapting threshold
     """
@@ -215,11 +216,11 @@ def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
 
 @register_jitable(forceinline=True)
 def lift_of(mode, p, i, before, current, kept, synaptic, adaptive):
-    """Return the `lift` of neuron ``i`` in a step, from the values that the forward pass stored.
+    """Compute `lift` for neuron ``i`` in a step, from the values that the forward pass stored.
 
     before : membrane before the step
     current : input current
-    kept : what `fire_forward` stored for the neuron in this step
+    kept : values that `fire_forward` stored for the neuron in this step
     synaptic : whether the neuron has a synaptic current
     adaptive : whether the neuron has an adapting threshold
     """
@@ -235,11 +236,11 @@ def lift_of(mode, p, i, before, current, kept, synaptic, adaptive):
 def fire_backward(
     gs, spikes, fired_before, current, age, p, mode, refractory, kept, carry, gp, want, gi, gq, first, stop
 ):  # fmt: skip
-    """Compute the gradients in the steps from ``stop - 1`` down to ``first``. Other arguments are as in `fire_forward`.
+    """Compute the gradients in the steps from ``stop - 1`` down to ``first``. Other arguments: see `fire_forward`.
 
     gs : (steps, rows, n), derivative of the loss by each spike
     fired_before : (rows, n), spikes in the step before the run
-    carry : (3, rows, n), derivatives by membrane, synaptic current and adaptation, from the step processed before
+    carry : (3, rows, n), derivatives by membrane, synaptic current and adaptation, from the step after the present one
     gp : (10, n) float64, gradients of the parameters
     want : whether the gradients of the parameters are computed
     gi, gq : (steps, rows, n), gradients of ``current`` and ``isyn``

@@ -19,12 +19,13 @@ LI_DECAY, LI_GAIN, LI_LEAK, LI_GAIN_SYN, LI_DECAY_SYN, LI_LOSS, LI_FLOOR = range
 def leak_forward(current, isyn, age, p, state, start, kept, value, first, stop):
     """Compute the membranes in the steps ``first`` to ``stop - 1``, and write them to ``value``, (steps, rows, n).
 
-    Other arguments are those of `snn_control.training.gradients.adjoints.integrate_and_fire.fire_forward`.
+    The arguments not listed here are those of
+    `snn_control.training.gradients.adjoints.integrate_and_fire.fire_forward`.
 
-    state : (2, rows, n) membrane and synaptic current
-    start : (2, n) the state after a reset
-    kept : (1 or 2, steps, rows, n), written for `leak_backward`: the membrane before the step, but at least its floor;
-        then the synaptic current, if the neurons have one
+    state : (2, rows, n) membrane and synaptic current, updated
+    start : (2, n) membrane and synaptic current after a reset
+    kept : (1 or 2, steps, rows, n), written for `leak_backward`: the membrane before the step, raised to its floor if
+        it was lower; then the synaptic current, if the neurons have one
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic = isyn.shape[0] > 0
@@ -50,10 +51,11 @@ def leak_forward(current, isyn, age, p, state, start, kept, value, first, stop):
 def leak_backward(gs, current, age, p, kept, carry, gp, want, gi, gq, first, stop):
     """Compute the gradients of the steps from ``stop - 1`` down to ``first``.
 
-    Other arguments are those of `snn_control.training.gradients.adjoints.integrate_and_fire.fire_backward`.
+    The arguments not listed here are those of
+    `snn_control.training.gradients.adjoints.integrate_and_fire.fire_backward`.
 
     gs : (steps, rows, n) derivative of the loss by the membrane of each step
-    carry : (2, rows, n) derivatives by membrane and synaptic current, from the step processed before
+    carry : (2, rows, n) derivatives by membrane and synaptic current, from the step after the present one
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic = gq.shape[0] > 0
@@ -92,7 +94,7 @@ LEAK_BACKWARD = (
 
 
 class LeakyIntegrator(Neurons):
-    """Adjoint of the kernel leaky_integrator."""
+    """Adjoint of the kernel leaky_integrator, whose outputs are the membranes of graded neurons."""
 
     def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
         super().__init__(w, per_tick, constant)

@@ -1,4 +1,4 @@
-"""Adjoints of projections that have a list of single synapses: sparse, delayed, one to one, convolutions."""
+"""Adjoints of projections with a list of synapses: sparse, delayed, one-to-one and convolutional projections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ZERO = np.float32(0)
 
 
 def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y, first):
-    """Add weight times source value, for each synapse, to the synapse's target in ``y``, after the synapse's delay.
+    """For each synapse, add the source's value times the weight to the target in ``y``, after the delay of the synapse.
 
     Neuron i of the source has the synapses pointers[i] to pointers[i + 1] - 1.
 
@@ -30,7 +30,7 @@ def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y
     age : (steps, rows), number of steps since the last reset; values that were sent before the reset do not arrive
     delay : the projection's delay [steps], which is already applied to ``x``
     y : (steps, rows, n_post), values of the target
-    first : the step of ``y`` to which the first step of ``x`` belongs
+    first : index of the step of ``y`` to which the first step of ``x`` belongs
     """
     for t in range(x.shape[0]):
         for r in range(x.shape[1]):
@@ -92,10 +92,9 @@ class Listed(Delivery):
         return w.n_pre if hasattr(w, "n_pre") else w.n_pointers - 1
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
-        """Return four arrays with one element for each synapse: its source, its target, the index of its weight, and
-        its additional delay [steps].
+        """Return four arrays with one element per synapse: source, target, weight index, additional delay [steps].
 
-        A single number in place of an array is valid for all synapses.
+        A single number in place of an array applies to all synapses.
         """
         raise NotImplementedError
 
@@ -119,7 +118,7 @@ class Listed(Delivery):
 
 
 class Sparse(Listed):
-    """Adjoint of the kernels csr_spikes and csr_graded."""
+    """Adjoint of the kernels csr_spikes and csr_graded, for sparse projections with one delay for all synapses."""
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
         pointers = np.asarray(constant(self.w.pointers).bits[: self.n_pre(self.w) + 1], np.int64)
@@ -128,8 +127,7 @@ class Sparse(Listed):
 
 
 class Delayed(Sparse):
-    """Adjoint of the kernel csr_delayed, which writes into a delay line. `Release` later delivers the delay line's
-    values."""
+    """Adjoint of the kernel csr_delayed, which writes into a delay line. `Release` delivers its values later."""
 
     def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
         w.y = w.line  # the target of the list's synapses
@@ -151,7 +149,7 @@ class Delayed(Sparse):
 
 
 class Release(Delivery):
-    """Adjoint of the kernel release, which delivers the values of a delay line whose delay has passed."""
+    """Adjoint of the kernel release, which delivers the values of a delay line at the end of their delay."""
 
     def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
         w.x = w.line
@@ -165,7 +163,7 @@ class Release(Delivery):
 
 
 class OneToOne(Listed):
-    """Adjoint of the kernel one_to_one_graded."""
+    """Adjoint of the kernel one_to_one_graded: source neuron i has one synapse, to target neuron i."""
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
         each = np.arange(self.w.n_post)
@@ -173,7 +171,7 @@ class OneToOne(Listed):
 
 
 class Gather(Listed):
-    """Adjoint of the kernel gather_graded, whose sum may start at the bias of the target."""
+    """Adjoint of the kernel gather_graded, whose sum starts at the bias of the target, if the operation has a bias."""
 
     def __init__(self, w: Any, per_tick: bool, constant: Any) -> None:
         super().__init__(w, per_tick, constant)
@@ -208,7 +206,7 @@ class Tiles(Gather):
 class Convolution(Listed, Product):
     """Adjoint of the kernels conv_spikes and conv_graded.
 
-    A convolution with a kernel of one pixel, which keeps the shape of the picture, is computed as a matrix product,
+    A convolution with a kernel of one pixel that keeps the shape of the picture is computed as a matrix product,
     because all pixels share the weights.
     """
 
@@ -219,7 +217,10 @@ class Convolution(Listed, Product):
         self.pointwise = w.group_in == w.weights.shape[0] and np.array_equal(place, np.arange(w.out_area))
 
     def rows(self, x: np.ndarray) -> np.ndarray:
-        """Return a row of channels for each pixel: an array (.., channels * pixels) becomes (.. * pixels, channels)."""
+        """Return a matrix with a row of channels for each pixel.
+
+        An array (..., channels * pixels) becomes a matrix (... * pixels, channels).
+        """
         area = self.w.area
         return np.swapaxes(x.reshape(*x.shape[:-1], -1, area), -1, -2).reshape(-1, x.shape[-1] // area)
 

@@ -1,9 +1,9 @@
 """The tape: the recorded spikes of a run, and the signals and gradients that adjoints compute from them.
 
-A *signal* holds the values of one array of a Program's state in all steps and rows of a run. It is a float32 array:
-(steps, rows, n) if the values change in each step, (ticks, rows, n) if they are written once per tick. Encoders write
-once per tick before the steps, decoders after them. The engine recorded the spikes. The `forward` of the adjoints
-computes all other signals again.
+A *signal* contains the values of one array of a Program's state, in all steps of a run and in all rows of a batch. It
+is a float32 array: (steps, rows, n) if the values change in each step, (ticks, rows, n) if they are written once per
+tick. Encoders write once per tick before the steps, decoders after the steps. The engine recorded the spikes. The
+`forward` of the adjoints computes all other signals again.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Signal = tuple[int, int]  # kind of block, offset
 
 
 class Tape:
-    """The signals of a run, which has ``ticks`` ticks of ``steps`` network steps each, in ``rows`` rows.
+    """The signals of a run with ``ticks`` ticks of ``steps`` network steps each, in ``rows`` rows of a batch.
 
-    steps : network steps in a tick
+    steps : number of network steps in a tick
     starts : (ticks, rows) bool, whether the row is reset before that tick
     recorded : signal -> recorded values: (ticks * steps, rows, n) for spikes, (ticks, rows, n) for a signal that is
         written once per tick
-    past : signal -> (k, rows, n), its values in the last k steps before the run, the newest last. The longest delay of
-        the signal is k steps
+    past : signal -> (k, rows, n), values of the signal in the last k steps before the run, the newest last. The longest
+        delay of the signal is k steps
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Tape:
         return np.repeat(steps[:, None], self.rows, axis=1)
 
     def new(self, signal: Signal, n: int, once: bool = False, start: np.ndarray | float = 0.0) -> np.ndarray:
-        """Create a signal and return its array.
+        """Create a signal with ``n`` numbers per step and row, and return its array.
 
         once : whether the signal is written once per tick instead of in each step
         start : number, or (n,) numbers, with which the array is filled
@@ -63,17 +63,17 @@ class Tape:
         return value
 
     def gradient(self, signal: Signal) -> np.ndarray:
-        """Return the array for the derivative of the loss by a signal, in the signal's shape. It starts as zeros."""
+        """Return the array for the derivative of the loss by a signal, in the signal's shape, initially zeros."""
         if signal not in self.gradients:
             self.gradients[signal] = np.zeros_like(self.values[signal])
         return self.gradients[signal]
 
     def in_steps(self, signal: Signal) -> bool:
-        """Return whether a signal changes in each step, instead of once per tick."""
+        """Return whether a signal has a value for each step, instead of one for each tick."""
         return len(self.values[signal]) == self.length
 
     def last(self, signal: Signal, gradient: bool = False) -> np.ndarray:
-        """Return the values of a signal at the end of each tick, as a (ticks, rows, n) view.
+        """Return the values of a signal at the end of each tick, as a (ticks, rows, n) view of the signal.
 
         If ``gradient`` is true, return a view of the signal's gradient instead.
         """
@@ -101,7 +101,7 @@ class Tape:
     def add_delayed(self, signal: Signal, delay: int, first: int, stop: int, g: np.ndarray) -> None:
         """Add a derivative to the gradient of a signal, ``delay`` steps earlier.
 
-        g : derivative of the loss by the result of `delayed`; the part for steps before the run is dropped
+        g : derivative of the loss by the result of `delayed`; the part for steps before the run is ignored
         """
         into = self.gradient(signal)
         if delay:
