@@ -1,4 +1,4 @@
-"""The compiled control loop: how it waits for each tick, and what it does before and after the tick.
+"""The compiled control loop: the wait for each tick, and the work before and after the tick.
 
 `run` is one compiled function, which runs without Python's interpreter lock. Its settings, state and counters are in
 one int64 table (`snn_control.realtime.table`), whose address is the argument ``table`` of all functions here. Python

@@ -116,7 +116,7 @@ def go_on_from(bound: Bound, words: np.ndarray) -> None:
 
 
 class Handover:
-    """The controller's side of the memory that it shares with its supervisor.
+    """Exchanges the motion of a controller's commands with a supervisor process, for one loop.
 
     memory : shared memory, an int64 array of zeros with `Handover.words_of` elements
     """

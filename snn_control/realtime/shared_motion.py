@@ -6,9 +6,9 @@ counter points is therefore complete, even if the writing process was killed or 
 the loop commits the motion of each tick (`COMMITTED`), and the supervisor claims the motion of each of its commands
 (`TAKEN`). `BASE` is the number of the commit from which the supervisor continued.
 
-Neither process waits for the other, and the two never both publish commands that continue one motion. Each process
+Neither process waits for the other, and only one of them publishes a command that continues a motion. Each process
 writes its own word (the loop its heartbeat, the supervisor `TAKEN`), then reads the word of the other process, and
-publishes only if that word has not changed.
+publishes only if the other word has not changed.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class ActivityRecorder(CompiledPort):
         return int(self._block[TICKS_TOTAL])
 
     def clear(self) -> None:
-        """Remove everything that was recorded, as before the first tick. Do not call this while the loop runs."""
+        """Remove all recorded ticks and spikes. Do not call this method while the loop runs."""
         self._block[[TICKS_TOTAL, SPIKES_TOTAL]] = 0
 
     def arrays(self, running: bool = False, most: int | None = None) -> dict[str, np.ndarray]:
@@ -120,7 +120,7 @@ class ActivityRecorder(CompiledPort):
         return self._of_rows(ticks, spikes) | {"overwritten": np.array(totals) - (len(ticks), len(spikes))}
 
     def part(self, first: tuple[int, int], last: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Return a range of ticks and a range of spikes, in the same arrays as `arrays` but without ``overwritten``.
+        """Return a range of ticks and a range of spikes as a dictionary like `arrays`, without ``overwritten``.
 
         first, last : beginning and end of the ranges as (number of a tick, number of a spike), counted since `clear`.
             ``last`` is exclusive. All ticks and spikes of the ranges must still be in the ring buffers

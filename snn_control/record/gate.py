@@ -12,7 +12,7 @@ OPEN, FIRST, SECOND, WORDS = 0, 1, 3, 5  # words of the context; a port has two:
 
 
 def observe_if_open(context, stamp_ns, now_ns):
-    """Call both observers if the gate is open. The loop calls this function as an observer."""
+    """Call the two observers of an open gate. The loop calls this function as an observer."""
     if load_acquire(context + 8 * OPEN) != 0:
         o = i64(context, WORDS)
         call3(o[FIRST], o[FIRST + 1], stamp_ns, now_ns)

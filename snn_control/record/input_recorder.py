@@ -203,9 +203,9 @@ class InputLogRecorder(CompiledPort):
         return self.total + ticks <= len(self._ring) and not full
 
     def clear(self) -> None:
-        """Remove everything that was recorded. The present state of the controller becomes the beginning of the log.
+        """Remove all recorded ticks. The present state of the controller becomes the beginning of the log.
 
-        Do not call this while a loop runs.
+        Do not call this method while a loop runs.
         """
         self._faulted = bool(self._guard[FAULTED])
         self._initial, self._first = self._state.copy(), int(self._clock[0])

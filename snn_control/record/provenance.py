@@ -46,7 +46,7 @@ def machine() -> dict[str, str]:
 
 
 def software(*packages: str) -> dict[str, str]:
-    """Return the versions of snn_control, Python and the given packages: name -> version."""
+    """Return the versions of snn_control, Python and ``packages``: name -> version."""
     versions = {"snn_control": __version__, "python": platform.python_version()}
     for name in packages:
         try:

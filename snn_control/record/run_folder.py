@@ -129,7 +129,7 @@ def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[st
     summary : see the module's docstring; non-finite numbers become null
     arrays : name -> array, see the module's docstring; without arrays an old ``data.npz`` is removed
 
-    Raise InputError, and write nothing, for values that JSON or an array without pickle cannot hold.
+    Raise InputError, and write nothing, for values that JSON or an array without pickle cannot represent.
     """
     folder = Path(folder)
     text = json.dumps(plain(summary, "summary"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -243,7 +243,7 @@ def _remove_if_empty(file: Path) -> None:
 
 
 def is_file_of(record: Path, file: Path) -> bool:
-    """Return whether the name of ``file`` belongs to this record, or to a numbered record in the same folder."""
+    """Return whether ``file`` belongs to a record, or to a record with a number (`numbered`) in the record's folder."""
     endings = "|".join(map(re.escape, (record.suffix, ".npz", *BESIDE.values())))
     name = rf"{re.escape(record.stem)}(_\d+)?({endings})"
     return file.parent == record.parent and re.fullmatch(name, file.name) is not None

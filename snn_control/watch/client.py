@@ -78,7 +78,7 @@ class Client:
         return protocol.decode(self._frames.popleft())
 
     def look(self, names: list[str]) -> None:
-        """Choose the populations whose membranes each frame contains."""
+        """Select the populations whose membrane potentials each frame contains."""
         self._ask({"op": "look", "names": names})
 
     def act(self, action: str, **values: Any) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Client:
         return said
 
     def _take(self) -> dict[str, Any]:
-        """Receive and return one text message of the server; store a frame of activity or a scene."""
+        """Receive one message of the server. Store a frame or a scene; return a text message, or {} for a frame."""
         message = self._connection.recv(self.timeout)
         if isinstance(message, bytes):
             self._frames.append(message)

@@ -42,7 +42,7 @@ class Timed(Protocol):
 def picture_of(log: Mapping[str, np.ndarray], size: tuple[int, int]) -> np.ndarray:
     """Return the newest events of an input as a picture, (rows, columns) int8.
 
-    Each value is the number of ON events minus the number of OFF events in the pixels of the cell.
+    Each value is the number of ON events minus the number of OFF events in one pixel, or in one cell of pooled pixels.
 
     log : columns x, y, p of the events, as in `InputLog`
     size : (width, height) of the sensor [pixel]; the pixels of large sensors are pooled to at most `MAX_PICTURE` cells

@@ -59,7 +59,7 @@ def _text(name: str) -> str:
 
 
 def _between(text: str, begin: str, end: str) -> tuple[str, str]:
-    """Return the text between two marks, and the text after the second mark."""
+    """Return the part of ``text`` between the strings ``begin`` and ``end``, and the part after ``end``."""
     inside, _, rest = text[text.index(begin) + len(begin) :].partition(end)
     return inside, rest
 

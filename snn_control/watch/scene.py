@@ -1,4 +1,4 @@
-"""The scene: the description of a controller for the live page, with everything that is constant during a run."""
+"""The scene: the description of a controller for the live page, with all data that are constant during a run."""
 
 from __future__ import annotations
 

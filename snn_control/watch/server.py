@@ -57,9 +57,9 @@ class _Client:
         self.ready = asyncio.Event()
 
     def offer(self, frame: tuple[dict[str, Any], Mapping[str, Any]] | None) -> None:
-        """Append a frame to the queue of this page. If too many frames wait, drop and count the oldest one.
+        """Append a frame to the queue of this page. If too many frames wait, drop and count the oldest frame.
 
-        None stands for a new scene; frames before it are removed.
+        frame : header and arrays; None announces a new scene, and removes all waiting frames
         """
         if frame is None:
             self.frames.clear()

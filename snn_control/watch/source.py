@@ -40,7 +40,7 @@ class Source(Protocol):
         """
 
     def close(self) -> None:
-        """End the run."""
+        """End the run that the source shows."""
 
 
 def number_in(values: Mapping[str, Any], key: str, low: float, high: float, default: float | None = None) -> float:

@@ -80,7 +80,7 @@ class Weights:
 def _grids(spec: ControllerSpec) -> dict[str, tuple[int, int]]:
     """Return the grid size of the inputs and populations whose neurons form a picture: name -> (columns, rows).
 
-    If there are several channels or polarities, the neurons of one channel follow those of another.
+    If there are several channels or polarities, the pictures of the channels follow one another.
     """
     found = {name: topic.grid for name, topic in spec.ros_inputs.items() if topic.grid}
     encoders: list[tuple[str, Any]] = [(one.name, getattr(one, "encoder", None)) for one in spec.inputs]

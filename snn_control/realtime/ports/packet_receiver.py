@@ -273,7 +273,7 @@ def _call_codec(context, o, state, aside, room, until):
 def _decode_chunk(context, o):
     """Decode a part of the current packet, up to the sensor time UNTIL.
 
-    Events beyond the capacity are counted, but not kept.
+    Events beyond the capacity are counted and dropped.
     """
     state = i64(o[STATE], words.WORDS)
     free = o[CAPACITY] - o[TICK_COUNT]

@@ -122,7 +122,7 @@ class Simulation:
         env.close()
 
     def actions_of(self, action: Any) -> np.ndarray:
-        """Return an action as a (m,) float64 array. Discrete actions become one-hot."""
+        """Return an action as an (m,) float64 array. Discrete actions become one-hot."""
         from gymnasium.spaces.utils import flatten
 
         return np.asarray(flatten(self.space, action), np.float64).ravel()

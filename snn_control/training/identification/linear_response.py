@@ -40,7 +40,7 @@ MEDIAN = 0.4549  # median of the square of a standard normal number
 
 
 class Episode(NamedTuple):
-    """Observations and actions of consecutive steps.
+    """Observations and actions of consecutive steps, of a record or a simulation.
 
     seen : (steps + 1, n), observed numbers
     done : (steps, m), actions

@@ -124,7 +124,8 @@ class Learning(Stage):
     anneals : whether learning ends with ANNEALING phases, to which the patience does not apply. These phases begin once
         the task is learned; if it is not learned, they are the last phases. During them the learning rate falls to 0,
         and sampled actions approach the actions of the controller
-    judged_by : key of a second score in the history, which must also reach the threshold, beside the validation
+    judged_by : key of a second score in the history. Learning ends only if this score and the score of the validation
+        have reached the threshold
     confirms : whether the worst episode must also reach the threshold before learning ends
     chance : function that returns the score of random actions
     """
@@ -161,7 +162,7 @@ class Learning(Stage):
 
     @property
     def above_chance(self) -> bool:
-        """Whether the best validation is better than random actions by at least `CLEARLY` standard errors."""
+        """Whether the best validation is better than random actions by more than `CLEARLY` standard errors."""
         return self._above_chance(self.history)
 
     def _above_chance(self, rows: Sequence[dict[str, Any]]) -> bool:

@@ -169,7 +169,7 @@ def _actions(space: Mapping[str, Any], family: _Family, squash: bool) -> tuple[s
 
 
 def _numbers(text: str, n: int) -> np.ndarray:
-    """Return a (n,) float32 array, such as bounds of actions, from the text with which NumPy printed it."""
+    """Return an (n,) float32 array, such as bounds of actions, from the text with which NumPy printed it."""
     if len(text) > MOST_CHOICES:
         raise ValueError("its actions have too many bounds")
     found = [float(word) for word in re.sub(r"[\[\],]", " ", text).split()]
