@@ -72,23 +72,19 @@ def train(
     """Train a controller in a Gymnasium environment. See ``docs/explanation/training.md``.
 
     controller : path of a controller file, name of a shipped controller, or description
-    env : id of the environment; ``module:ID`` imports the module first. If the environment does not limit the length of
-        episodes, they end after 1,000 steps
+    env : id of the environment; ``module:ID`` imports the module first. Episodes without a limit end after 1,000 steps
     arguments : keyword arguments of the environment
-    perturb : perturbations of the environment: name -> number or (low, high), see
-        `snn_control.controller_file.perturbations.Perturbations`. They take precedence over the perturbations in the
-        controller file
+    perturb : perturbations of the environment: name -> number or (low, high), which take precedence over those in the
+        controller file, see `snn_control.controller_file.perturbations.Perturbations`
     how : the learner: "ppo", "sac", "rl", "imitate", "evolve" or "adapt". "rl" selects "sac" for a Box of actions,
         otherwise "ppo". None selects "imitate" if there is a teacher, otherwise the learner that the controller file
         names, otherwise "rl"
     teacher : a source of actions, see `snn_control.training.teachers.teacher.teacher_of`
     seed : seed of all random numbers
-    trainable : pattern of parameter names -> limits ``low`` and ``high``. None: the patterns in the controller file; if
-        it has none, all weights and biases after the encoders, or the parameters that "evolve" selects
-        (`near_the_output`)
+    trainable : pattern of parameter names -> limits ``low`` and ``high``. None: the patterns in the controller file, by
+        default all weights and biases after the encoders, for "evolve" those of `near_the_output`
     surrogate : surrogate derivative of spikes; None: the surrogate derivative in the controller file
-    run : folder of checkpoints. The same call with the same folder resumes an interrupted training, and computes the
-        same bits as without the interruption
+    run : folder of checkpoints, from which the same call resumes an interrupted training with the same bits
     settings : name -> setting of the learner. They take precedence over the settings in the controller file, which
         apply only if the file names this learner or no learner. ``weights`` is "float32" or "int8", see
         `snn_control.controller_file.Training`
