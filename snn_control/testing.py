@@ -1,8 +1,9 @@
-"""Conformance test of kernels: a kernel and its reference implementation must give the same bits for all operands.
+"""Conformance test of kernels: a kernel and its reference implementation must compute the same bits for all operands.
 
-`check_kernel` tests the kernels of snn_control and of plug-ins. A reference is a function in plain NumPy. It gets the
-same operands as the kernel, and does the same float32 operations in the same order. The other functions here help to
-write references, and to make random operands. ``docs/tutorials/own_neuron.md`` has an example.
+`check_kernel` tests the kernels of snn_control and of plug-ins. A reference implementation is a function in plain
+NumPy. It gets the same operands as the kernel, and does the same float32 operations in the same order. The other
+functions of this module help to write reference implementations, and make random operands.
+``docs/tutorials/own_neuron.md`` has an example.
 """
 
 from __future__ import annotations
@@ -41,14 +42,14 @@ SPECIAL = np.array(
 
 
 def slow(function: Callable) -> Callable:
-    """Decorate a reference function so that NumPy gives no warnings about overflow and NaN. Compiled code gives none
-    either."""
+    """Decorate a reference function so that NumPy does not warn of overflow and NaN, like compiled code."""
     return np.errstate(all="ignore")(function)
 
 
 def check_kernel(name: str, references: References, runs: int = 72) -> None:
-    """Compare a kernel with its reference implementation in ``runs`` random cases. Raises AssertionError if results
-    differ.
+    """Compare a kernel with its reference implementation on ``runs`` sets of random operands.
+
+    Raises AssertionError if the results differ.
 
     name : name of the kernel
     references : name of a kernel -> its reference function, and a function that makes random operands
@@ -60,8 +61,10 @@ def check_kernel(name: str, references: References, runs: int = 72) -> None:
 
 @slow
 def disagreement(name: str, references: References, seed: int, size: int) -> str:
-    """Run a kernel and its reference on the same random operands. Return a text on the first difference; "" if there is
-    none."""
+    """Run a kernel and its reference implementation on the same random operands.
+
+    Return a text that describes the first difference; "" if there is none.
+    """
     plain, case = references[name]
     operands = case(np.random.default_rng(seed), size)
     expected = copy.deepcopy(operands)  # a single call, so that shared arrays stay shared
@@ -86,7 +89,7 @@ def call_kernel(address: int, operands: Operands) -> None:
 
 
 def canonical(array: np.ndarray) -> bytes:
-    """Return the bytes of an array, with the same bits for every NaN. The bits of a NaN differ between processors."""
+    """Return the bytes of an array, with equal bits for every NaN. Processors differ in the bits of a NaN."""
     array = array.copy()
     if array.dtype.kind == "f":
         array[np.isnan(array)] = np.nan
@@ -95,23 +98,25 @@ def canonical(array: np.ndarray) -> bytes:
 
 # pieces of references ------------------------------------------------------------------------------------------------
 def flush(x: np.float32) -> np.float32:
-    """Return x, or 0 if x is tiny or NaN."""
+    """Return ``x``; 0 if its magnitude is at most `TINY` or if it is NaN."""
     return x if abs(x) > TINY else ZERO
 
 
 def bounded(x: np.float32) -> np.float32:
-    """Return x, or 0 if x is huge, infinite or NaN."""
+    """Return ``x``; 0 if its magnitude is at least `HUGE` or if it is NaN."""
     return x if abs(x) < HUGE else ZERO
 
 
 def settle(x: np.float32) -> np.float32:
-    """Return x, or 0 if x is tiny, huge, infinite or NaN. This combines `flush` and `bounded`."""
+    """Return ``x``; 0 if its magnitude is at most `TINY` or at least `HUGE`, or if it is NaN."""
     return x if TINY < abs(x) < HUGE else ZERO
 
 
 def exponential(x: np.float32) -> np.float32:
-    """Return exp(x) as the kernels compute it: 2^k times a Taylor polynomial of r, where x = k ln 2 + r. A float64 uses
-    NumPy."""
+    """Return exp(x) with the same bits as the kernels.
+
+    With x = k ln 2 + r, the result is 2^k times a Taylor polynomial of r. For a float64, NumPy computes the result.
+    """
     if not x > f32(-87):
         return ZERO
     x = min(x, f32(88))
@@ -127,7 +132,7 @@ def exponential(x: np.float32) -> np.float32:
 
 
 def place(base: np.ndarray, stride: int, slots: int, clock: np.ndarray, delay: int) -> np.ndarray:
-    """Return the slot of a spike ring that was written ``delay`` steps ago, as uint8.
+    """Return the slot of a spike ring that was written ``delay`` steps ago, as a uint8 array.
 
     base : bytes of the ring
     stride : number of bytes of a slot
@@ -139,9 +144,10 @@ def place(base: np.ndarray, stride: int, slots: int, clock: np.ndarray, delay: i
 
 
 def spike_list(slot: np.ndarray, multiplicity: int = 0) -> list[tuple[int, np.float32]]:
-    """Return the neurons that fired in one step, as a list of (neuron, number of its spikes).
+    """Return the neurons that fired in one step, as a list of (index of the neuron, number of its spikes).
 
-    slot : list of the step's spikes, a slot of a spike ring
+    slot : uint8 array of one slot of a spike ring
+    multiplicity : offset of the numbers of spikes in the slot [bytes]; 0 if a neuron fires at most once in a step
     """
     count = int(slot[:8].view(np.int64)[0])
     fired = slot[HEADER : HEADER + 4 * count].view(np.uint32).tolist()
@@ -152,9 +158,11 @@ def spike_list(slot: np.ndarray, multiplicity: int = 0) -> list[tuple[int, np.fl
 def write_spikes(
     times: Any, ring: np.ndarray, stride: int, slots: int, clock: np.ndarray, counter: np.ndarray, multiplicity: int
 ) -> None:
-    """Write the spikes of this step into a spike ring, and add their number to a counter.
+    """Write the spikes of the present step into a spike ring, and add their number to a counter.
 
-    times : (n,), how often each neuron fired
+    times : (n,), number of spikes of each neuron
+    ring, stride, slots, clock, multiplicity : operands of the spike ring, as in `ring_of_spikes`
+    counter : (1,) int64
     """
     fired = np.flatnonzero(times)
     slot = place(ring, stride, slots, clock, 0)
@@ -173,7 +181,7 @@ def bounded_update(w: np.float32, delta: np.float32, low: np.float32, high: np.f
 
 
 def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
-    """Return whether a learning rule is on. In the step in which the rule is switched on, set its traces to 0.
+    """Return whether a learning rule is switched on. In the step in which it is switched on, set its traces to 0.
 
     switch : the switch of the rule, int64 words as in `switch_of`
     memory : traces of the rule
@@ -188,8 +196,10 @@ def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
 
 # random operands ------------------------------------------------------------------------------------------------
 def floats(rng: np.random.Generator, *shape: int, special: bool = True, scale: float = 1.0) -> np.ndarray:
-    """Return random float32 numbers of this shape. If ``special``, half of the arrays contain NaN, inf, huge or tiny
-    numbers."""
+    """Return a random float32 array of this shape.
+
+    If ``special`` is true, half of all calls return an array with NaN, infinite, very large and very small numbers.
+    """
     x = (scale * rng.standard_normal(shape)).astype(np.float32)
     if special and rng.random() < 0.5:
         x = np.where(rng.random(shape) < 0.2, rng.choice(SPECIAL, shape), x)
@@ -227,16 +237,16 @@ def counter_of() -> np.ndarray:
 
 
 def currents(rng: np.random.Generator, n: int) -> Operands:
-    """Return a random current and a random bias, (n,) each; sometimes both are the same array."""
+    """Return a random current and a random bias, (n,) float32 each; in some calls both are one array."""
     bias = floats(rng, n)
     return [bias if rng.random() < 0.3 else floats(rng, n), bias]
 
 
 def parameters(rng: np.random.Generator, n: int, *rows: tuple[float, float]) -> Operands:
-    """Return a list of two operands: random parameters, (rows, 1) or (rows, n) float32, and the length of a row, 1 or
-    n.
+    """Return two operands: random parameters, (rows, 1) or (rows, n) float32, and the length of a row, 1 or n.
 
-    rows : for each row, the lowest value, and the width of the range from which values are drawn
+    n : number of neurons
+    rows : lowest value of each parameter, and the width of the range from which its values are drawn
     """
     each = n if rng.random() < 0.4 else 1
     p = np.stack([mean + spread * rng.random(each) for mean, spread in rows]).astype(np.float32)
@@ -246,8 +256,10 @@ def parameters(rng: np.random.Generator, n: int, *rows: tuple[float, float]) -> 
 def firing(rng: np.random.Generator, n: int, multiple: bool = False) -> tuple[Operands, Any]:
     """Return two values: random operands of neurons that fire, and the remaining refractory steps of each neuron.
 
-    The operands are flags, ring, stride, slots, clock, counter, multiplicity and refractory period. The remaining steps
-    are (n,) uint16, or 0 without a refractory period.
+    The operands are [flags, ring, stride, slots, clock, counter, multiplicity, refractory period]. The remaining steps
+    are an (n,) uint16 array, or 0 without a refractory period.
+
+    multiple : whether a neuron may fire several times in a step
     """
     ring, stride, slots, clock, _, multiplicity = ring_of_spikes(rng, n, multiple)
     refractory = 0 if multiple else int(rng.choice([0, 1, 2, 3, 5]))
@@ -258,13 +270,12 @@ def firing(rng: np.random.Generator, n: int, multiple: bool = False) -> tuple[Op
 
 
 def switch_of(rng: np.random.Generator) -> np.ndarray:
-    """Return random words of a learning rule's switch, int64: [on now, on in the last step, number of weights
-    visited]."""
+    """Return a learning rule's switch with random values, int64: [on, on in the last step, visited weights]."""
     return np.array([rng.random() < 0.8, rng.random() < 0.8, 5], np.int64)
 
 
 def bounds_of(rng: np.random.Generator) -> tuple[float, float]:
-    """Return a random lower and a random upper bound of weights."""
+    """Return a lower and an upper bound of weights, drawn from three pairs."""
     return [(0.0, 1.0), (-1.0, 0.5), (-FLOAT_MAX, FLOAT_MAX)][rng.integers(0, 3)]
 
 

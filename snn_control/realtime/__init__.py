@@ -1,1 +1,1 @@
-"""The control loop in real time: its thread, its ports, its rights, and the watchdog that supervises it."""
+"""The control loop in real time: its thread, its ports, its scheduling rights, and the watchdog that supervises it."""

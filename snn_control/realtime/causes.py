@@ -1,4 +1,4 @@
-"""Describe in words why the guard gives the safe command."""
+"""Describe in words why the guard replaces the network's commands by the safe command."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ __all__ = ["causes_now", "describe_causes"]
 
 
 def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str]) -> str:
-    """Describe the causes of a fault in words.
+    """Return the causes of a fault as text, for messages to the operator.
 
     reason : causes as bits, see `engine.kernels.guard`
-    invalid, stopped : names of the inputs that are invalid, and of the inputs that stop the commands. An input that
-        stops the commands because it is invalid has the note "silent"
+    invalid : names of the inputs that are invalid
+    stopped : names of the inputs that stop the commands. The text marks an input that stops the commands because it is
+        invalid as "silent"
     """
     stops, silent = list(stopped), set(invalid)
     told = [f"{one} (silent)" if one in silent else one for one in stops]
@@ -33,10 +34,10 @@ def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str])
 
 
 def causes_now(bound: Bound, release: int) -> str:
-    """Explain in words why the guard gives the safe command now.
+    """Return a text that explains why the guard sends the safe command now.
 
-    Return the causes of the fault in the last tick. If they have gone, return what the guard waits for before it ends
-    the fault.
+    The text names the causes of the fault in the last tick. If these causes have gone, it names the condition that ends
+    the fault: a number of valid ticks, or an operator's release.
 
     release : number of valid ticks that end a fault; 0: only an operator ends it
     """
@@ -50,7 +51,8 @@ def causes_now(bound: Bound, release: int) -> str:
 def _stopped(bound: Bound) -> list[str]:
     """Return the names of the inputs that stop the commands.
 
-    If an input no longer asks for a stop, but the stop lasts until an operator releases it, the name has a note.
+    A stop may last until an operator releases it. If the input itself no longer asks for the stop, a note after its
+    name says so.
     """
     words, found = bound.array("stops"), []
     for k, one in enumerate(bound.program.facts.inputs[: guard_words.MOST_STOPS]):

@@ -1,8 +1,8 @@
-"""Clocks and waits of the C library for compiled code. They allocate no memory.
+"""Clocks, sleeps and semaphores of the C library for compiled code. They allocate no memory.
 
 Times are int64 nanoseconds. The argument ``scratch`` is the address of an ``int64[2]`` for the ``struct timespec`` of
-the call; each thread needs a scratch of its own. Deadlines are absolute times on CLOCK_MONOTONIC. A wait therefore ends
-at the same time even if the call comes late or is repeated, and errors do not add up.
+the call; each thread needs its own scratch memory. Deadlines are absolute times on CLOCK_MONOTONIC. A wait therefore
+ends at its deadline even if the call comes late or is repeated, and timing errors do not add up.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def sleep_until(deadline, scratch):
 def semaphore_wait(semaphore, deadline, scratch):
     """Wait for a post on the ``sem_t`` at the address ``semaphore``, until ``deadline`` [ns, CLOCK_MONOTONIC].
 
-    Return 1 after a post, 0 if none has come.
+    Return 1 after a post, 0 if there was no post before the deadline.
     """
     _set_timespec(scratch, deadline)
     while _sem_clockwait(semaphore, CLOCK_MONOTONIC, scratch) != 0:
@@ -100,7 +100,7 @@ def semaphore_wait(semaphore, deadline, scratch):
 
 @register_jitable
 def semaphore_drain(semaphore):
-    """Consume all posts that wait on a semaphore. After this call, the caller must check all its sources once."""
+    """Consume all pending posts of a semaphore. The caller must then check every source of posts once for messages."""
     while _sem_trywait(semaphore) == 0:
         pass
 

@@ -1,8 +1,9 @@
-"""The compiled control loop: how it waits for each tick, and what it does before and after the tick.
+"""The compiled control loop: the wait for each tick, and the work before and after the tick.
 
-`run` is one function without the interpreter lock. It works on one int64 table (`snn_control.realtime.table`), the
-argument ``table`` of all functions here. Python writes the settings into the table before the start. While the loop
-runs, Python may read the counters and writes only STOP. `loop` describes the modes, and `port` the ports.
+`run` is one compiled function, which runs without Python's interpreter lock. Its settings, state and counters are in
+one int64 table (`snn_control.realtime.table`), whose address is the argument ``table`` of all functions here. Python
+writes the settings before the start. While the loop runs, Python may read the counters, and writes only STOP. The
+module `loop` describes the modes, the module `port` the ports.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ EARLY_NS = 30_000
 
 @register_jitable
 def _wait_deadline(table, deadline, stops):
-    """Wait until ``deadline``: sleep until shortly before it, then poll the clock. Return the time after the wait [ns].
+    """Sleep until shortly before ``deadline`` [ns], then poll the clock. Return the time after the wait [ns].
 
     stops : whether to return -1 as soon as the loop has to stop
     """
@@ -56,24 +57,25 @@ def _wait_deadline(table, deadline, stops):
 
 @register_jitable
 def _moment(table, now):
-    """Return when a tick happens: the number of its period, or the time ``now`` [ns] if messages wake the loop."""
+    """Return the time of a tick: the number of its period, or ``now`` [ns] if messages wake the loop."""
     return now if get(table, words.TRIGGER) != 0 else (now - get(table, words.PHASE)) // get(table, words.PERIOD)
 
 
 @register_jitable
 def _since(table, moment, last):
-    """Return the time between two results of `_moment`, ``last`` and ``moment``, in thousandths of a period."""
+    """Return the time between two ticks in thousandths of a period. ``last``, ``moment``: results of `_moment`."""
     return (moment - last) * WHOLE // (get(table, words.PERIOD) if get(table, words.TRIGGER) != 0 else 1)
 
 
 @register_jitable
 def _tell_elapsed(table, moment, commanded):
-    """Tell the guard how much time has passed since the last command, so that slew limits hold per second.
+    """Write the time since the last command into the control words, so that the guard can apply slew limits per second.
 
-    The time goes into the control words. If the clock wakes the loop, it is a whole number of periods; if messages wake
-    the loop, it is exact. If too many periods passed without a tick, this tick is a fault.
+    This time is a whole number of periods if the clock wakes the loop, and exact if messages wake the loop. If too many
+    periods passed without a tick, this tick is a fault.
 
-    commanded : time of a supervisor's last command; 0: the supervisor gave none
+    moment : time of this tick, a result of `_moment`
+    commanded : time of the supervisor's last command, in the same unit; 0: the supervisor has sent no command
     """
     last, most = get(table, words.LAST_PERIOD), get(table, words.MOST_MISSED)
     put(table, words.LAST_PERIOD, moment)
@@ -85,10 +87,10 @@ def _tell_elapsed(table, moment, commanded):
 
 @register_jitable
 def _too_late(table, took):
-    """Return whether an input became too old while the tick was computed. The command must then be withheld.
+    """Return whether an input became too old while the tick was computed. The command must then not be published.
 
     An input is too old if its age exceeds its limit by more than a period. This happens if a thread of higher priority
-    preempts the loop. A ramp to the safe value must not begin with a jump, so the next tick starts the ramp.
+    preempts the loop. The next tick then starts the ramp to the safe value, because a ramp must not begin with a jump.
 
     took : duration of the computation [ns]
     """
@@ -104,9 +106,10 @@ def _too_late(table, took):
 
 @register_jitable
 def _judge_publication(table, took, withheld):
-    """Make the next tick a fault if the commands of this tick were withheld or published too slowly.
+    """Make the next tick a fault if the commands of this tick were not published or were published too slowly.
 
-    took : duration of the publication [ns]; the loop's budget limits it
+    took : duration of the publication [ns]. It is too slow if this exceeds the loop's budget
+    withheld : whether the commands were not published
     """
     late = took > get(table, words.BUDGET) > 0 or withheld
     if late:
@@ -118,9 +121,10 @@ def _judge_publication(table, took, withheld):
 
 @register_jitable
 def next_deadline(table, deadline, begin, end):
-    """Return the next deadline [ns] after a tick, and count the periods that are skipped.
+    """Return the deadline of the next tick [ns], and count overruns and skipped periods in the table.
 
-    begin, end : times at which the tick began and ended [ns]
+    deadline : deadline of this tick [ns]
+    begin, end : times at which this tick began and ended [ns]
     """
     period = get(table, words.PERIOD)
     if end > deadline + period:
@@ -140,7 +144,7 @@ def next_deadline(table, deadline, begin, end):
 
 @register_jitable
 def _realtime_tick(table, now, deadline):
-    """Take messages, run the tick that is due at ``deadline``, and publish commands. Return the next deadline [ns]."""
+    """Take messages, run the tick with the deadline ``deadline``, publish commands. Return the next deadline [ns]."""
     handover, moment = get(table, words.HANDOVER), _moment(table, now)
     commanded = np.int64(0)
     if handover != 0:
@@ -186,9 +190,9 @@ def _all_safe(table):
 
 @register_jitable
 def _go_safe(table, deadline):
-    """Continue to tick, in fault, until every command has reached its safe value, for at most `RAMP_NS`.
+    """Run ticks in the state of a fault until every command has reached its safe value, for at most `RAMP_NS`.
 
-    Outputs that ramp to their safe value then keep their slew limits.
+    The loop calls this function before it stops, so that outputs ramp to their safe values within their slew limits.
     """
     last = stages.clock(table) + RAMP_NS
     while deadline <= last and not _all_safe(table):
@@ -199,12 +203,12 @@ def _go_safe(table, deadline):
 
 @register_jitable
 def _wait_message(table, last):
-    """Wait for a message of the trigger, the input that wakes the loop. Return the time at which to tick [ns].
+    """Wait for a message of the trigger, the input that wakes the loop, and take this message from its port.
 
-    The message is taken from its port. Return -1 if the loop has to stop.
+    Return the time of the next tick [ns], or -1 if the loop has to stop.
 
-    last : time at which the last tick began [ns]. The next tick comes at least half a period later. Without a message,
-        it comes one and a half periods later
+    last : time at which the last tick began [ns]. The next tick begins at least half a period later. Without a message,
+        it begins one and a half periods later
     """
     row, period = get(table, words.TRIGGER), get(table, words.PERIOD)
     latest = last + period + period // 2
@@ -243,7 +247,7 @@ def _run_realtime(table):
 
 @register_jitable
 def _gather(table):
-    """Wait, in lockstep, until every awaited input has returned a message. Return False if the loop has to stop."""
+    """In the mode lockstep, wait for a message of every awaited input. Return False if the loop has to stop."""
     since = stages.clock(table)
     while not stages.stopping(table):
         # drain first: a post from here on ends the wait below
@@ -275,7 +279,7 @@ def _gather(table):
 
 @register_jitable
 def _run_without_clock(table):
-    """Run the loop in the mode lockstep or free: ages and stamps come from messages and ticks, not from a clock."""
+    """Run the loop in the mode lockstep or free, in which ages and stamps come from messages and ticks, not a clock."""
     lockstep = get(table, words.MODE) == LOCKSTEP
     while not stages.finished(table):
         now = get(table, words.TICKS) * get(table, words.PERIOD)
@@ -300,7 +304,7 @@ def _run_without_clock(table):
 
 
 def run(table):
-    """Run the loop until it is stopped or has reached its limit of ticks. ``table`` is the address of its table."""
+    """Run the loop until it is stopped or has reached its maximum number of ticks. ``table`` is the table's address."""
     if get(table, words.WARM) != 0:  # the first call touches the memory that the loop uses, and calls no port
         store_release(table + 8 * words.HEARTBEAT, stages.clock(table))
         sleep_until(0, table + 8 * words.TIMESPEC)

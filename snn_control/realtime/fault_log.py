@@ -1,6 +1,6 @@
 """A log of the newest faults that the guard detected, with their times and causes.
 
-The loop's thread records the faults. A fault stays in the log after it has ended.
+The loop's thread records the faults. Faults that have ended remain in the log.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ BEGIN, END, CAUSES, INVALID, STOPPED_BY, ROW_WORDS = range(6)
 
 
 def record_faults(context, stamp_ns, now_ns):
-    """Write the fault of the last tick into the log: a new entry, or an update of the entry while the fault lasts.
+    """If the last tick was in fault, add an entry to the log, or update the entry of a fault that lasts.
 
-    The loop calls this function as an observer, see `snn_control.realtime.port`.
+    The loop calls this function as an observer after each tick, see `snn_control.realtime.port`.
     """
     o = i64(context, WORDS)
     guard = i64(o[GUARD], GUARD_WORDS)
@@ -57,7 +57,7 @@ def record_faults(context, stamp_ns, now_ns):
 
 @dataclass(frozen=True)
 class Fault:
-    """A period of time in which the guard gave the safe command, and the causes.
+    """A period of time in which the guard replaced the commands by the safe command, and the causes.
 
     begin, end : times [ns since 1970]; ``end`` is -1 while the fault lasts
     causes : bits as in `engine.kernels.guard`
@@ -73,7 +73,7 @@ class Fault:
 
 
 class FaultLog(CompiledPort):
-    """An observer of the loop that keeps the newest faults, at most ``most`` of them."""
+    """An observer of the loop that stores the newest faults of the controller ``bound``, at most ``most`` faults."""
 
     def __init__(self, bound: Bound, most: int = 32) -> None:
         inputs = bound.program.facts.inputs
@@ -91,9 +91,9 @@ class FaultLog(CompiledPort):
         return int(self._block[TOTAL])
 
     def restart(self) -> None:
-        """Mark all recorded faults as ended. Call this after the guard's count of faults was reset to 0.
+        """Mark all recorded faults as ended. Call this method after a reset of the guard's fault counter to 0.
 
-        No loop may run meanwhile.
+        No loop may run during the call.
         """
         self._block[SEEN] = 0
         open_ones = (self._ring[:, BEGIN] > 0) & (self._ring[:, END] < 0)

@@ -1,9 +1,10 @@
-"""Hand the motion of the commands over between a loop and its supervisor process; this is the loop's side.
+"""Pass the motion of the commands between a loop and its supervisor process; this module is the loop's side.
 
 The supervisor continues the commands if the loop fails. The *motion* is the state of the command limiter: commands,
-their rates and averages (`snn_control.engine.command_limiter`). The loop commits its motion to shared memory in each
-tick (`shared_motion`). When a loop runs again, it continues from the supervisor's motion. This motion is then an input
-of the next tick, like control words. It is recorded (`LOADED`, `COPY`), so that a replay gives the same bits.
+their rates and averages (`snn_control.engine.command_limiter`). In each tick, the loop commits its motion to shared
+memory (`shared_motion`). When a loop runs again, it continues from the supervisor's motion. The supervisor's motion is
+then an input of the next tick, like control words. The loop records this input (`LOADED`, `COPY`), so that a replay
+computes the same bits.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ def _place(c, k):
 
 @register_jitable
 def commit(context, when):
-    """Write the motion of a tick to the shared memory, after the heartbeat is written and before publishing.
+    """Write the motion of a tick to the shared memory. Call this after writing the heartbeat and before publishing.
 
-    Return False if a supervisor has claimed the motion since `take_over`; the command must then be withheld.
+    Return False if a supervisor has claimed the motion since `take_over`; the loop must then not publish its command.
 
     when : time of the tick, as in `shared_motion.WHEN`
     """
@@ -66,9 +67,9 @@ def commit(context, when):
 
 @register_jitable
 def take_over(context):
-    """Continue from the supervisor's motion if the supervisor has given a command.
+    """Continue from the supervisor's motion if the supervisor has sent a command since the last call.
 
-    Write the heartbeat before this call. Return the time of the supervisor's last command, or 0 if it has given none.
+    Write the heartbeat before this call. Return the time of the supervisor's last command, 0 before its first command.
     """
     c = i64(context, WORDS)
     fence()
@@ -90,20 +91,20 @@ def take_over(context):
 
 
 def _row(program: Program) -> dict[str, Any]:
-    """Return the operands of the guard, which is the last operation of every controller: name -> operand."""
+    """Return the operands of the guard by name. The guard is the last operation of every controller's program."""
     return dict(zip(guard.words, program.operations[-1].operands, strict=True))
 
 
 def motion_of(program: Program) -> Place:
-    """Return the place in the state that holds the motion of the commands, seen as int64 words."""
+    """Return where the state vector contains the motion of the commands, as int64 words."""
     row = _row(program)
     return replace(row["motion"], dtype="<i8", shape=(row["m"] * row["words_per_element"],))
 
 
 def go_on_from(bound: Bound, words: np.ndarray) -> None:
-    """Make a controller continue from a motion that was handed over. Do not call this while a loop runs.
+    """Make a controller continue from the motion of another process. Do not call this function while a loop runs.
 
-    words : int64 words of the motion, without a head
+    words : int64 words of the motion, without the head of `shared_motion`
 
     Raises ProgramError if the motion belongs to another controller or exceeds the limits.
     """
@@ -115,7 +116,7 @@ def go_on_from(bound: Bound, words: np.ndarray) -> None:
 
 
 class Handover:
-    """The controller's side of the memory that it shares with its supervisor.
+    """Exchanges the motion of a controller's commands with a supervisor process, for one loop.
 
     memory : shared memory, an int64 array of zeros with `Handover.words_of` elements
     """
@@ -131,11 +132,11 @@ class Handover:
 
     @classmethod
     def words_of(cls, bound: Bound) -> int:
-        """Return how many int64 words of shared memory a controller needs."""
+        """Return the size of the shared memory that a controller needs, in int64 words."""
         return shared.words_of(HEAD + motion_of(bound.program).shape[0])
 
     def begin(self) -> None:
-        """Commit the motion that the state holds now. No loop may run and no supervisor may give commands meanwhile."""
+        """Commit the motion in the present state, while no loop runs and no supervisor sends commands."""
         self._block[SEEN], self._block[HANDED] = read_word(self._word(TAKEN)), 0
         number = int(self._memory[COMMITTED]) + 1
         place = self._memory[PLACES + self.motion.size * (number % 2) :][: self.motion.size]
@@ -146,9 +147,9 @@ class Handover:
         return int(self._memory.ctypes.data) + 8 * word
 
     def told(self) -> dict[str, Any]:
-        """Return the arguments of `ros.supervision.continuation.Continued`, from which a supervisor continues.
+        """Return the arguments of `ros.supervision.continuation.Continued`, with which a supervisor continues commands.
 
-        They are JSON data: the guard's limits, per period, and the way in which each output goes to its safe value.
+        They are JSON data: the guard's limits per period, and how each output moves to its safe value.
         """
         row, constants = _row(self._keep.program), self._keep.program.constants
         limits = LIMITS.rows_of(row["limits"].view(constants).reshape(-1).view(np.uint8), row["m"])

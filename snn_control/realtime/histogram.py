@@ -1,9 +1,9 @@
 """A histogram of latencies that a compiled loop fills without allocating memory.
 
-A histogram is one int64 array: a header (count, largest value, sum, overflow), then the buckets from word `HEADER` on.
-Values below 32 ns have one bucket each. For larger values, every octave has 32 buckets of equal width; the octave is
-found by counting leading zeros. A bucket is therefore never wider than 1/32 of its lower edge (3.1 %). Values of 2**40
-ns (18 minutes) or more are counted as overflow.
+A histogram is one int64 array: a header (count, largest value, sum, overflow), then the counts of the buckets, which
+begin at index `HEADER`. Each value below 32 ns has its own bucket. For larger values, every octave is divided into 32
+buckets of equal width; a bucket is therefore never wider than 1/32 of its lower edge (3.1 %). Counting leading zeros
+finds the octave. Values of 2**40 ns (18 minutes) or more are counted as overflow.
 """
 
 from __future__ import annotations
@@ -55,9 +55,10 @@ def record(address, ns):
 def record_since(address, stamp, scratch):
     """Count the time from ``stamp`` [ns, CLOCK_REALTIME] until now in a histogram, and return True.
 
-    If the stamp is from another clock, count nothing and return False.
+    A stamp in the future or more than 60 s ago must be from another clock: count nothing and return False.
 
-    scratch : address of the ``int64[2]`` that `clock` uses
+    address : address of the histogram
+    scratch : address of an ``int64[2]``, scratch memory of the module `clock`
     """
     since = now_realtime(scratch) - stamp
     related = 0 <= since < UNRELATED_NS
@@ -69,7 +70,7 @@ def record_since(address, stamp, scratch):
 def new() -> np.ndarray:
     """Return an empty histogram as a (WORDS,) int64 array.
 
-    All its memory pages are touched, so that they exist before the loop starts.
+    The function touches all memory pages of the array, so that the loop causes no page faults.
     """
     array = np.empty(WORDS, np.int64)
     array[:] = 0
@@ -87,10 +88,10 @@ def edges() -> np.ndarray:
 
 
 def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | float:
-    """Return percentiles of a histogram [ns]: a number, or an array like ``q`` (0 .. 100); NaN if it is empty.
+    """Return percentiles of a histogram [ns]: a number or an array, as ``q`` (0 .. 100); NaN for an empty histogram.
 
-    A percentile is defined as in numpy's ``method="inverted_cdf"``. The result is the middle of its bucket, but at most
-    the largest value, so it has an error of up to 3.1 %. In the overflow it is the largest value.
+    Percentiles are defined as in numpy's ``method="inverted_cdf"``. The result is the middle of a bucket, or the
+    largest value if this is smaller; its error is at most 3.1 %. In the overflow it is the largest value.
     """
     snapshot, low = array.copy(), edges()  # the loop may continue to count
     cumulative = np.cumsum(np.append(snapshot[HEADER:], snapshot[OVERFLOW]))
@@ -103,14 +104,14 @@ def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | fl
 
 
 def above(array: np.ndarray, ns: float) -> int:
-    """Return how many values were counted in the overflow and in buckets whose lower edge is at least ``ns``."""
+    """Return the number of values in the overflow and in the buckets whose lower edge is at least ``ns``."""
     return int(array[HEADER:][edges()[:-1] >= ns].sum() + array[OVERFLOW])
 
 
 def summary(array: np.ndarray) -> dict[str, float]:
     """Return a dictionary with count, mean, p50, p99, p99.9, max and overflow of a histogram.
 
-    Times are in ns; they are NaN if the histogram is empty.
+    Mean, percentiles and maximum are in ns; they are NaN for an empty histogram.
     """
     n = int(array[COUNT])
     mean, largest = (int(array[SUM]) / n, float(array[MAX])) if n else (math.nan, math.nan)

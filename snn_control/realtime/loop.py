@@ -1,40 +1,39 @@
-"""The control loop: one compiled function in one thread, from messages of inputs to messages of commands.
+"""The control loop: one compiled function in one thread, which turns input messages into command messages.
 
-In each period the loop wakes at the deadline, takes messages from all input ports, sets the ages, ticks, publishes on
-all output ports, calls the observers, and updates its counters. No Python runs between taking and publishing, so
-neither the interpreter lock nor the garbage collector can delay a command. The loop depends neither on the network nor
-on a middleware: it only calls addresses (`port`).
+In each period the loop wakes at the deadline, takes messages from all input ports, sets the ages of the inputs, runs a
+tick, publishes on all output ports, calls the observers, and updates its counters. No Python runs between taking and
+publishing, so neither the interpreter lock nor the garbage collector can delay a command. The loop depends neither on
+the neural network nor on a middleware: it only calls functions by their addresses (module `port`).
 
 Modes
 -----
 realtime : deadlines are times on CLOCK_MONOTONIC: ``phase_ns`` plus multiples of ``period_ns``. The sleep ends 30 us
-    before the deadline (a tenth of the period if that is shorter), and the clock is polled for the rest. All waiting
-    messages are taken. An input's age is the time since its newest message arrived. A period that cannot be kept is
-    skipped and counted; the loop does not catch up with bursts of ticks.
+    before the deadline (a tenth of the period if that is shorter), and the loop polls the clock until the deadline. It
+    takes all waiting messages. An input's age is the time since its newest message arrived. The loop skips and counts a
+    period that it cannot keep; it does not catch up with bursts of ticks.
     With a ``trigger``, a message of that input wakes the loop instead of the deadline. The tick comes immediately, but
     not sooner than half a period after the last tick. If there is no message, the tick comes one and a half periods
     after the last tick, and is counted in ``timeouts``. Each tick still advances the network by one period; slew limits
-    use the time that really passed.
+    use the time that has really passed.
 lockstep : messages wake the loop (ports post ``Loop.semaphore``), which runs at ordinary priority. A tick takes one
     message from each input. The tick runs when every input has returned a message, well-formed or not. The loop does
     not wait for an input that can stop the commands. Ages need no clock: an input with a fresh sample has age 0, the
     age of any other input grows by a period, and an input that never had a sample has age -1. If the messages of a tick
     have different stamps, the newest stamp T is the stamp of the tick, and the tick is counted (``stamp_mismatch``). A
-    fresh input with an older stamp s then has age T - s, so that its limit of staleness applies. No message is dropped
-    and no tick is withheld: if the loop waited for the "right" stamp, a sender that restarts at time 0 would stop the
-    commands for ever. After ``timeout_s`` without any message, the missing inputs are counted and reported, and the
-    loop continues to wait.
-free : ticks run without waiting and without a clock, for replay and benchmarks. Ages are set as in lockstep, but stamps
-    do not change them. Ports get tick * period_ns as ``now``.
+    fresh input with an older stamp s then has age T - s, so that its age limit applies. The loop drops no message and
+    skips no tick: if it waited for equal stamps, a sender that restarts at time 0 would stop the commands for ever.
+    After ``timeout_s`` without any message, the loop counts and reports the missing inputs, and continues to wait.
+free : ticks run without waiting and without a clock, for replay and benchmarks. Ages are set as in lockstep, but
+    without stamps. Ports get the number of the tick times period_ns as ``now``.
 
-In realtime, commands are stamped with CLOCK_REALTIME. In the other modes they get the newest stamp of the tick's
-messages. If no message has a stamp, the stamp is one period after that of the last tick. A command can thus be matched
-to its inputs.
+In realtime, commands are stamped with CLOCK_REALTIME. In the other modes a command gets the newest stamp of the tick's
+messages, so that it can be matched to its inputs. If no message has a stamp, the stamp is one period after that of the
+last tick.
 
 When a loop stops, it sets every command to its safe values and publishes the commands once, as the final safe command.
 This needs neither Python nor a join of the thread. If outputs ramp to their safe values (``ramps``), a realtime loop
-first continues to tick in fault, once per period, until the outputs have reached these values, at most 1 s long. In
-the other modes outputs do not ramp, because without messages time stops in lockstep.
+first runs one tick per period in the state of a fault, until the outputs have reached these values, for at most 1 s. In
+the other modes outputs do not ramp, because time stops in lockstep when no messages come.
 """
 
 from __future__ import annotations
@@ -70,9 +69,9 @@ OPTIONAL = {words.IN_OWN_AGE: "writes_age", words.IN_LIMIT: "limit_ns", words.IN
 
 
 def _rows(name: str, width: int, keys: Sequence[str], rows: Sequence[Sequence[int]]) -> np.ndarray:
-    """Return rows for the loop's table, (n, width) int64. A row is the values of ``keys``, then zeros.
+    """Return one of the loop's further tables, (n, width) int64. A row contains the values of ``keys``, then zeros.
 
-    Raises DescriptionError for a null address; the message calls it an error in the argument ``name`` of `Loop`.
+    Raises DescriptionError for a null address, with ``name``, the argument of `Loop`, in the message.
     """
     table = np.zeros((len(rows), width), np.int64)
     for k, row in enumerate(rows):
@@ -105,7 +104,7 @@ def _check(
 
 
 class Loop:
-    """A control loop, which takes messages from input ports, ticks, and publishes on output ports.
+    """A control loop: in each tick it takes messages from input ports, runs the network, and publishes on output ports.
 
     Parameters
     ----------
@@ -116,16 +115,16 @@ class Loop:
     safe : for every output (address of its command, address of its safe values, n); command and safe values are n
         float64 each
     mode : "realtime", "lockstep" or "free"
-    control : address of the control words in the io block; 0: there are none. The loop writes into them what the guard
-        must know: periods that passed without a tick, late publications, the end of the loop
+    control : address of the control words in the io block; 0: there are none. Through them the loop informs the guard
+        of missed periods, late publications and the end of the loop
     guard : address of the guard's words in the state; 0: there is no guard
-    ramps : whether an output ramps to its safe value. When the loop is to stop, it then continues to tick until this
-        value is reached
+    ramps : whether outputs ramp to their safe values. When it stops, the loop then continues to run ticks until all
+        outputs have reached these values
     publish_budget_s : realtime: if outputs and observers of a tick took longer than this time, the next tick is a
         fault; 0: no limit
     most_missed : realtime: if more periods than this passed in a row without a tick, the next tick is a fault; 0: no
         limit
-    halt : address of an int64 that stops the loop, too, when it is not 0; 0: there is none
+    halt : address of an int64. A value other than 0 stops the loop, as `stop` does; 0: there is no such int64
     trigger : realtime: one of ``inputs``, whose messages wake the loop; its port must post ``semaphore``. None: the
         clock wakes the loop
     phase_ns : offset of the deadlines from multiples of the period on CLOCK_MONOTONIC [ns]
@@ -133,12 +132,12 @@ class Loop:
     cpus : CPUs for the thread; None: any
     lock_memory : realtime: whether to request that the memory of the process is locked
     timeout_s : lockstep: time without a message after which the missing inputs are counted
-    hold : context managers that the thread enters around the loop; they keep alive what the ports use
-    keep : owner of the memory of ``table``, ``safe`` and the ports' slots. The loop keeps this object alive. A running
-        loop itself lives until it is stopped, even if there is no other reference to it
-    memory : (TABLE_WORDS,) int64 zeros for the loop's own table, which another process may also read; None: a new array
-    handover : realtime: the loop's side of the motion that it shares with a supervisor; None: there is no supervisor
-    name : name of the thread, which is also used in messages
+    hold : context managers that the thread enters around the loop, so that objects that the ports use stay alive
+    keep : owner of the memory of ``table``, ``safe`` and the inputs' headers. The loop keeps a reference to this
+        object. A running loop itself lives until it is stopped, even if there is no other reference to it
+    memory : (TABLE_WORDS,) int64 zeros for the loop's table, which another process may also read; None: a new array
+    handover : realtime: the exchange of the commands' motion with a supervisor process; None: there is no supervisor
+    name : name of the thread, which messages contain, too
     """
 
     def __init__(
@@ -197,29 +196,29 @@ class Loop:
     def semaphore(self) -> int:
         """Address of a ``sem_t``, which a port posts when a message has arrived.
 
-        In lockstep all input ports must post it, in realtime only the port of the trigger.
+        In lockstep all input ports must post this semaphore, in realtime only the port of the trigger.
         """
         return int(self._semaphore.ctypes.data)
 
     @property
     def table(self) -> int:
-        """Address of the int64 table on which the compiled loop works (`cycle`). A watchdog needs this address."""
+        """Address of the compiled loop's int64 table (`snn_control.realtime.table`). A watchdog needs this address."""
         return int(self._table.ctypes.data)
 
     @property
     def grid(self) -> dict[str, int | bool]:
-        """JSON data that say when the loop ticks: period_ns, phase_ns, and woken (true if messages wake the loop)."""
+        """The times of the ticks as JSON data: period_ns, phase_ns, and woken (true if messages wake the loop)."""
         period, phase, trigger = self._table[[words.PERIOD, words.PHASE, words.TRIGGER]].tolist()
         return {"period_ns": period, "phase_ns": phase, "woken": trigger != 0}
 
     @property
     def running(self) -> bool:
-        """True while the compiled loop runs. It is False after the final safe command, and in a fork of the process."""
+        """True while the compiled loop runs; False after the final safe command, and in a forked child process."""
         return self._process == os.getpid() and bool(read_word(self.table + 8 * words.RUNNING))
 
     @property
     def heartbeat_age_ns(self) -> int:
-        """Time since the loop's last sign of life [ns]."""
+        """Time since the loop last updated its heartbeat [ns]."""
         return max(time.monotonic_ns() - read_word(self.table + 8 * words.HEARTBEAT), 0)
 
     @property
@@ -228,7 +227,7 @@ class Loop:
         return read_word(self.table + 8 * words.TICKS)
 
     def reset(self) -> None:
-        """Clear statistics, input ages and the headers of the inputs, so that all is as before the first tick.
+        """Clear statistics, input ages and the headers of the inputs, as before the first tick.
 
         Raises RuntimeFault while the loop runs.
         """
@@ -246,7 +245,7 @@ class Loop:
                 self._handover.begin()
 
     def run(self, ticks: int) -> None:
-        """Run ``ticks`` more ticks in the calling thread, without new rights, a reset or the final safe command."""
+        """Run ``ticks`` more ticks in the calling thread, without new rights, without reset and final safe command."""
         if ticks < 1:
             raise DescriptionError("ticks", ticks, "must be at least 1")
         with self._alone("run"):
@@ -255,7 +254,7 @@ class Loop:
             self._run(self.table)
 
     def start(self, ticks: int = 0) -> Rights:
-        """Reset the loop and run it in a thread of its own. Return the rights that the thread got.
+        """Reset the loop and run it in a new thread. Return the rights that the system granted to this thread.
 
         ticks : maximum number of ticks; 0: the loop runs until `stop`
         """
@@ -334,7 +333,7 @@ class Loop:
         return self.running and self.heartbeat_age_ns <= max_age * 1e9
 
     def waiting(self) -> tuple[str, ...]:
-        """Return the names of the inputs for which the loop waits in lockstep. In other modes the list is empty."""
+        """Return the names of the inputs for which the loop waits in lockstep. In other modes the tuple is empty."""
         if self.mode != "lockstep":
             return ()
         got = self._inputs[:, words.IN_GOT].copy()
@@ -343,9 +342,9 @@ class Loop:
     def stats(self) -> dict:
         """Return statistics of the loop since its start.
 
-        docs/reference/nodes.md ("Values on /diagnostics") explains each key. ``wake``, ``tick`` and ``latency`` hold
-        count, mean, p50, p99, p99.9, max and overflow, with times in ns. ``inputs`` holds, for the name of each input,
-        the numbers taken, errors and timeouts, and the counters of the port itself.
+        docs/reference/nodes.md ("Values on /diagnostics") explains each key. ``wake``, ``tick`` and ``latency`` contain
+        count, mean, p50, p99, p99.9, max and overflow, with times in ns. ``inputs`` maps the name of each input to its
+        counters: taken, errors, timeouts, and the counters of its port.
         """
         table, rows = self._table.copy(), self._inputs.copy()
         return {

@@ -1,8 +1,8 @@
 """Check how well a computer suits a real-time loop: kernel, rights, other real-time threads, clock and caches.
 
-If a command can fix a problem, the finding names it. The checks change nothing. The only right that they try to get is
-SCHED_FIFO, and only for a thread that is made for this check. In tests, ``root`` is a folder in place of the root of
-the file system.
+If a command can fix a problem, the finding names the command. The checks change nothing. The only right that they
+request is SCHED_FIFO, and only for a thread that is created for this check. In tests, ``root`` is a folder in place of
+the root of the file system.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _kernel(root: Path) -> Finding:
 
 
 def _share(root: Path) -> Iterator[Finding]:
-    """Yield a finding on the share of a CPU that real-time threads may use, if the kernel reports this share."""
+    """Yield a finding on the fraction of CPU time that real-time threads may use, if the kernel reports it."""
     text = _text(root / "proc/sys/kernel/sched_rt_runtime_us")
     if text == "-1":
         yield Finding("real-time share", OK, "not limited")
@@ -118,7 +118,7 @@ def _isolated(root: Path) -> Finding:
 
 
 def _real_time_threads() -> Iterator[tuple[str, int, int]]:
-    """Yield (process name, process number, priority) of each real-time thread on this computer.
+    """Yield (process name, process id, priority) of each real-time thread on this computer.
 
     Threads of this process and of the kernel are left out.
     """
@@ -155,7 +155,7 @@ def _manager(threads: list[tuple[str, int, int]], asked: bool) -> Iterator[Findi
 
 
 def _parent(process: Path) -> int:
-    """Return the process number of a process's parent; 0 if the process has ended.
+    """Return the id of a process's parent process; 0 if the process has ended.
 
     process : folder of the process in /proc
     """
@@ -164,7 +164,7 @@ def _parent(process: Path) -> int:
 
 
 def _clock() -> Finding:
-    """Return a finding on whether the kernel's clock is synchronised (adjtimex)."""
+    """Ask the kernel (adjtimex) whether the computer's clock is synchronised. Return a finding on the answer."""
     status = (ctypes.c_int64 * 26)()  # struct timex; modes 0: only read
     state = ctypes.CDLL(None).adjtimex(status)
     if state < 0:

@@ -1,11 +1,12 @@
 """The interface between the loop and its ports, through which messages enter and commands leave.
 
-A port consists of two addresses: a compiled function, and its context, an int64 block of its own. The loop's thread
-calls the function ``int64(context, int64, int64)`` without Python. The function must neither allocate nor wait.
+A port consists of two addresses: of a compiled function, and of the function's context, an int64 block that only this
+port uses. The loop's thread calls the function ``int64(context, int64, int64)`` without Python. The function must not
+allocate memory and must not wait.
 
 input : ``take(context, now_ns, mode)`` returns the number of messages that it took, or a negative code for an error. In
-    `LOCKSTEP` it takes at most one message, which belongs to the next tick as a whole. In `REALTIME` and `FREE` it
-    takes all messages that wait.
+    `LOCKSTEP` it takes at most one message, and the next tick uses this whole message. In `REALTIME` and `FREE` it
+    takes all waiting messages.
 output : ``publish(context, stamp_ns, now_ns)`` returns 0, or another code for an error. ``now_ns`` is the time at which
     the tick ended, or one of two marks. `FINAL` marks the final safe command, to which slew limits do not apply.
     `WITHHELD` means that the command must not be published, because its inputs became too old during the tick or a
@@ -65,9 +66,9 @@ class InputPort(Protocol):
 
 
 class CompiledPort:
-    """A port made of a Python function, which is compiled, and a block of int64 words.
+    """A port made from a Python function, which is compiled, and a block of int64 words.
 
-    Python may call the port in the same way as the loop does.
+    Python code can call the port with the same arguments as the loop, for example in tests and in a `Controller`.
 
     name : name of the port in counters and messages
     words : initial int64 words of the block, which the function reads and writes at ``context``
@@ -86,11 +87,11 @@ class CompiledPort:
     def __call__(self, first: int = 0, second: int = 0) -> int:
         """Call the port's function with its context and two more arguments, as the loop does.
 
-        For an observer these are stamp and time. Without a loop, they are 0.
+        For an observer the two arguments are stamp and time [ns]; they are 0 if no loop runs.
         """
         return self._call(self.context, first, second)
 
 
 def newest(ring: np.ndarray, total: int) -> np.ndarray:
-    """Return a copy of the rows that a ring still holds, the oldest first. ``total`` rows were written to the ring."""
+    """Return a copy of the rows in a ring buffer, the oldest first. ``total`` rows have been written to the ring."""
     return ring[np.arange(max(total - len(ring), 0), total) % len(ring)]

@@ -2,7 +2,7 @@
 
 Scheduling, affinity, timer slack and the signal mask belong to the calling thread; the memory lock belongs to the
 process. The system may refuse any right, for example to ordinary users or in a container. The functions therefore
-return what was granted, and do not raise errors.
+return the rights that were granted, and do not raise errors.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _has_capability(bit: int) -> bool:
 
 
 def _fifo(priority: int, flags: int = 0) -> bool:
-    """Set SCHED_FIFO for the calling thread. Return whether this was granted."""
+    """Request SCHED_FIFO with this priority for the calling thread. Return whether the system granted it."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | flags, os.sched_param(priority))
     except (OSError, ValueError):
@@ -75,9 +75,9 @@ def _fifo(priority: int, flags: int = 0) -> bool:
 
 
 def set_fifo(priority: int) -> int:
-    """Set SCHED_FIFO for the calling thread. Return the priority that was granted.
+    """Request SCHED_FIFO with this priority for the calling thread. Return the priority that the system granted.
 
-    This is ``priority`` itself, a lower priority if the system limits it, or 0 if SCHED_FIFO was refused.
+    The granted priority is lower than ``priority`` if the system limits it, and 0 if the system refuses SCHED_FIFO.
     """
     allowed = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
     for one in (priority, min(priority, allowed)):
@@ -90,7 +90,7 @@ def set_fifo(priority: int) -> int:
 def priority_of_new_threads(priority: int) -> Iterator[int]:
     """Context in which new threads inherit SCHED_FIFO ``priority``, for example threads of a middleware.
 
-    Yields the priority that was granted, or 0. After the context, the calling thread is scheduled as before.
+    Yields the priority that was granted, or 0. At its end, the context restores the scheduling of the calling thread.
     """
     before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     granted = priority if priority > 0 and _fifo(priority) else 0
@@ -111,9 +111,9 @@ def may_lock_memory() -> bool:
 
 
 def lock_memory() -> bool:
-    """Keep every page that the process touches in memory. Return whether this was granted.
+    """Lock every memory page that the process touches, to prevent swapping. Return whether the system granted this.
 
-    MCL_ONFAULT leaves untouched pages alone; without it, all reserved memory would become resident.
+    MCL_ONFAULT excludes untouched pages; without it, all reserved memory would become resident.
     """
     if not may_lock_memory():
         return False
@@ -134,7 +134,7 @@ def block_signals() -> None:
 
 
 def _grant(limit: str, container: str) -> str:
-    """Return a text with three ways to grant a right: a line of limits.conf, a capability, an option of a container."""
+    """Return a text with three ways to grant a right: a line for limits.conf, a capability, or a container's option."""
     return (
         f'echo "$USER - {limit}" | sudo tee -a /etc/security/limits.d/99-realtime.conf, then log in again; '
         f"or sudo setcap cap_sys_nice,cap_ipc_lock=ep {os.path.realpath(sys.executable)} "
@@ -158,7 +158,7 @@ def _why_priority(wanted: int, granted: int) -> Finding:
 
 
 def why_no_memory() -> Finding:
-    """Return a finding that says why memory may not be locked, and the commands that grant this right."""
+    """Return a finding that explains why the process may not lock memory, with the commands that grant this right."""
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     shown = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit // 1024} KiB"
     grant = _grant("memlock unlimited", "--cap-add=ipc_lock --ulimit memlock=-1")

@@ -1,14 +1,14 @@
-"""The layout of the shared memory, int64 words, in which a loop and its supervisor pass the motion of the commands on.
+"""The layout of the shared memory, int64 words, through which a loop and its supervisor exchange the commands' motion.
 
-The *motion* is the state of the command limiter, see `snn_control.realtime.handover`. Each side has room for two
-motions, writes them in turns, and increases its count after each writing. The motion to which a count points is
-therefore complete, even if the writer was killed or stopped at any point. Before publishing, the loop commits the
-motion of each tick (`COMMITTED`), and the supervisor claims the motion of each of its commands (`TAKEN`). `BASE` is the
-number of the commit from which the supervisor continued.
+The *motion* is the state of the command limiter, see `snn_control.realtime.handover`. The loop and the supervisor each
+have two buffers for motions, write to them in turns, and increase a counter after each write. The buffer to which a
+counter points is therefore complete, even if the writing process was killed or stopped at any point. Before publishing,
+the loop commits the motion of each tick (`COMMITTED`), and the supervisor claims the motion of each of its commands
+(`TAKEN`). `BASE` is the number of the commit from which the supervisor continued.
 
-Neither side waits for the other, and a motion is never continued by commands of both sides. Each side writes its own
-word (the loop its heartbeat, the supervisor `TAKEN`), then reads the other side's word, and publishes only if that word
-has not changed.
+Neither process waits for the other, and only one of them publishes a command that continues a motion. Each process
+writes its own word (the loop its heartbeat, the supervisor `TAKEN`), then reads the word of the other process, and
+publishes only if the other word has not changed.
 """
 
 from __future__ import annotations
@@ -23,5 +23,5 @@ WHEN, BASE, BEGUN, HEAD = range(4)
 
 
 def words_of(motion: int) -> int:
-    """Return how many int64 words the shared memory needs for motions of ``motion`` words, including their head."""
+    """Return the size of the shared memory in int64 words, for motions of ``motion`` words including their head."""
     return PLACES + 4 * motion

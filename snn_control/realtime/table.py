@@ -1,7 +1,7 @@
-"""The loop's table: int64 settings, state and counters, for Python and compiled code.
+"""The loop's table: an int64 array of settings, state and counters, which Python and compiled code share.
 
-Each of them has a fixed index in the table, a *word*. Some words are addresses of further tables, which have one row
-for each input, output, observer or safe value.
+Each setting, state variable and counter has a fixed index in the table, its *word*. Some elements are addresses of
+further tables, which have one row for each input, output, observer or safe value.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SAFE_COMMAND, SAFE_VALUE, SAFE_LENGTH, SAFE_WORDS = range(4)
 
 @register_jitable
 def get(address, word):
-    """Return the int64 with the index ``word`` in the block at an address."""
+    """Return element ``word`` of the int64 array at ``address``."""
     return load_i64(address + 8 * word)
 
 
@@ -63,19 +63,20 @@ def add(address, word, value):
 def row_of(table, rows, words, k):
     """Return the address of row ``k`` of a further table, for example of the table of inputs.
 
-    rows : word of the loop's table that holds the address of row 0
-    words : number of words in a row
+    table : address of the loop's table
+    rows : index of the element of the loop's table that contains the address of row 0
+    words : number of int64 words in a row
     """
     return get(table, rows) + 8 * words * k
 
 
 @register_jitable
 def input_row(table, k):
-    """Return the address of the row of input number ``k`` in the table of inputs."""
+    """Return the address of row ``k`` in the table of inputs."""
     return row_of(table, INPUTS, IN_WORDS, k)
 
 
 @register_jitable
 def slot_of(row):
-    """Return the header of an input, int64 (`snn_control.engine.slots`). ``row`` is the address of the input's row."""
+    """Return an input's header as an int64 array (`snn_control.engine.slots`). ``row``: address of the input's row."""
     return i64(get(row, IN_SLOT), SLOT_WORDS)

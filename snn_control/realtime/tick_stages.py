@@ -1,6 +1,6 @@
 """The stages of a tick that several modes of the loop share: inputs, ages, the program, outputs, counters.
 
-All stages read and write the loop's table (`table`) and are compiled into `cycle.run`.
+All stages read and write the loop's table, whose address is the argument ``table``. They are compiled into `cycle.run`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,11 @@ def finished(table):
 
 @register_jitable
 def take(table, row, now):
-    """Take the waiting messages of one input from its port. Return the number of messages; 0 after an error."""
+    """Take the waiting messages of one input from its port. Return the number of messages; 0 after an error.
+
+    row : address of the input's row in the table of inputs
+    now : time of the tick [ns]
+    """
     taken = call3(get(row, words.IN_FUNCTION), get(row, words.IN_CONTEXT), now, get(table, words.MODE))
     if taken < 0:
         add(row, words.IN_ERRORS, 1)
@@ -61,7 +65,7 @@ def take(table, row, now):
 def take_all(table, now):
     """Take the waiting messages of all inputs.
 
-    An input that has already given its message for this tick is left out (in lockstep, or the trigger).
+    An input whose message for this tick was already taken, in lockstep or as the trigger, is left out.
     """
     for k in range(get(table, words.N_INPUTS)):
         row = input_row(table, k)
@@ -72,9 +76,9 @@ def take_all(table, now):
 
 @register_jitable
 def count_sleep(table):
-    """Make a suspension of the machine count in the inputs' ages: move all arrival times back by its duration.
+    """After a suspension of the computer, move all arrival times back by its duration, so that the inputs' ages grow.
 
-    CLOCK_MONOTONIC, with which ages are measured, stands still during a suspension.
+    Ages are measured with CLOCK_MONOTONIC, which stands still during a suspension.
     """
     asleep = now_boottime(table + 8 * words.TIMESPEC) - clock(table)
     longer = asleep - get(table, words.ASLEEP)
@@ -98,7 +102,7 @@ def update_ages_by_clock(table, now):
 
 @register_jitable
 def update_ages_by_count(table, newest):
-    """Set the ages of the inputs by counting ticks and comparing stamps, in the modes that use no clock.
+    """Set the ages of the inputs in the modes without a clock, by counting ticks and comparing stamps.
 
     newest : newest stamp of the tick's messages [ns]; -1: stamps are ignored
     """
@@ -122,7 +126,7 @@ def newest_stamp(table):
 
 @register_jitable
 def check_stamps(table, newest):
-    """Count a tick whose messages have different stamps, and a tick whose stamp is older than that of the last tick.
+    """Check the stamps of a tick's messages. Count differing stamps, and stamps older than the last tick's.
 
     newest : newest stamp of this tick's messages [ns]
     """
@@ -139,7 +143,8 @@ def check_stamps(table, newest):
 def call_all(table, rows, stamp, now):
     """Call the port functions of all outputs, or of all observers. Count the errors that they return.
 
-    rows : `words.OUTPUTS` or the word of the observers
+    rows : `words.OUTPUTS` or `words.OBSERVERS`
+    stamp, now : arguments of the port functions [ns], see `snn_control.realtime.port`
     """
     for k in range(get(table, rows + 1)):
         row = row_of(table, rows, words.OUT_WORDS, k)

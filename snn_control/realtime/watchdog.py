@@ -1,19 +1,19 @@
 """A thread without Python that receives signals immediately, and ends a process whose control loop hangs.
 
 A call into a middleware can block for ever. Then Python's main thread, its signal handlers and the loop may all wait
-for the same lock. This thread waits for no lock: it is one compiled function that uses only the C library.
+for the same lock. The watchdog's thread waits for no lock: it is one compiled function that uses only the C library.
 
-- It is the first to receive signals. The thread that creates the watchdog blocks the signals, so that they arrive
-  through a signalfd. Neither a busy interpreter nor a main thread that waits for a processor delays them. Threads that
-  existed before, for example threads of an imported library, do not block the signals. If such a thread gets a signal,
-  Python's C handler writes into a pipe, which the watchdog reads, too. A signal sets the word ``halt``, which stops a
-  loop with its final safe command. If the process still exists `GRACE_S` later, the watchdog ends it. A process that
-  needs more time calls `Watchdog.allow`.
-- If the heartbeat of a watched loop stops for longer than allowed, nothing inside the process can be relied on. The
-  watchdog starts the programs of all watched loops, each of which publishes a safe command from its own process. Then
-  it ends this process with exit code 1.
+- **Signals**: The watchdog is the first to receive signals. The thread that creates the watchdog blocks the signals, so
+  that they arrive through a signalfd. Neither a busy interpreter nor a main thread that waits for a processor delays
+  them. Threads that existed before, for example threads of an imported library, do not block the signals. If such a
+  thread gets a signal, Python's C handler writes into a pipe, which the watchdog reads, too. A signal sets the int64
+  ``halt``, which makes the loops stop with their final safe commands. If the process still exists `GRACE_S` later, the
+  watchdog ends it. A process that needs more time calls `Watchdog.allow`.
+- **Hanging loops**: If the heartbeat of a watched loop stops for longer than allowed, nothing inside the process can be
+  relied on. The watchdog starts the programs of all watched loops. Each program publishes a safe command from a new
+  process. Then the watchdog ends its own process with exit code 1.
 
-Time is measured by counting completed waits of `WAIT_MS`, so a process that was paused does not seem to hang.
+The watchdog measures time by counting completed waits of `WAIT_MS`, so a process that was paused does not seem to hang.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _exit = types.ExternalFunction("_exit", types.void(types.int32))
 def _hangs(one):
     """Return whether a loop hangs: it runs, but its heartbeat has not changed for the allowed time.
 
-    The time is counted in calls, so call this function once in each wait of the watchdog.
+    The time is counted in calls of this function. The watchdog therefore calls it once after each of its waits.
     """
     w, loop = i64(one, LOOP_WORDS), load_acquire(one + 8 * LOOP)
     beat = load_acquire(loop + 8 * HEARTBEAT) if loop != 0 else np.int64(0)
@@ -76,7 +76,7 @@ def _hangs(one):
 
 @register_jitable
 def _end(o, loops, stop, hung):
-    """End the process because a loop hangs: start the programs of all watched loops, report which loop hung, exit."""
+    """End the process because a loop hangs: start the programs of all watched loops, report the hanging loop, exit."""
     for one in range(loops, stop, 8 * LOOP_WORDS):
         w = i64(one, LOOP_WORDS)
         if load_acquire(one + 8 * LOOP) != 0 and w[ARGUMENTS] != 0:
@@ -87,7 +87,7 @@ def _end(o, loops, stop, hung):
 
 
 def watch(table):
-    """Handle signals and check the loops' heartbeats until END is set. This is the body of the watchdog's thread."""
+    """Handle signals and check the loops' heartbeats until END is set. The watchdog's thread runs this function."""
     o = i64(table, WORDS)
     loops = table + 8 * WORDS
     stop = loops + 8 * LOOP_WORDS * MOST_LOOPS
@@ -172,9 +172,9 @@ class Watchdog:
         atexit.register(self.close)
 
     def allow(self, seconds: float, code: int = 1) -> None:
-        """Give this process ``seconds`` from now to end by itself after a signal.
+        """Allow this process ``seconds`` from now to end by itself after a signal.
 
-        If the process still exists then, the watchdog ends it with exit code ``code``.
+        If the process still exists after this time, the watchdog ends it with exit code ``code``.
         """
         self._table[[SINCE_SIGNAL, GRACE, CODE]] = 0, round(seconds * 1000 / WAIT_MS), code
 

@@ -1,4 +1,4 @@
-"""Record the spikes and commands of a running loop in rings of fixed size, which are saved at the end."""
+"""Record the spikes and commands of a running loop in ring buffers of fixed size, which are saved at the end."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def record(context, stamp_ns, now_ns):
 
 
 class ActivityRecorder(CompiledPort):
-    """An observer that keeps the commands and spikes of a loop or a `Controller`.
+    """An observer that records the commands and spikes of a loop or a `Controller`.
 
-    ticks : number of newest ticks to keep
-    spikes : number of newest spikes to keep
+    ticks : maximum number of recorded ticks; newer ticks overwrite the oldest
+    spikes : maximum number of recorded spikes; newer spikes overwrite the oldest
 
-    The file states how many ticks and spikes were overwritten.
+    The saved file states how many ticks and spikes were overwritten.
     """
 
     def __init__(self, bound: Bound, ticks: int = 300_000, spikes: int = 2_000_000) -> None:
@@ -91,20 +91,22 @@ class ActivityRecorder(CompiledPort):
         return int(self._block[TICKS_TOTAL])
 
     def clear(self) -> None:
-        """Remove everything that was recorded, as before the first tick. Do not call this while the loop runs."""
+        """Remove all recorded ticks and spikes. Do not call this method while the loop runs."""
         self._block[[TICKS_TOTAL, SPIKES_TOTAL]] = 0
 
     def arrays(self, running: bool = False, most: int | None = None) -> dict[str, np.ndarray]:
-        """Return everything that is kept, the oldest first, as a dictionary of arrays.
+        """Return all recorded ticks and spikes, the oldest first, as a dictionary of arrays.
 
-        The arrays are stamp_ns and now_ns (T,), command (T, outputs), fault (T,) uint8, spike_step, spike_population
-        and spike_neuron (S,), population_names, and overwritten (2,): the numbers of ticks and of spikes that were
-        overwritten. ``fault`` has the guard's reasons (`engine.kernels.guard`), and the bit `SAFE` while the command
-        was the safe one.
+        - ``stamp_ns``, ``now_ns`` (T,): stamp and time of each tick
+        - ``command`` (T, outputs)
+        - ``fault`` (T,) uint8: the guard's reasons (`engine.kernels.guard`); bit `SAFE` is set while the guard sends
+          the safe command
+        - ``spike_step``, ``spike_population``, ``spike_neuron`` (S,); ``population_names``
+        - ``overwritten`` (2,): numbers of overwritten ticks and spikes
 
-        running : true if a loop writes meanwhile. Then the arrays leave out what the loop overwrote, or may overwrite
-            in the present tick (an eighth of the spikes)
-        most : maximum number of ticks, the newest ones; None: all
+        running : true if a loop runs during the call. The arrays then leave out the ticks and spikes that the loop
+            overwrites during the call, and an eighth of the spikes, which it may overwrite in the present tick
+        most : maximum number of ticks, the newest; None: all
         """
         totals = self.totals()
         ticks, spikes = newest(self._ticks, totals[0]), newest(self._spikes, totals[1])
@@ -118,10 +120,10 @@ class ActivityRecorder(CompiledPort):
         return self._of_rows(ticks, spikes) | {"overwritten": np.array(totals) - (len(ticks), len(spikes))}
 
     def part(self, first: tuple[int, int], last: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Return the arrays of `arrays`, except ``overwritten``, for a range of ticks and a range of spikes.
+        """Return a range of ticks and a range of spikes as a dictionary like `arrays`, without ``overwritten``.
 
-        first, last : each is (number of a tick, number of a spike), counted since `clear`. ``last`` is exclusive. All
-            ticks and spikes of the ranges must still be in the rings
+        first, last : beginning and end of the ranges as (number of a tick, number of a spike), counted since `clear`.
+            ``last`` is exclusive. All ticks and spikes of the ranges must still be in the ring buffers
         """
         ticks, spikes = (
             ring[np.arange(a, b) % len(ring)]
@@ -140,9 +142,9 @@ class ActivityRecorder(CompiledPort):
         }  # fmt: skip
 
     def still_there(self, ticks: int, spikes: int) -> bool:
-        """Return whether the given tick and spike are new enough to stay in the rings for some time.
+        """Return whether a tick and a spike are so new that the loop will not overwrite them soon.
 
-        They are if they are at most half a ring old.
+        This is true if at most half a ring buffer was written after each of them.
 
         ticks, spikes : number of the tick and number of the spike, counted since `clear`
         """
@@ -151,14 +153,17 @@ class ActivityRecorder(CompiledPort):
         return all(total - number <= len(ring) // 2 for ring, total, number in rings)
 
     def totals(self) -> tuple[int, int]:
-        """Return two counts since `clear`: ticks and spikes. The spikes of all these ticks have been recorded."""
+        """Return the numbers of recorded ticks and spikes since `clear`. The spikes of all these ticks are recorded."""
         ticks = read_word(self.context + 8 * TICKS_TOTAL)
         return ticks, int(self._block[SPIKES_TOTAL])
 
     def save(
         self, path: str | os.PathLike, loop: Any, controller: Controller, most: int | None = None, **facts: Any
     ) -> None:
-        """Write `arrays`, the loop's histograms and counters, and ``facts`` to an .npz file, whole or not at all."""
+        """Write `arrays`, the loop's histograms and counters, and ``facts`` to an .npz file.
+
+        The file is written whole or not at all.
+        """
         arrays = self.arrays(loop.running, most)
         arrays |= {"wake_histogram": loop.wake, "tick_histogram": loop.duration, "latency_histogram": loop.latency}
         rights = vars(loop.rights) | {"missing": [str(one) for one in loop.rights.missing]}

@@ -17,10 +17,10 @@ SMALL = 64  # most numbers in an observation or info that is kept; images have m
 
 
 class EpisodeRecorder:
-    """Records the steps of a world: actions, rewards, small numeric observations and infos of every step.
+    """Records every step of an environment: action, reward, and the small numeric entries of observation and info.
 
-    It also keeps the rows of events of ``inputs``, and the ``score`` in the last info of each episode. In a long run it
-    keeps the first ``MOST_STEPS`` steps. `save` writes how many more steps there were (``dropped_steps``).
+    The recorder also stores the events of ``inputs``, and the ``score`` in the last info of each episode. In a long run
+    it stores the first ``MOST_STEPS`` steps. `save` writes the number of further steps (``dropped_steps``).
     """
 
     def __init__(self, inputs: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ class EpisodeRecorder:
         self._scores: list[Mapping[str, float]] = []
 
     def add(self, step: int, action: Any, reward: float, observation: Any, info: Mapping[str, Any]) -> None:
-        """Record one step of the world. All numbers are copied.
+        """Record one step of the environment. The recorder copies all numbers.
 
         step : number of the step since the run began
         """
@@ -79,10 +79,10 @@ class EpisodeRecorder:
             self.ends.append(step)
 
     def save(self, path: str | os.PathLike, facts: Mapping[str, Any]) -> None:
-        """Write the record to an .npz file, whole or not at all.
+        """Write the record and ``facts`` to an .npz file, whole or not at all.
 
-        The file has one array for each key, ``events.NAME`` (n, 4) with ``events.NAME.step`` (n,) for events, and
-        ``score.NAME`` (episodes,) for scores.
+        The file has one array for each recorded key. Events are in ``events.NAME`` (n, 4), with the step of each event
+        in ``events.NAME.step`` (n,). Scores are in ``score.NAME`` (episodes,).
         """
         n = self._step_count
         # keys that are not in every step are left out: their rows would not correspond to steps

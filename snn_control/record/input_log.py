@@ -1,7 +1,7 @@
-"""The input log: all inputs of a controller, tick by tick, and which events belong to which tick.
+"""The input log: all inputs of a controller in each tick, including the events that belong to the tick.
 
-A replay of a log from its state gives the same commands, bit for bit. A replay uses no clock, no pace and no time
-budget (`InputLog.ports`, `InputLog.replay`). `snn_control.record.input_recorder` makes the log.
+A replay of a log from its state computes the same commands, bit for bit. A replay uses no clock, no pace and no time
+budget (`InputLog.ports`, `InputLog.replay`). `snn_control.record.input_recorder` records the log.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FACTS = ("period_ns", "first_tick", "overwritten")
 
 
 def _fits(one: Mapping[str, np.ndarray], ticks: int) -> bool:
-    """Return whether the arrays of an input have the form that `InputLog` documents."""
+    """Return whether the arrays of an input have the keys, shapes and dtypes that `InputLog` documents."""
     fits = all(one[key].shape == (ticks,) and one[key].dtype == np.int64 for key in HEADER)
     if "values" in one:
         return fits and one["values"].ndim == 2 and len(one["values"]) == ticks and one["values"].dtype == np.float64
@@ -49,22 +49,23 @@ def _fits(one: Mapping[str, np.ndarray], ticks: int) -> bool:
 class InputLog:
     """The recorded inputs of a controller.
 
-    period_ns : length of a tick [ns]
+    period_ns : period of a tick [ns]
     first_tick : number of ticks that the controller had run before the log. A replay starts from ``state``. Without a
         state it starts from a reset, and the commands are then the same only if ``first_tick`` is 0
-    overwritten : number of recorded ticks that are lost
+    overwritten : number of ticks that were recorded before the log but are not in it
     inputs : name of an input -> its arrays. Every input has (T,) int64 fresh, age [ns], count, dropped, stamp [ns] and
         arrival [ns, CLOCK_MONOTONIC], see `snn_control.engine.slots`. A value input also has values (T, n) float64. An
         events input also has the columns t [ns], x, y, p and offsets (T + 1,): the events of tick k are
         ``offsets[k]:offsets[k + 1]``
-    control : (T, words) int64, the control words (`snn_control.engine.control`) as the ticks used them, followed by how
-        often numbers were tuned, and by the tuned numbers; no words if they were not recorded
+    control : (T, words) int64, the control words of each tick (`snn_control.engine.control`), then the number of times
+        that parameters were tuned, then the values of the tunable parameters; words is 0 if they were not recorded
     faulted : whether the guard started in a fault, as it does on a robot
-    state : (bytes,) uint8, the state block before the first tick; no bytes if the state was not kept
-    tunable : names of the tunable numbers, in the order of the words in ``control``
-    handed : tick -> int64 words, the motion of the commands that a supervisor handed over before this tick
-    origin : where the log comes from, as JSON data; `snn_control run` names environment, arguments, perturbations with
-        the drawn values, seed and controller
+    state : (bytes,) uint8, the state block before the first tick; empty if the state was not recorded
+    tunable : names of the tunable parameters, in the order of their values in ``control``
+    handed : tick -> int64 words, the motion of the commands that the controller took over from a supervisor before this
+        tick, see `snn_control.realtime.handover`
+    origin : the origin of the log as JSON data; `snn_control run` writes environment, arguments, perturbations with the
+        drawn values, seed and controller
     """
 
     period_ns: int
@@ -88,10 +89,11 @@ class InputLog:
     ) -> InputLog:
         """Make a log in which a sample of every input arrives in every tick.
 
-        period : length of a tick [s]
-        values : input -> values, (ticks, size)
-        events : input -> columns t [ns] ascending, x, y [pixel], p (ON > 0), each (n,); t divides the events into
-            ticks, and events after the last tick are left out
+        period : period of a tick [s]
+        ticks : number of ticks
+        values : name of a value input -> its samples, (ticks, size)
+        events : name of an events input -> columns t [ns] ascending, x, y [pixel], p (ON > 0), each (n,); t assigns the
+            events to ticks, and events after the last tick are left out
         """
         every = dict(zip(HEADER, (np.broadcast_to(np.int64(n), ticks) for n in (1, 0, 0, 0, -1, -1))))
         inputs = {name: every | {"values": np.asarray(rows, np.float64)} for name, rows in values.items()}
@@ -121,7 +123,7 @@ class InputLog:
     def save(self, path: str | os.PathLike) -> None:
         """Write the log to an .npz file. The file is written whole or not at all; parent folders are created.
 
-        The arrays are ``<input>.<column>``, and one array for each other field, with the name of the field.
+        Arrays of inputs have names of the form ``<input>.<column>``; each other field is an array with its own name.
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,7 +166,7 @@ class InputLog:
     def begin(self, bound: Bound) -> None:
         """Set a bound Program to the state before the first recorded tick.
 
-        Raise InputError if the log is of another controller.
+        Raise InputError if the log belongs to another controller.
         """
         if not self.state.size:
             return
@@ -174,9 +176,9 @@ class InputLog:
             raise InputError(f"the log's state is not of this controller: {error}") from None
 
     def hand_over(self, bound: Bound, tick: int) -> None:
-        """Give a bound Program the motion of the commands that a supervisor handed over before ``tick``, if any.
+        """Copy a supervisor's motion of the commands into a bound Program, if the log has such a motion for ``tick``.
 
-        Raise InputError if the motion is of another controller.
+        Raise InputError if the motion belongs to another controller.
         """
         if tick in self.handed:
             try:
@@ -185,10 +187,10 @@ class InputLog:
                 raise InputError(f"the motion handed over by a supervisor is not of this controller: {error}") from None
 
     def settings(self, bound: Bound) -> dict[int, np.ndarray]:
-        """Return when tunable numbers changed: tick of the log -> their values from this tick on, (tunable,) float64.
+        """Return the changes of tunable parameters: tick of the log -> values from this tick on, (tunable,) float64.
 
-        Values are matched by name. A number that the log does not have keeps its value. Raise InputError if the log has
-        other control words than the bound Program.
+        Values are matched by the names of the parameters. A parameter that is not in the log keeps its value. Raise
+        InputError if the log has other control words than the bound Program.
         """
         asked, tuned, names = bound.array("control").size, tuned_words(len(self.tunable)), bound.program.facts.tunable
         if self.control.shape[1] not in (0, asked + tuned):
@@ -211,8 +213,8 @@ class InputLog:
     def ports(self, bound: Bound) -> list[ReplayInput]:
         """Return input ports with which a loop replays the log from its state, tick by tick.
 
-        The ports do not replay tuned numbers and motions from a supervisor. Apply these with `settings` and
-        `hand_over`. Raise InputError if the bound Program has no such input.
+        The ports do not replay tuned parameters and motions from a supervisor: apply these with `settings` and
+        `hand_over`. Raise InputError if the bound Program lacks an input of the log.
         """
         self.settings(bound)  # of another controller?
         ports: list[ReplayInput] = []
@@ -229,8 +231,8 @@ class InputLog:
     def observations(self) -> Iterator[dict[str, Any]]:
         """Yield the observation of each tick for `Controller.step`.
 
-        An input at which nothing arrived has the value None. `Controller.step` counts ages in whole periods, so a limit
-        of age may apply a tick earlier or later than in the recording. Control words are ignored. `ports` replays
+        An input without a message has the value None. `Controller.step` counts ages in whole periods, so an age limit
+        may apply a tick earlier or later than in the recording. Control words are ignored. In contrast, `ports` replays
         inputs and ages exactly.
         """
         for k in range(self.ticks):

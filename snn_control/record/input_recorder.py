@@ -1,7 +1,7 @@
-"""Keep the inputs of a running loop, or of a controller that is stepped, in rings of fixed size, as an input log.
+"""Record the inputs of a running loop, or of a `Controller` in a simulation, in ring buffers of fixed size.
 
-The io slots and the control words are copied as the tick read them. The whole state is copied at intervals. If the
-beginning of a log was overwritten, the log can then start from such a copy.
+The result is an input log. The recorder copies the inputs and the control words of each tick. It copies the whole state
+at intervals, so that a log whose beginning was overwritten can start from one of these copies.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STATES = 16  # maximum number of states; they take at most a quarter of the byte
 
 @register_jitable
 def _keep_events(row, n):
-    """Append the ``n`` events of a tick to the ring of events. The ring begins again at its start when it is full."""
+    """Append the ``n`` events of a tick to an input's ring buffer of events. ``row``: address of the input's words."""
     o = i64(row, INPUT_WORDS)
     at = o[EVENTS_TOTAL] % o[EVENTS]
     first = min(n, o[EVENTS] - at)
@@ -55,7 +55,7 @@ def _keep_events(row, n):
 
 @register_jitable
 def _keep_state(c, tick):
-    """Copy the state after a tick. The number of the tick is written when the copy is complete."""
+    """Copy the state after a tick into a ring buffer. The tick's number is written last and marks a complete copy."""
     at = tick // c[EVERY] % c[N_STATES]
     ticks = i64(c[STATE_TICKS], c[N_STATES])
     ticks[at] = -1
@@ -68,7 +68,7 @@ def _keep_state(c, tick):
 
 @register_jitable
 def _keep_handed(c, tick):
-    """Keep the motion of the commands that a supervisor handed over before this tick, if any."""
+    """If the loop took over a motion of the commands from a supervisor before this tick, record this motion."""
     h = i64(c[HANDOVER], handover.WORDS)
     if h[handover.LOADED] != c[LAST_LOADED]:
         c[LAST_LOADED] = h[handover.LOADED]
@@ -111,18 +111,18 @@ def keep_inputs(context, stamp_ns, now_ns):
 
 
 class InputLogRecorder(CompiledPort):
-    """An observer that writes the input log of a loop or a `Controller`.
+    """An observer that records the input log of a loop or a `Controller`.
 
     Parameters
     ----------
     bound : the controller's bound Program
-    ticks : maximum number of newest ticks to keep
-    events : maximum number of events to keep for each events input; ticks whose events were overwritten are lost
-    most_bytes : memory limit for the whole recorder. Copies of the state take at most a quarter of it, events at most
-        half of the rest. If ``ticks`` and ``events`` need more, fewer are kept; `kept` says how many
+    ticks : maximum number of recorded ticks, the newest
+    events : maximum number of recorded events of each events input; ticks whose events were overwritten are lost
+    most_bytes : memory limit for the whole recorder. Copies of the state use at most a quarter of this memory, events
+        at most half of the rest. If ``ticks`` and ``events`` need more memory, the recorder stores fewer; see `kept`
     states : maximum number of copies of the state; without a copy, a log whose beginning was overwritten has no state
 
-    Raises DescriptionError if no tick could be kept, or fewer events than may arrive in a tick.
+    Raises DescriptionError if the memory limit is too small for a tick, or for the events that may arrive in a tick.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class InputLogRecorder(CompiledPort):
         self._handed = np.zeros((0, 1), np.int64)
 
     def _room(self, ticks: int, events: int, most_bytes: int, tick_bytes: int) -> tuple[int, int]:
-        """Return two numbers that fit into the memory limit: ticks, and events of each events input."""
+        """Return the number of ticks and the number of events of each events input that fit into the memory limit."""
         cameras = [one.capacity for one in self._inputs if one.kind == "events"]
         if cameras:
             each = sum(np.dtype(dtype).itemsize for dtype in EVENT_COLUMNS.values())
@@ -179,13 +179,13 @@ class InputLogRecorder(CompiledPort):
         return max(1, min(ticks, most_bytes // tick_bytes)), events
 
     def follow(self, one: Handover) -> None:
-        """Also record the motions that a supervisor hands over, the newest `MOST_HANDED`. No loop may run meanwhile."""
+        """Also record the newest `MOST_HANDED` motions that come from a supervisor. No loop may run during the call."""
         self._handed, self._followed = np.full((MOST_HANDED, 1 + one.motion.size - HEAD), 0, np.int64), one
         self._block[[HANDOVER, HANDED]] = one.context, self._handed.ctypes.data
 
     @property
     def kept(self) -> str:
-        """A text that says how many ticks and events the recorder keeps."""
+        """The maximum numbers of ticks and events that the recorder stores, as text for a message."""
         ticks, events = len(self._ring), int(self._table[:, EVENTS].max())
         seconds = ticks * self.period_ns * 1e-9
         span = f"{seconds:.3g}" if seconds < 1000 else f"{seconds:,.0f}"
@@ -198,14 +198,14 @@ class InputLogRecorder(CompiledPort):
         return int(self._block[TOTAL])
 
     def has_room(self, ticks: int) -> bool:
-        """Return whether ``ticks`` more ticks fit without overwriting, even with as many events as the inputs allow."""
+        """Return whether ``ticks`` more ticks, each with the maximum number of events, fit without overwriting."""
         full = (self._table[:, EVENTS_TOTAL] + ticks * self._table[:, CAPACITY] > self._table[:, EVENTS]).any()
         return self.total + ticks <= len(self._ring) and not full
 
     def clear(self) -> None:
-        """Remove everything that was recorded. The present state of the controller becomes the beginning of the log.
+        """Remove all recorded ticks. The present state of the controller becomes the beginning of the log.
 
-        Do not call this while a loop runs.
+        Do not call this method while a loop runs.
         """
         self._faulted = bool(self._guard[FAULTED])
         self._initial, self._first = self._state.copy(), int(self._clock[0])
@@ -213,11 +213,12 @@ class InputLogRecorder(CompiledPort):
         self._state_ticks[:] = -1
 
     def log(self, running: bool = False, most: int | None = None) -> InputLog:
-        """Return a copy of everything that is kept, the oldest first. It begins at a kept state, if there is one.
+        """Return a copy of the recorded ticks, the oldest first. The log begins at a recorded state, if there is one.
 
-        running : true if a loop writes meanwhile. Then the log leaves out what the loop overwrote, or may overwrite in
-            the present tick
-        most : number of newest ticks that are wanted; None: all. The log also has earlier ticks, back to a kept state
+        running : true if a loop runs during the call. The log then leaves out the ticks that the loop overwrites during
+            the call or may overwrite in the present tick
+        most : number of newest ticks that are needed; None: all. The log then begins at the newest recorded state
+            before these ticks
         """
         total = self.total
         rows = newest(self._ring, total)
@@ -238,12 +239,12 @@ class InputLogRecorder(CompiledPort):
     def part(self, first: int, last: int) -> InputLog:
         """Return the log of the ticks from ``first`` up to ``last`` (exclusive), without a state.
 
-        All of these ticks must still be in the rings.
+        All of these ticks must still be in the ring buffers.
         """
         return self._of_rows(self._ring[np.arange(first, last) % len(self._ring)], self._events)
 
     def _of_rows(self, rows: np.ndarray, columns: Mapping[str, Mapping[str, np.ndarray]]) -> InputLog:
-        """Return the log of the ticks in ``rows``, from the ring of ticks. ``columns`` are the rings of the events."""
+        """Return the log of some ticks. ``rows`` are their rows of the ring buffer, ``columns`` the events' buffers."""
         inputs: dict[str, dict[str, np.ndarray]] = {}
         for word, one in zip(self._table, self._inputs, strict=False):
             at, end = int(word[AT]), int(word[AT] + word[SLOT_SIZE])
@@ -263,7 +264,7 @@ class InputLogRecorder(CompiledPort):
         return InputLog(self.period_ns, first, 0, inputs, control, self._faulted, tunable=self.tunable, handed=handed)
 
     def still_there(self, number: int) -> bool:
-        """Return whether tick ``number`` and its events are new enough to stay in the rings for some time."""
+        """Return whether tick ``number`` and its events are so new that the loop will not overwrite them soon."""
         row = self._ring[number % len(self._ring)]
         for word in self._table:
             begin = row[word[AT] + word[SLOT_SIZE]] if number < self.total else word[EVENTS_TOTAL]
@@ -273,17 +274,18 @@ class InputLogRecorder(CompiledPort):
 
     @property
     def beginning(self) -> tuple[int, bool, np.ndarray]:
-        """The moment before the first recorded tick, as `clear` stored it.
+        """The controller before the first recorded tick, as `clear` stored it.
 
-        It is a tuple: the number of ticks before it, whether the guard was in a fault, and the state, (bytes,) uint8.
+        The tuple contains the number of ticks that had run, whether the guard was in a fault, and the state block,
+        (bytes,) uint8.
         """
         return self._first, self._faulted, self._initial.copy()
 
     def _state_for(self, rows: np.ndarray, most: int | None) -> tuple[np.ndarray, int]:
-        """Return a kept state, (bytes,) uint8, and the number of rows that are older than this state.
+        """Return a recorded state, (bytes,) uint8, and the number of rows that are older than this state.
 
-        It is the oldest state after which all rows are kept. With ``most``, it is the newest state after which at least
-        ``most`` rows are kept. If there is no such state, the array has no bytes.
+        This is the oldest state after which ``rows`` contains every tick. With ``most``, it is the newest state after
+        which there are at least ``most`` rows. If there is no such state, the array is empty.
         """
         first = int(rows[0, TICK]) - 1 if len(rows) else int(self._clock[0])
         wanted = first if most is None else max(first, first + len(rows) - most)

@@ -1,10 +1,14 @@
 """Record a run as an MCAP file that grows while the loop runs, for rosbag2, Foxglove and `snn_control replay`.
 
-The file contains everything that a replay needs, as messages in CDR with their definitions: the inputs of each tick
-(``NODE/inputs/NAME``), its control words, command and spikes (``NODE/ticks``), the state before the first tick
-(``NODE/state``) and the controller's files (``NODE/files``). A thread copies new ticks from the rings of the two
-recorders and appends them to the file in chunks. After a crash or a loss of power, the file is whole up to its last
-chunk.
+The file contains all data of a replay as CDR messages, with the definitions of the message types:
+
+- ``NODE/inputs/NAME``: the inputs of each tick
+- ``NODE/ticks``: control words, command and spikes of each tick
+- ``NODE/state``: the state before the first tick
+- ``NODE/files``: the controller's files
+
+A thread copies new ticks from the ring buffers of an `InputLogRecorder` and an `ActivityRecorder`, and appends them to
+the file in chunks. After a crash or a loss of power, the file is complete up to its last chunk.
 """
 
 from __future__ import annotations
@@ -49,12 +53,12 @@ NAMES = {int: "int64", str: "string", list: "string[]"}
 
 # CDR ----------------------------------------------------------------------------------------------------------------
 def definition(kind: str) -> str:
-    """Return the definition of a message type as text, as in a .msg file."""
+    """Return the definition of the message type ``kind`` in the format of a .msg file."""
     return "".join(f"{NAMES.get(of) or np.dtype(of).name + '[]'} {name}\n" for name, of in FIELDS[kind].items())
 
 
 def packed(kind: str, message: Mapping[str, Any]) -> bytes:
-    """Return a message of type ``kind`` as bytes in CDR, in which each field is aligned to its own size."""
+    """Encode a message of type ``kind`` in CDR, in which each field is aligned to its own size."""
     out = bytearray()
 
     def put(data: bytes, align: int) -> None:
@@ -81,7 +85,7 @@ def packed(kind: str, message: Mapping[str, Any]) -> bytes:
 
 
 def unpacked(kind: str, data: bytes) -> dict[str, Any]:
-    """Return the fields of a CDR message of type ``kind``: name -> value. Raise ValueError if the data are short."""
+    """Decode a CDR message of type ``kind``: name of a field -> value. Raise ValueError if the data are too short."""
     if data[:4] != ENCAPSULATION:
         raise ValueError("is not little-endian CDR")
     body, at = memoryview(data)[4:], 0
@@ -116,12 +120,14 @@ def unpacked(kind: str, data: bytes) -> dict[str, Any]:
 
 # writing ------------------------------------------------------------------------------------------------------------
 class McapRecorder:
-    """Writes what two recorders keep to a file, tick by tick, in a thread of its own.
+    """Writes the ticks of two recorders to an MCAP file while the loop runs, in a separate thread.
 
     path : the file, which must not exist yet
-    name : name of the node, with which the topics begin
+    name : name of the node, which is the beginning of all topics
+    inputs, activity : the recorders of inputs, and of commands and spikes
     files : file name -> content, for each of the controller's files
-    failed : called once, with the reason as text, if the file can no longer be written; the loop continues
+    failed : function that is called once, with the reason as text, if the file can no longer be written. The loop
+        continues
 
     Raises SnnControlError if the library `mcap` is missing, and OSError if the file cannot be created.
     """
@@ -150,7 +156,7 @@ class McapRecorder:
         self._thread.start()
 
     def _begin(self, files: Mapping[str, bytes]) -> None:
-        """Write what is known before the first tick to the file."""
+        """Write the messages that precede the first tick: the state, and the controller's files."""
         self._bag.start(profile="ros2", library="snn_control")
         first, faulted, state = self._inputs.beginning
         head = {"tick": first, "period_ns": self._inputs.period_ns, "faulted": faulted, "state": state}
@@ -186,7 +192,7 @@ class McapRecorder:
                 self._fail(error)
 
     def _sync(self) -> None:
-        """End the present chunk of the file and wait for the disk, so that a loss of power does not destroy data."""
+        """End the present chunk of the file and wait until it is on the disk, where a loss of power does no harm."""
         end_chunk = getattr(self._bag, "_Writer__finalize_chunk", None)  # mcap has no public name for it
         if end_chunk is not None:
             end_chunk()
@@ -251,7 +257,7 @@ Read = tuple[dict[str, np.ndarray], InputLog, dict[str, bytes], str]
 
 
 class _Topic:
-    """The messages of one topic: for each field, a column of numbers that grows with each message."""
+    """The messages of one topic that were read from a file. Each field is a column that grows with each message."""
 
     def __init__(self, kind: str) -> None:
         self.kind, self.stamps = kind, array("q")
@@ -266,14 +272,14 @@ class _Topic:
         self.stamps.append(stamp)
 
     def column(self, key: str, messages: int) -> np.ndarray:
-        """Return the numbers of a field in the first ``messages`` messages, one message after the other."""
+        """Return the values of a field in the first ``messages`` messages as a one-dimensional array."""
         of = FIELDS[self.kind][key]
         return np.frombuffer(self._raw[key], np.int64 if of is int else of)[: sum(self.sizes[key][:messages])].copy()
 
     def rows(self, key: str, messages: int) -> np.ndarray:
-        """Return the numbers of a field in the first ``messages`` messages, one row for each message.
+        """Return the values of a field in the first ``messages`` messages, (messages, n).
 
-        Raise ValueError if rows differ in length.
+        Raise ValueError if the messages have different numbers of values.
         """
         return self.column(key, messages).reshape(messages, -1 if messages else 0)
 
@@ -281,8 +287,8 @@ class _Topic:
 def read_mcap(path: str | Path) -> Read:
     """Read a file that `McapRecorder` wrote. Raise InputError for any other file.
 
-    Return four things: the arrays that `ActivityRecorder.arrays` describes, the input log, the controller's files, and
-    the condition of the file: "whole", "cut" or "damaged". A file that was cut or damaged is read up to that place. A
+    Return the arrays that `ActivityRecorder.arrays` describes, the input log, the controller's files, and the condition
+    of the file: "whole", "cut" (without an end) or "damaged". A file that is cut or damaged is read up to that point. A
     file in which ticks are missing counts as damaged.
     """
     from ..events.files.mcap_storage import McapStorage

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def commit() -> str:
-    """Return the version of snn_control as text. In a checkout, the output of ``git describe`` precedes it."""
+    """Return the version of snn_control as text. In a git checkout, the output of ``git describe`` precedes it."""
     if (ROOT / ".git").exists():
         line = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--tags"]
         try:
@@ -30,7 +30,7 @@ def commit() -> str:
 
 
 def machine() -> dict[str, str]:
-    """Return facts about this computer: the processor, its cores, the kernel with its kind of preemption, the date."""
+    """Return the origin of a measurement: processor, number of cores, kernel with its preemption model, date."""
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
@@ -46,7 +46,7 @@ def machine() -> dict[str, str]:
 
 
 def software(*packages: str) -> dict[str, str]:
-    """Return the versions of snn_control, Python and the given packages: name -> version."""
+    """Return the versions of snn_control, Python and ``packages``: name -> version."""
     versions = {"snn_control": __version__, "python": platform.python_version()}
     for name in packages:
         try:

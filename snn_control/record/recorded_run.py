@@ -23,7 +23,7 @@ class RecordedRun(NamedTuple):
 
     arrays : commands and spikes, as `ActivityRecorder.arrays` returns them
     log : inputs and control words of each tick
-    spec : the controller as it ran; None if it was not requested
+    spec : description of the controller that ran; None if it was not requested
     condition : "whole"; "cut" if a .mcap file has no end; "damaged" if its checksums differ or ticks are missing
     """
 
@@ -34,9 +34,9 @@ class RecordedRun(NamedTuple):
 
 
 def read_run_record(file: str | os.PathLike, controller: bool = True) -> RecordedRun:
-    """Read a run that ``controller_node`` recorded: RUN.npz with the files beside it, or RUN.mcap.
+    """Read a run that ``controller_node`` recorded: RUN.npz and the files of the same record beside it, or RUN.mcap.
 
-    controller : whether to read the controller, too
+    controller : whether to read the controller's description, too
 
     Raise DescriptionError if a file is missing, and InputError if one cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Replay a recorded run, and compare commands and spikes with the record, bit by bit."""
+"""Replay a recorded run, and compare its commands and spikes with the record, bit by bit."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ __all__ = ["Replay", "play_log", "replay_log"]
 
 @dataclass(frozen=True)
 class Replay:
-    """The result of a replay: whether commands and spikes are the recorded ones, and the first difference.
+    """The result of a replay: the first difference between the replayed and the recorded commands and spikes.
 
-    ticks, first_tick : number of ticks that were compared, and number of ticks before the first compared tick
-    spikes : number of spikes that were compared
-    tick : number of the first tick whose command differs; None if none differs
+    ticks : number of compared ticks
+    first_tick : number of ticks before the first compared tick
+    spikes : number of compared spikes
+    tick : number of the first tick whose command differs; None if all commands are equal
     word : index of the first number that differs in this command
     recorded, replayed : the two values of this number
-    step : the first step whose spikes differ; None if none differs
+    step : number of the first step whose spikes differ; None if all spikes are equal
     neuron : (population, index) of the first neuron whose spikes differ
     """
 
@@ -50,12 +51,13 @@ def replay_log(
 ) -> Replay:  # fmt: skip
     """Replay an input log with a controller, and compare commands and spikes with the recorded ones.
 
-    record : arrays of the `ActivityRecorder` that ran with the log
+    record : arrays of the `ActivityRecorder` that recorded the same run
     observers : ports that are called after each tick
-    then : function that is called during the replay and at its end
+    then : function that is called during the replay and at its end, for example to show progress
     every : maximum number of ticks between two calls of ``then``; 0: only the call at the end
 
-    Raise InputError if the log has no beginning, is of another controller, or has no tick in common with the record.
+    Raise InputError if the log has no beginning, belongs to another controller, or has no tick in common with the
+    record.
     """
     if record["command"].shape[1] != controller.bound.array("command").size:
         raise InputError(f"the record has {record['command'].shape[1]} numbers a command: it is of another controller")
@@ -83,7 +85,7 @@ def play_log(controller: Controller, log: InputLog, observers: Sequence[Any], ev
 
     observers : ports that are called after each tick
 
-    Raise InputError if the log has no beginning or is of another controller.
+    Raise InputError if the log has no beginning or belongs to another controller.
     """
     from ..engine.tick import tick_address
     from ..realtime.loop import Loop
@@ -115,7 +117,7 @@ def _commands(theirs: np.ndarray, ours: np.ndarray, first: int) -> dict[str, Any
 
 
 def _first_whole_step(arrays: Mapping[str, np.ndarray]) -> int:
-    """Return the first step of a record whose spikes were all kept."""
+    """Return the first step of a record of which no spike was overwritten."""
     steps = arrays["spike_step"]
     if not int(arrays["overwritten"][1]):
         return 0

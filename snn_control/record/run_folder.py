@@ -1,4 +1,4 @@
-"""A run folder: the files of one run, from which a report is made.
+"""A run folder: the summary and the arrays of one run, from which `snn_control.report` makes a report.
 
 ::
 
@@ -6,12 +6,12 @@
     <folder>/data.npz       arrays, no pickle
     <folder>/report.html    made later by snn_control.report
 
-Each file is written whole or not at all. An old summary is removed first and the new summary is written last, so that a
-summary is never together with the arrays of another run.
+Each file is written whole or not at all. `write_run` removes an old summary first and writes the new summary last, so
+that a summary is never in one folder with the arrays of another run.
 
 Keys of the summary
 -------------------
-Every key is optional; a report leaves out what is missing. Other keys are kept and shown as they are.
+Every key is optional; a report leaves out the parts for which keys are missing. It shows other keys unchanged.
 
 =============  ========================================================================================
 title          str, one line
@@ -101,7 +101,7 @@ HISTOGRAMS = {
 
 
 def plain(value: Any, path: str) -> Any:
-    """Convert a value to JSON types: small NumPy arrays become lists, numbers that are not finite become null."""
+    """Convert a value to JSON types. Small NumPy arrays become lists, numbers that are not finite become null."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if value is None or isinstance(value, str | int):
@@ -129,7 +129,7 @@ def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[st
     summary : see the module's docstring; non-finite numbers become null
     arrays : name -> array, see the module's docstring; without arrays an old ``data.npz`` is removed
 
-    Raise InputError, and write nothing, for values that JSON or an array without pickle cannot hold.
+    Raise InputError, and write nothing, for values that JSON or an array without pickle cannot represent.
     """
     folder = Path(folder)
     text = json.dumps(plain(summary, "summary"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -194,26 +194,26 @@ BESIDE = {"inputs": "_shown.npz", "controller": "_controller.yaml", "arrays of t
 
 
 def companion(record: str | os.PathLike, what: str) -> Path:
-    """Return the path of another file that belongs to the record of a run, by its key in `BESIDE`.
+    """Return the path of a further file of a run's record. ``what`` is a key of `BESIDE`.
 
-    For example, the inputs of a/b.npz are in a/b_shown.npz.
+    For example, the inputs of the record a/b.npz are in a/b_shown.npz.
     """
     path = Path(record)
     return path.with_name(path.name.removesuffix(".npz") + BESIDE[what])
 
 
 def numbered(record: Path) -> Iterator[Path]:
-    """Yield the paths ``a.npz``, ``a_2.npz``, ``a_3.npz``, ... for the path ``a.npz``, without end."""
+    """Yield numbered names for a record: for ``a.npz`` the paths ``a.npz``, ``a_2.npz``, ``a_3.npz``, ..."""
     yield record
     yield from (record.with_name(f"{record.stem}_{k}{record.suffix}") for k in count(2))
 
 
 @contextmanager
 def new_record(record: Path) -> Iterator[Path]:
-    """Reserve the first free name of `numbered` while this context lasts. Raise OSError if this fails.
+    """Context that reserves the first free name of `numbered` for a record. Raise OSError if this fails.
 
-    The context creates all files of the record immediately, empty, so that no other process uses the name. At the end,
-    files that are still empty are removed.
+    The context immediately creates all files of the record as empty files, so that no other process uses the name. At
+    its end, it removes the files that are still empty.
     """
     for path in numbered(record):
         with ExitStack() as created:
@@ -228,7 +228,7 @@ def new_record(record: Path) -> Iterator[Path]:
 
 
 def remove_record(record: Path) -> None:
-    """Remove the file of a record and the files beside it, so that its name is free."""
+    """Remove a record: its main file and its further files (`BESIDE`). Its name is then free."""
     for file in filter(Path.is_file, _files(record)):
         file.unlink()
 
@@ -243,7 +243,7 @@ def _remove_if_empty(file: Path) -> None:
 
 
 def is_file_of(record: Path, file: Path) -> bool:
-    """Return whether the name of ``file`` belongs to this record, or to a numbered record in the same folder."""
+    """Return whether ``file`` belongs to a record, or to a record with a number (`numbered`) in the record's folder."""
     endings = "|".join(map(re.escape, (record.suffix, ".npz", *BESIDE.values())))
     name = rf"{re.escape(record.stem)}(_\d+)?({endings})"
     return file.parent == record.parent and re.fullmatch(name, file.name) is not None

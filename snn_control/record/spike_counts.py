@@ -1,4 +1,4 @@
-"""Count how often each neuron of a population has fired while a loop runs."""
+"""Count the spikes of each neuron of a population while a loop runs."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def copy_state(context, stamp_ns, now_ns):
 
 
 class StateCopy(CompiledPort):
-    """An observer of a loop that copies the state when it is asked to. Without a request it costs almost nothing."""
+    """An observer of a loop that copies the controller's state on request. Without a request it costs little."""
 
     def __init__(self, bound: Bound) -> None:
         self._bound, self._copy = bound, np.full(bound.state.size // 8, 0, np.int64)
@@ -40,7 +40,7 @@ class StateCopy(CompiledPort):
         ))  # fmt: skip
 
     def take(self) -> np.ndarray:
-        """Return a copy of the state after a tick of the loop, (bytes,) uint8.
+        """Wait for the end of a tick of the loop, and return a copy of the state at this time, (bytes,) uint8.
 
         Raise RuntimeFault if no tick ends soon.
         """

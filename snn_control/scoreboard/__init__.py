@@ -1,4 +1,5 @@
-"""The scoreboard of spiking control: a fixed protocol, and rows that anyone can run again to the same digest.
+"""The scoreboard of spiking control: results of controllers, measured by a fixed protocol that anyone can repeat.
 
-``docs/scoreboard.md`` explains the protocol and the columns. The rows are in ``docs/scoreboard/*.json``.
+``docs/scoreboard.md`` explains the protocol and the columns of the table. Each row of the table is the result of one
+controller in one environment. The rows are in ``docs/scoreboard/*.json``.
 """

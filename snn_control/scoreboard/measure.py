@@ -1,4 +1,4 @@
-"""Play the episodes of the protocol, and measure returns, cost and digest."""
+"""Play the episodes of the scoreboard's protocol, and measure the returns, the cost and the digest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RECORDED = 2_000  # ticks of the first episode, with which the tick is timed
 
 
 class Actor:
-    """Any policy: a function of the environment's observation, or random actions."""
+    """A policy that acts in the episodes: any function of the environment's observation, or random actions."""
 
     def __init__(self, env: Any, teacher: Teacher | None) -> None:
         self.env, self.teacher = env, teacher
@@ -45,15 +45,15 @@ class Actor:
         return self.teacher(self.env, unflattened(self.env, observation), info)
 
     def end(self, steps: int) -> None:
-        """Called at the end of an episode of ``steps`` steps."""
+        """Handle the end of an episode of ``steps`` steps. `measure` calls this method."""
 
     def results(self) -> dict[str, Any]:
-        """Return the results that only this kind of actor has."""
+        """Return further results of the policy for its row, such as the cost of a spiking controller."""
         return {}
 
 
 class Spiking(Actor):
-    """A spiking controller, whose cost is counted."""
+    """A spiking controller that acts in the episodes. Its spikes, operations, memory and energy are measured."""
 
     def __init__(self, env: Any, controller: Controller, spec: ControllerSpec | None) -> None:
         self.env, self.controller, self.spec = env, controller, spec
@@ -72,7 +72,7 @@ class Spiking(Actor):
         return self.controller.act(observation, self.env.action_space)
 
     def _recorded(self) -> None:
-        """End the recording of the first episode's inputs."""
+        """End the recording of the first episode's inputs, with which the duration of a tick is measured."""
         assert self.recorder is not None
         self.controller.observers.remove(self.recorder)
         self.log, self.recorder = self.recorder.log(), None

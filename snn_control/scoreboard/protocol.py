@@ -1,4 +1,4 @@
-"""The protocol: which environments are scored, in which episodes."""
+"""The protocol of the scoreboard: its environments, and the number and the seeds of the episodes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ FIRST_SEED = 20_000_000  # of the episodes; training and its validations use oth
 
 @dataclass(frozen=True)
 class Task:
-    """An environment of the protocol. It is made with its default arguments.
+    """An environment of the protocol, which is made with its default arguments.
 
+    environment : Gymnasium id
+    suite : suite of the environment, a key of `SUITES`
     episodes : number of episodes, with the seeds `FIRST_SEED`, `FIRST_SEED` + 1, ...
-    extra : what has to be installed for it, besides ``snn_control[sim]``
+    extra : package that the environment needs in addition to ``snn_control[sim]``
     """
 
     environment: str
@@ -53,7 +55,7 @@ SUITES: dict[str, tuple[Task, ...]] = {
 
 
 def task_of(environment: str) -> Task:
-    """Return the task of an environment. Raises DescriptionError if the protocol does not have it."""
+    """Return the `Task` of an environment id. Raises DescriptionError if the protocol has no such environment."""
     tasks = {task.environment: task for suite in SUITES.values() for task in suite}
     if environment not in tasks:
         fix = nearest(environment, tasks) or f"one of {', '.join(tasks)}"

@@ -1,4 +1,4 @@
-"""Rows of the scoreboard, and the JSON files that hold them."""
+"""Rows of the scoreboard's table, and the JSON files that contain these rows."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ MOST = 1e300  # above all numbers of a row
 
 @dataclass(frozen=True)
 class Row:
-    """One row: who acted, where, and what was measured.
+    """One row of the table: a controller or policy, its environment, and its results.
 
-    name : name in the table, unique for an environment
+    name : name of the row in the table, unique for an environment
     environment : id of an environment of the protocol
-    actor : what is run: a controller file or a policy's file, relative to the folder of the rows; the name of a shipped
-        controller or of a baseline of the environment; ``module:function``; or "chance"
-    kind : "controller" (spiking), "policy" (any other), or "chance"
-    by : who made it
-    source : how it was made: a command, or a reference
+    actor : the controller or policy: a controller file or a policy's file, relative to the folder of the rows; the name
+        of a shipped controller or of a baseline of the environment; ``module:function``; or "chance"
+    kind : "controller" for a spiking controller, "policy" for any other, or "chance" for random actions
+    by : author of the controller or policy
+    source : origin of the controller or policy: the command that made it, or a reference
     protocol : version of the protocol
-    results : what `snn_control.scoreboard.measure.measure` returned
+    results : results from `snn_control.scoreboard.measure.measure`
     """
 
     name: str
@@ -60,7 +60,7 @@ PERCEPTRON = {"perceptron": ("operations", "footprint", "nanojoule")}
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a file of rows. Raises DescriptionError, which names the place, if it is not one."""
+    """Read a JSON file of rows. Raises DescriptionError, which names the position of the error, if a row is invalid."""
     try:
         found = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
@@ -112,14 +112,17 @@ def _finite(value: Any) -> bool:
 
 
 def read_board(folder: Path) -> list[Row]:
-    """Read all rows of a folder, sorted by environment in the order of the protocol, then by mean return."""
+    """Read the rows of all files in a folder. Sort them by environment, in the protocol's order, and by mean return."""
     order = [task.environment for suite in protocol.SUITES.values() for task in suite]
     rows = [row for path in sorted(folder.glob("*.json")) for row in read_rows(path)]
     return sorted(rows, key=lambda row: (order.index(row.environment), -row.results["return"]["mean"], row.name))
 
 
 def write_row(path: Path, row: Row) -> None:
-    """Add a row to a file, which is created if it does not exist. A row with the same name is replaced."""
+    """Add a row to a JSON file, and create the file if it does not exist.
+
+    A row for the same environment with the same name is replaced.
+    """
     rows = {one.key: one for one in read_rows(path)} if path.exists() else {}
     rows[row.key] = row
     text = json.dumps([asdict(one) for _, one in sorted(rows.items())], indent=1) + "\n"

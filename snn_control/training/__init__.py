@@ -1,4 +1,4 @@
-"""Train the controller of any controller file in any Gymnasium environment. The engine itself computes the spikes."""
+"""Train the controller of any controller file in any Gymnasium environment, with spikes from the engine itself."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ __all__ = ["Outcome", "Trained", "train", "train_seeds", "train_tasks"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name of `__all__` on first use, so that importing this package does not import the trainer."""
+    """Import the object for a name of `__all__` when the name is first used."""
     if name in __all__:
         module = {"Trained": "result", "train": "trainer"}.get(name, "distributed.seeds")
         return getattr(importlib.import_module(f".{module}", __name__), name)

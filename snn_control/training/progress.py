@@ -1,8 +1,8 @@
-"""Write and read the files of a training run, from which it can be resumed: arrays and JSON, no pickles.
+"""Write and read the files of a training run, from which the run can be resumed: arrays and JSON, no pickles.
 
 ``run.json``        the arguments of the run
-``checkpoint.npz``  everything that is needed to continue after a phase
-``progress.csv``    one row for each phase
+``checkpoint.npz``  the state of the run after its last phase, from which it continues
+``progress.csv``    results, one row for each phase
 ``newest.yaml``     the controller of the newest phase, at most every few seconds, for `snn_control watch`
 ``events.*``        the numbers of ``progress.csv`` for TensorBoard, if TensorBoard is installed
 """
@@ -50,9 +50,9 @@ FIX = "choose another folder, or remove it"
 
 @contextmanager
 def locked_folder(path: str | os.PathLike) -> Iterator[None]:
-    """Context that creates a folder, if needed, and locks it against other trainings.
+    """Context that creates a folder if it does not exist, and locks it against other training runs.
 
-    The kernel releases the lock if the process ends. Raises DescriptionError if another training uses the folder.
+    The operating system releases the lock if the process ends. Raises DescriptionError if another run uses the folder.
     """
     os.makedirs(path, exist_ok=True)
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -70,9 +70,9 @@ def locked_folder(path: str | os.PathLike) -> Iterator[None]:
 
 
 def arrays_of(value: Any) -> dict[str, np.ndarray]:
-    """Return the arrays of a part of a learner, for a checkpoint: name -> array.
+    """Return the arrays in an attribute of a learner, for a checkpoint: name -> array.
 
-    A part is an array, a number, an object whose attribute ``state`` holds arrays, or a list or dictionary of parts.
+    value : an array, a number, an object with arrays in its attribute ``state``, or a list or dictionary of such values
     """
     value = getattr(value, "state", value)
     if isinstance(value, np.ndarray | int | float):
@@ -85,9 +85,12 @@ def _items(value: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """Restore a part of a learner from the arrays that `arrays_of` returned, and return the part.
+    """Restore an attribute of a learner from the arrays of a checkpoint, and return the restored value.
 
     Arrays and dictionaries are changed in place. A number cannot be changed in place, so the stored number is returned.
+
+    value : present value of the attribute
+    arrays : arrays that `arrays_of` returned
     """
     state = getattr(value, "state", value)
     if isinstance(state, int | float):
@@ -106,14 +109,14 @@ def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
 
 
 def part_of(arrays: Mapping[str, np.ndarray], start: str) -> dict[str, np.ndarray]:
-    """Return the arrays whose names begin with ``start``, and remove this beginning from their names."""
+    """Return the arrays whose name is ``start`` or begins with ``start/``; their new names lack this beginning."""
     return {name[len(start) :]: a for name, a in arrays.items() if name == start or name.startswith(start + "/")}
 
 
 def history_in(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Return the history in a checkpoint, as a list with one row of numbers for each phase.
+    """Return the results of all phases in a checkpoint: one dictionary for each phase, name of a number -> number.
 
-    Raises ValueError if the checkpoint has no such list.
+    Raises ValueError if the checkpoint has no valid history.
     """
     rows = json.loads(str(arrays["history"]))
     for k, row in enumerate(rows):
@@ -125,14 +128,17 @@ def history_in(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
 
 
 def read_progress(path: Path) -> list[dict[str, float]]:
-    """Return the rows of a ``progress.csv``."""
+    """Return the rows of a file ``progress.csv``, one dictionary of numbers for each phase."""
     with path.open(encoding="utf-8", newline="") as file:
         return [{key: float(text) for key, text in row.items() if text} for row in csv.DictReader(file)]
 
 
 def _differences(before: Any, asked: Mapping[str, Any]) -> str:
-    """Return a text with all arguments that differ from the stored ones, e.g. ``seed (1, now 2), settings.n_envs
-    (..)``."""
+    """Return a text that lists the changed arguments of a run with both values, e.g. ``seed (1, now 2)``.
+
+    before : arguments in the folder
+    asked : arguments of this call
+    """
     there, now = dict(before), dict(asked)
     for one in (there, now):
         one.update({f"settings.{key}": value for key, value in (one.pop("settings", None) or {}).items()})
@@ -143,10 +149,9 @@ def _differences(before: Any, asked: Mapping[str, Any]) -> str:
 class Folder:
     """The folder of one training run, with its checkpoint.
 
-    asked : arguments that identify the run, as plain JSON data
+    asked : arguments that identify the run, as JSON data
 
-    Raises DescriptionError if the folder holds a run with other arguments, or a description of a run that cannot be
-    read.
+    Raises DescriptionError if the folder contains a run with other arguments, or a ``run.json`` that cannot be read.
     """
 
     def __init__(self, path: str | Path, asked: Mapping[str, Any]) -> None:
@@ -178,10 +183,10 @@ class Folder:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Context for reading a checkpoint, which may be damaged or hostile in any way.
+        """Context for reading a checkpoint, which is untrusted input and may be damaged.
 
-        Any exception becomes a DescriptionError that names the file. Only RuntimeFault, which reports a fault of the
-        environment, is raised unchanged.
+        Any exception except RuntimeFault becomes a DescriptionError that names the file. RuntimeFault reports a fault
+        of the environment, and is raised unchanged.
         """
         try:
             yield
@@ -193,10 +198,9 @@ class Folder:
             raise DescriptionError("--run", str(self.path / "checkpoint.npz"), rule, FIX) from error
 
     def keep_newest(self, spec: Callable[[], ControllerSpec]) -> None:
-        """Write the controller of the newest phase, unless one was written a moment ago.
+        """Write the controller of the newest phase (``newest.yaml``), at most every `NEWEST_S`.
 
-        It is also called before the first phase, so that the description of the run in the folder is complete from the
-        start.
+        A run also calls this method before its first phase, because it writes ``run.json``, too.
         """
         if time.monotonic() > self._newest_at + NEWEST_S:
             replace_text(self.path / "run.json", json.dumps(self.asked, indent=1) + "\n")
@@ -204,7 +208,11 @@ class Folder:
             self._newest_at = time.monotonic()
 
     def save(self, arrays: Mapping[str, np.ndarray], rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write all files of the run. The JSON, CSV and checkpoint files are each written atomically."""
+        """Write the files of the run after a phase. JSON, CSV and checkpoint are each written atomically.
+
+        arrays : arrays for the checkpoint
+        rows : results of all phases, for ``progress.csv`` and TensorBoard
+        """
         whole = {"format": np.array(FORMAT), **arrays}
         text = io.StringIO()
         table = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), restval="")

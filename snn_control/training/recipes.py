@@ -1,5 +1,7 @@
-"""Recipes: Python files that each make one kind of controller. ``examples/recipes`` has the recipes of the shipped
-controllers."""
+"""Recipes: Python files that make and train controllers for one task.
+
+``examples/recipes`` contains the recipes of the shipped controllers.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,11 @@ FOLDER, SUFFIX = "examples/recipes", ".py"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A family of controllers with few parameters, which CMA-ES searches, defined by a Python file.
+    """A recipe for a family of controllers with few parameters, whose values CMA-ES searches.
 
-    name : name of the recipe's file, and of the controller file that it writes
+    name : name of the recipe's file, and of the controller file that the recipe writes
     parameters : name -> (start, scale): the value at which a search starts, and its initial standard deviation
-    make : parameter values by name -> controller
+    make : function (parameter values by name) -> controller
     environment : Gymnasium id
     settings : sets of keyword arguments for the environment; a candidate plays one episode for each set and seed
     horizon : maximum number of steps of a training episode
@@ -47,12 +49,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class TaughtRecipe:
-    """A recipe that trains its controller by its own procedure.
+    """A recipe with a training procedure, a Python function, in place of CMA-ES.
 
     environment : Gymnasium id
-    teach : function (seed, folder of the checkpoint, number of processes, progress) -> controller. It resumes from the
-        checkpoint. After each round it calls ``progress`` with the number of the round, the number of all rounds, and a
-        text about the result
+    teach : function (seed, folder of the checkpoint, number of processes, progress) -> controller. The function resumes
+        from the checkpoint. After each round of training it calls ``progress`` with the number of the round, the total
+        number of rounds, and a text about the result
     """
 
     name: str
@@ -62,7 +64,7 @@ class TaughtRecipe:
 
 
 def load_recipe(file: str) -> Recipe | TaughtRecipe:
-    """Return the ``RECIPE`` that a Python file defines. The file is imported as a module, which runs its code.
+    """Return the object ``RECIPE`` of a Python file. The file is imported as a module, which runs its code.
 
     file : path of a file (.py), or name of a shipped recipe
 
@@ -87,19 +89,20 @@ def load_recipe(file: str) -> Recipe | TaughtRecipe:
 
 
 def controller_file(name: str, out: str | os.PathLike) -> Path:
-    """Return the path of the controller file to write.
+    """Return the path for a new controller file.
 
-    This is ``out`` itself if it ends with .yaml or .yml, otherwise ``NAME.yaml`` in the folder ``out``.
+    The path is ``out`` itself if this ends with .yaml or .yml, otherwise ``NAME.yaml`` in the folder ``out``.
     """
     path = Path(out)
     return path if path.suffix in (".yaml", ".yml") else path / f"{name}.yaml"
 
 
 def write_controller(recipe: Recipe, values: Mapping[str, float], out: str | os.PathLike, command: str = "") -> Path:
-    """Write a controller file (and its ``.npz``, if it has arrays) atomically. Return the path of the controller file.
+    """Write a recipe's controller file atomically, with an ``.npz`` file if it has arrays. Return the path of the file.
 
+    values : parameter values of the recipe by name
     out : see `controller_file`
-    command : the command that made the controller, for the head of the file
+    command : the command that made the controller, for the comment at the top of the file
     """
     head = [recipe.comment] + ([f"Made by: {command}"] if command else [])
     if len(values) <= 24:

@@ -20,13 +20,13 @@ PHASE_SEEDS = 10_000  # number of seeds reserved for one phase
 
 
 def first_episode(seed: int, number: int) -> int:
-    """Return the seed of the first episode of a phase."""
+    """Return the seed of the first episode of a phase. ``seed``: of the training; ``number``: of the phase."""
     return (seed * 7919 + number) * PHASE_SEEDS % VALIDATION
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase that has ended, for a callback that shows progress.
+    """Results of a phase of training that has ended, for a callback that shows progress.
 
     score : mean return of this phase's validation
     best : highest mean return of a validation up to this phase
@@ -34,9 +34,9 @@ class Phase:
     total_timesteps : value of ``steps`` at which the present stage ends at the latest
     stage : "learning", then "saving spikes" or "adjusting gains"
     seconds : time since this call of `train` started [s]
-    report : numbers from the learner
-    warnings : findings of this phase about what prevents learning (`LearningDiagnosis`)
-    last : whether the stage ends with this phase; its best controllers are then compared in new episodes
+    report : measures that the learner reports, such as losses: name -> number
+    warnings : new findings about obstacles to learning (`LearningDiagnosis`)
+    last : whether the stage ends with this phase; the best controllers of the stage are then compared in new episodes
     """
 
     number: int
@@ -54,16 +54,19 @@ class Phase:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained controller.
+    """A trained controller and the results of its training.
 
-    how : a key of `LEARNERS`, or "adapt"
-    ended : whether training was stopped by Ctrl-C; such a training can be resumed
+    spec : description of the controller
+    how : name of the learner: a key of `LEARNERS`, or "adapt"
+    ended : whether Ctrl-C stopped the training; such a training can be resumed
     evaluation : results of episodes whose seeds were used for neither training nor selection
-    validation : mean return by which the controller was selected; -inf if there was no validation. Its episodes are the
-        same for all seeds of a training. "adapt" does not select; here the value is the score of the last phase
-    history : one row for each phase
-    warnings : findings about what prevents learning
-    resumed : how many of the ``steps`` an earlier, interrupted call trained
+    validation : mean return by which the controller was selected; -inf if there was no validation. The validation
+        episodes do not depend on the seed of the training. "adapt" does not select a controller; its value is the score
+        of the last phase
+    history : results, one row for each phase
+    steps : number of environment steps of the training
+    warnings : findings about obstacles to learning
+    resumed : number of ``steps`` that an earlier, interrupted call trained
     fixed : for "adapt", results of the same episodes with learning switched off; None for other learners
     """
 

@@ -17,17 +17,17 @@ OF_VALIDATION = ("score", "best", "worst", "spikes_a_step")
 class EventFile:
     """The TensorBoard event file of a run, in the run's folder.
 
-    A resumed run starts a new file, writes all rows of the run into it, and makes TensorBoard forget the rows of
-    earlier files. So each row is shown exactly once.
+    A resumed run starts a new file, writes all rows of the run into this file, and makes TensorBoard discard the rows
+    of earlier files. TensorBoard therefore shows each row exactly once.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._path, self._rows = folder, Path(), 0
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append the rows that the file does not have yet.
+        """Append the new rows to the file.
 
-        rows : all rows of the run up to now; their values are numbers
+        rows : all rows of the run up to now, one for each phase; their values are numbers
         """
         if importlib.util.find_spec("tensorboard") is None or len(rows) == self._rows:
             return

@@ -69,26 +69,28 @@ def train(
     settings: Mapping[str, Any] | None = None,
     progress: Callable[[Phase], object] = lambda phase: None,
 ) -> Trained:
-    """Train a controller: a file, a shipped one's name, or a description. See ``docs/explanation/training.md``.
+    """Train a controller in a Gymnasium environment. See ``docs/explanation/training.md``.
 
-    env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first), and its keyword arguments.
-        If nothing limits the length of the episodes, they are cut after 1,000 steps
-    perturb : perturbations of the environment: name -> number or (low, high), see
-        `snn_control.controller_file.perturbations.Perturbations`. They take precedence over those of the file
-    how : "ppo", "sac", "rl" (whichever of these two suits the actions), "imitate", "evolve" or "adapt". None selects
-        "imitate" if a teacher is given, otherwise the learner that the file names, otherwise "rl"
+    controller : path of a controller file, name of a shipped controller, or description
+    env : id of the environment; ``module:ID`` imports the module first. Episodes without a limit end after 1,000 steps
+    arguments : keyword arguments of the environment
+    perturb : perturbations of the environment: name -> number or (low, high), which take precedence over those in the
+        controller file, see `snn_control.controller_file.perturbations.Perturbations`
+    how : the learner: "ppo", "sac", "rl", "imitate", "evolve" or "adapt". "rl" selects "sac" for a Box of actions,
+        otherwise "ppo". None selects "imitate" if there is a teacher, otherwise the learner that the controller file
+        names, otherwise "rl"
     teacher : a source of actions, see `snn_control.training.teachers.teacher.teacher_of`
     seed : seed of all random numbers
-    trainable : pattern of parameter names -> limits ``low`` and ``high``. None: the patterns of the file; if the file
-        has none, all weights and biases after the encoders, or those that "evolve" selects (`near_the_output`)
-    surrogate : surrogate derivative of spikes; None: the one of the file
-    run : folder of checkpoints, from which the same call resumes and gives the same bits
-    settings : name -> setting of the learner. They take precedence over the settings of the file, which apply only if
-        the file names this learner or leaves the learner open. ``weights`` is "float32" or "int8", see
+    trainable : pattern of parameter names -> limits ``low`` and ``high``. None: the patterns in the controller file, by
+        default all weights and biases after the encoders, for "evolve" those of `near_the_output`
+    surrogate : surrogate derivative of spikes; None: the surrogate derivative in the controller file
+    run : folder of checkpoints, from which the same call resumes an interrupted training with the same bits
+    settings : name -> setting of the learner. They take precedence over the settings in the controller file, which
+        apply only if the file names this learner or no learner. ``weights`` is "float32" or "int8", see
         `snn_control.controller_file.Training`
-    progress : called after each phase
+    progress : function that is called after each phase
 
-    Raises DescriptionError if an argument or the controller does not fit.
+    Raises DescriptionError if an argument or the controller is invalid.
     """
     threads = optional("threadpoolctl", "training needs threadpoolctl", "training")
     spec = controller if isinstance(controller, ControllerSpec) else load_spec(controller_path(controller))
@@ -117,7 +119,7 @@ def train(
 def _environment(
     spec: ControllerSpec, env: str, arguments: Mapping[str, Any], perturb: Mapping[str, Any]
 ) -> tuple[dict[str, Any], Any]:
-    """Return the environment, and its arguments with perturbations and a limit of the episodes."""
+    """Return the environment's arguments, with perturbations and a limit of episode length, and the environment."""
     given = dict(arguments)
     asked_for = Perturbations.of({**given.get(PERTURB, {}), **perturb}, PERTURB)
     if perturbations := spec.training.perturb.replaced_by(asked_for).plain:
@@ -137,7 +139,12 @@ def _precision(value: Any) -> str:
 
 
 def _way(how: str | None, teacher: Any, of_file: str, space: Any) -> str:
-    """Return the name of the learner. Raises DescriptionError if it is not known or lacks a teacher."""
+    """Return the name of the learner. Raises DescriptionError if it is unknown, or if its teacher is missing.
+
+    how, teacher : as in `train`
+    of_file : name of the learner in the controller file; "": none
+    space : action space of the environment
+    """
     found = how or ("imitate" if teacher is not None else of_file or "rl")
     if found == "rl":
         found = "sac" if type(space).__name__ == "Box" else "ppo"
@@ -152,11 +159,10 @@ def _way(how: str | None, teacher: Any, of_file: str, space: Any) -> str:
 def _learner(
     spec: ControllerSpec, how: str, env: Any, seed: int, trainable: Any, given: Mapping[str, Any], teacher: Any
 ) -> tuple[Learner | None, Any]:
-    """Return the learner ``how`` for an environment, and its settings. "adapt" has settings alone.
+    """Return the learner ``how`` for an environment, and the learner's settings. For "adapt", the learner is None.
 
-    trainable : as in `train`
+    trainable, teacher : as in `train`
     given : the argument ``settings`` of `train`
-    teacher : as in `train`
     """
     if how == "adapt":
         return None, settings_of(how, AdaptationSettings, spec.training.settings, given)
@@ -181,11 +187,11 @@ def _learner(
 
 
 def settings_of(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    """Return a learner's settings.
+    """Return the settings of a learner as an object of the class ``kind``.
 
-    how : name of what is set, for errors
+    how : name of the learner, for errors
     kind : class of the settings
-    before : settings of the controller file, and the defaults
+    before : settings from the controller file, and defaults
     given : settings that take precedence over ``before``
     """
     known, found = [one.name for one in fields(kind)], {**before, **given}
@@ -199,14 +205,16 @@ def settings_of(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[s
 
 
 def _limits(trainable: Mapping[str, Any]) -> Mapping[str, Limits]:
-    """Return the argument ``trainable`` of `train` with all limits as `Limits`; they may be mappings, as in a
-    controller file."""
+    """Convert the limits in the argument ``trainable`` of `train` to `Limits`.
+
+    As in a controller file, they may be mappings with the keys ``low`` and ``high``.
+    """
     plain = {name: asdict(one) if isinstance(one, Limits) else one for name, one in trainable.items()}
     return read_limits(Reader({"trainable": plain}, "", Path()))
 
 
 def _named(teacher: Any) -> str:
-    """Return the name of a teacher, with a digest of its file if it is one."""
+    """Return the name of a teacher, by which `Folder` identifies a run. The name of a file includes its digest."""
     if isinstance(teacher, str | Path) and Path(teacher).is_file():
         return f"{teacher}, SHA-256 {digest_of(teacher)[:16]}"
     return str(teacher)

@@ -1,4 +1,4 @@
-"""A training run consists of phases, each with a validation and a checkpoint, in up to three stages."""
+"""A training run: up to three stages, each of several phases. Each phase ends with a validation and a checkpoint."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ STEPS, FEWEST = 2_000, 4  # if episodes are longer than STEPS, fewer are played,
 
 
 def _error(returns: np.ndarray) -> float:
-    """Return the standard error of the mean return."""
+    """Return the standard error of the mean of (n,) returns."""
     return float(returns.std(ddof=1) / math.sqrt(len(returns)))
 
 
 class Best(NamedTuple):
     """The best candidate of a stage.
 
-    score : mean return in the episodes in which the candidates were compared, otherwise in the validation
+    score : mean return in the episodes in which the candidates were compared; without a comparison, in the validation
     silent : neurons that did not fire in the episodes of the comparison: population -> (n,) bool
     """
 
@@ -61,10 +61,13 @@ class Best(NamedTuple):
 
 
 class TrainingRun:
-    """Trains with one learner, in up to three stages.
+    """Trains a controller with one learner, in up to three stages:
 
-    After reinforcement learning, the controller imitates itself to save spikes. At the end, its gains may be searched.
-    If spikes were saved, or the learner prunes, the result lacks the neurons that no longer fire.
+    1. Learning of the task.
+    2. After reinforcement learning, reduction of spikes: the controller imitates itself with fewer spikes.
+    3. A search for better gains, if some episodes still miss the environment's threshold.
+
+    If spikes were reduced, or if the learner prunes, neurons that never fire are removed from the result.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class TrainingRun:
 
     @functools.cached_property
     def chance(self) -> float:
-        """Mean return of random actions in the episodes of a validation."""
+        """Mean return of random actions in the episodes of the validation."""
         env = self.make()
         env.action_space.seed(self.seed)
         try:
@@ -147,20 +150,22 @@ class TrainingRun:
     def _evaluated(
         self, candidate: Candidate, episodes: int, silent: Mapping[str, np.ndarray]
     ) -> tuple[ControllerSpec, Evaluation]:
-        """Set the parameters to the values of a candidate, remove the silent neurons, and evaluate the controller in
-        new episodes."""
+        """Evaluate a candidate without its silent neurons in new episodes. Return the controller and the results.
+
+        silent : neurons to remove: population -> (n,) bool
+        """
         self._take(candidate.values)
         spec = without(self.learner.parameters.spec, silent)
         play = with_environments(self.make, [FINAL + k for k in range(episodes)])
         return spec, play(build_program(spec), self.envs.interface)
 
     def _candidate(self, found: Evaluation) -> Candidate:
-        """Return the present values as a candidate, with the scores that a validation of them found."""
+        """Return the present values of the parameters as a candidate. ``found``: results of their validation."""
         spikes = float(found.spikes.mean())
         return Candidate(found.score, _error(found.returns), spikes, self.learner.parameters.values())
 
     def _take(self, values: dict[str, np.ndarray]) -> Program:
-        """Set the parameters to these values, write the values into the Program, and return the Program."""
+        """Set the parameters to ``values``, parameter -> array. Return the Program with these values."""
         self.learner.parameters.take(values)
         return self._program()
 
@@ -204,7 +209,10 @@ class TrainingRun:
         self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, *where))
 
     def _confirm(self, phase: int, returns: np.ndarray, threshold: float) -> np.ndarray:
-        """Return the returns of a validation and of up to CONFIRMING more episodes, until one misses the threshold."""
+        """Play up to CONFIRMING more episodes, until the return of one is below the threshold. Return all returns.
+
+        returns : returns of the validation, which are part of the result
+        """
         program, envs, first = self.learner.parameters.program, self.envs, VALIDATION + PHASE_SEEDS * phase
         for k in range(first, first + CONFIRMING, self.n_evaluation):
             if returns.min() < threshold:
@@ -214,7 +222,7 @@ class TrainingRun:
         return returns
 
     def _program(self) -> Program:
-        """Return the Program with the present values and ranges."""
+        """Return the Program with the present values of the parameters and the present ranges of the inputs."""
         self.learner.student.settle()
         self.envs.interface.inputs = {one.name: one for one in self.learner.parameters.spec.inputs}
         return self.learner.parameters.program
@@ -223,8 +231,11 @@ class TrainingRun:
         return self.stage.best or Candidate(-math.inf, 0.0, math.inf, self.untrained)
 
     def _best(self) -> Best:
-        """Compare the candidates in additional episodes. These also tell which neurons never fire; otherwise a single
-        candidate plays none."""
+        """Compare the candidates of the stage in additional episodes, and return the best candidate.
+
+        The episodes also show which neurons never fire. If silent neurons are not removed, a single candidate is
+        returned without additional episodes.
+        """
         candidates = self.stage.candidates
         if not candidates or (len(candidates) < 2 and not self._removes_silent):
             best = self._best_so_far()
@@ -243,7 +254,7 @@ class TrainingRun:
 
     # reducing spikes -----------------------------------------------------------------------------------------
     def _can_reduce_spikes(self) -> bool:
-        """Return whether learning has ended and the stage that reduces spikes is to begin."""
+        """Return whether the next stage is the reduction of spikes."""
         learner = self.learner
         wanted = learner.reduces_spikes and self.settings.spike_cost > 0 and bool(learner.student.trained_spikes)
         ready = wanted and self._reduction()[1] > 0
@@ -252,13 +263,13 @@ class TrainingRun:
     def _reduction(self) -> tuple[ImitationSettings, int]:
         """Return the settings of the imitation that reduces spikes, and its maximum number of phases.
 
-        All these phases together have at most as many environment steps as learning had.
+        Together these phases have at most as many environment steps as the limit of the learning stage.
         """
         found = spike_reduction_settings(self.learner.parameters.spec, self.limit, self.settings.spike_cost)
         return found, min(REDUCTION, self.settings.total_timesteps // (found.n_envs * found.n_steps))
 
     def _reduce_spikes(self, learned: Candidate) -> None:
-        """Begin to reduce spikes: from now on the learner imitates ``learned``."""
+        """Begin the reduction of spikes, in which the learner imitates the candidate ``learned``."""
         program = self._take(learned.values)
         # validate again in twice as many new episodes: the score of the best of many candidates is luck in part
         first, n = VALIDATION + self.n_validation + self.n_comparison + self.n_evaluation, 2 * self.n_validation
@@ -271,7 +282,7 @@ class TrainingRun:
 
     # adjusting gains -----------------------------------------------------------------------------------------
     def _can_adjust(self) -> bool:
-        """Return whether gains are to be searched now, because some episodes stay below the environment's threshold."""
+        """Return whether the next stage is the search for gains. The reason is a return below the threshold."""
         gains, most = gains_of(self.learner.parameters), getattr(self.settings, "gain_generations", 0)
         if self.threshold is None or not (0 < gains <= MOST_GAINS and most > 0) or isinstance(self.stage, GainSearch):
             return False
@@ -285,12 +296,12 @@ class TrainingRun:
 
     @functools.cached_property
     def _to_adjust(self) -> Evaluation:
-        """Evaluation of the candidate whose gains are to be searched."""
+        """Evaluation of the candidate with which the search for gains begins."""
         look = with_environments(self.make, [VALIDATION + self.n_validation + k for k in range(self.n_comparison)])
         return look(self._take(self.stage.candidates[0].values), self.envs.interface)
 
     def _adjust(self) -> None:
-        """Begin the search of gains."""
+        """Begin the stage that searches for gains, with the best candidate."""
         if isinstance(self.stage, Learning):  # the others were worse; more episodes would hardly change that
             self.stage.candidates = self.stage.candidates[:1]
         steps = int(self._to_adjust.steps.mean())
@@ -301,7 +312,7 @@ class TrainingRun:
         self._go_on(learner, GainSearch(self.stage, min(self.settings.gain_generations, max(1, most))))
 
     def _go_on(self, learner: Learner, stage: Stage) -> None:
-        """Begin the next stage, in new environments."""
+        """Begin ``stage`` with its learner, in new environments."""
         learner.surrogate = self.learner.surrogate
         self.envs.close()
         self.envs = VectorEnv(self.make, learner.settings.n_envs, self.learner.parameters.spec)
@@ -359,9 +370,9 @@ class TrainingRun:
         self.diagnosis.reported = {key: Finding(**one) for key, one in reported.items()}
 
     def _values_in(self, arrays: Mapping[str, np.ndarray], first: str) -> dict[str, np.ndarray]:
-        """Return the values of the parameters that a checkpoint holds.
+        """Return the values of the parameters in a checkpoint: parameter -> array.
 
-        first : beginning of the names of their arrays in the checkpoint
+        first : beginning of the names of these arrays in the checkpoint
         """
         values = self.learner.parameters.values()
         for name, value in values.items():

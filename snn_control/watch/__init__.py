@@ -1,4 +1,4 @@
-"""The live page: a browser shows a running or recorded controller, in a world, on a robot or in training."""
+"""The live page: a browser shows a running or recorded controller, in a simulation, on a robot or in training."""
 
 from .client import Client
 

@@ -25,12 +25,12 @@ __all__ = ["Client"]
 class Client:
     """A connection to a run that ``snn_control watch`` shows.
 
-    url : the address that ``snn_control watch`` prints; with its token the client may change the run
+    url : the address that ``snn_control watch`` prints; with the token in it the client may change the run
     timeout : longest wait for an answer or a frame [s]
     scene : description of the controller, see `snn_control.watch.scene`; replaced if the run gets another controller,
         or if a node is started again
 
-    Raises RuntimeFault if there is no server, or if it refuses.
+    Raises RuntimeFault if there is no server, or if the server refuses the connection.
     """
 
     def __init__(self, url: str, timeout: float = 10.0) -> None:
@@ -57,7 +57,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection. First read the remaining frames, which would hold back the server's answer."""
+        """Close the connection. This reads all remaining frames, because they precede the server's last answer."""
         closing = threading.Thread(target=self._open.close)
         closing.start()
         with suppress(Exception):  # the connection is closed
@@ -78,7 +78,7 @@ class Client:
         return protocol.decode(self._frames.popleft())
 
     def look(self, names: list[str]) -> None:
-        """Choose the populations whose membranes each frame contains."""
+        """Select the populations whose membrane potentials each frame contains."""
         self._ask({"op": "look", "names": names})
 
     def act(self, action: str, **values: Any) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Client:
         return said
 
     def _take(self) -> dict[str, Any]:
-        """Receive one message. A frame or a scene is stored; a text frame is returned."""
+        """Receive one message of the server. Store a frame or a scene; return a text message, or {} for a frame."""
         message = self._connection.recv(self.timeout)
         if isinstance(message, bytes):
             self._frames.append(message)

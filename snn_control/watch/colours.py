@@ -1,4 +1,4 @@
-"""Colours of inputs and populations, the same in every picture of a controller."""
+"""Colours of inputs and populations, which are the same in every picture of a controller."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OUTPUT = "#3b4754"  # for commands, which are no population
 def colour_places(spec: ControllerSpec) -> dict[str, int]:
     """Return the index of the colour of each input and population: name -> index in a list of colours.
 
-    Inputs come first, in the order of the file, then populations.
+    Indices follow the order in the controller file: first all inputs, then all populations.
     """
     names = [*(one.name for one in spec.inputs), *(p.name for p in spec.network.populations)]
     return {name: k for k, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""Make the frames of the live page: what a controller did since the last frame, taken from its recorders."""
+"""Make the frames of the live page: the activity of a controller since the last frame, read from its recorders."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REPEAT_S = 3.0  # between two copies of the weights that do not learn, because a
 
 
 class Timed(Protocol):
-    """A loop whose times the page shows, such as `snn_control.realtime.loop.Loop`."""
+    """A loop whose timing statistics the page shows, such as `snn_control.realtime.loop.Loop`."""
 
     def stats(self) -> dict[str, Any]: ...
 
@@ -42,10 +42,11 @@ class Timed(Protocol):
 def picture_of(log: Mapping[str, np.ndarray], size: tuple[int, int]) -> np.ndarray:
     """Return the newest events of an input as a picture, (rows, columns) int8.
 
-    A cell of the picture is the number of its ON events minus the number of its OFF events.
+    Each value is the number of ON events minus the number of OFF events in one pixel, or in one cell of pooled pixels.
 
     log : columns x, y, p of the events, as in `InputLog`
-    size : (width, height) of the sensor [pixel]; large sensors are pooled to at most `MAX_PICTURE` cells a side
+    size : (width, height) of the sensor [pixel]; the pixels of large sensors are pooled to at most `MAX_PICTURE` cells
+        along each side
     """
     width, height = size
     cell = -(-max(width, height) // MAX_PICTURE)
@@ -58,14 +59,14 @@ def picture_of(log: Mapping[str, np.ndarray], size: tuple[int, int]) -> np.ndarr
 
 
 class Feed:
-    """Makes frames from the recorders of a running controller. The controller never waits for it.
+    """Makes frames from the recorders of a running controller. The controller never waits for a frame.
 
-    states : maximum number of copies of the state; with a copy, ``inputs`` can be saved as a record that replays
+    states : maximum number of copies of the state; ``inputs`` can be replayed from such a copy if it is saved
     loop : the loop that runs the controller; None: there is none
-    clock : clock by which slow values are read [s]
+    clock : function that returns a time [s]; it decides when values that change slowly are read again
     repeat_s : time after which unchanged weights are sent again [s]
     observer : port that the loop or the `Controller` must call after each tick; it does nothing until `watch` is called
-    looked_at : populations whose membranes and weights are in the frames
+    looked_at : names of the populations whose membranes and weights are in the frames
     """
 
     def __init__(self, controller: Controller, spec: ControllerSpec, states: int = 0) -> None:
@@ -93,7 +94,7 @@ class Feed:
         self._taken_at = self._read_at = self._all_at = -math.inf
 
     def watch(self, on: bool) -> None:
-        """Start recording if ``on`` is true, else stop. The next frame has only the ticks that follow this call."""
+        """Start recording if ``on`` is true, otherwise stop. The next frame contains only ticks after this call."""
         if on:
             self._ticks, self._spikes = self.activity.totals()
             self._tick = int(self.controller.bound.array("clock")[0])
@@ -101,7 +102,7 @@ class Feed:
         self.observer.open(on)
 
     def restart(self) -> None:
-        """Clear the recorders after a reset of the controller, which restarts its count of ticks. No loop may run."""
+        """Clear the recorders after a reset of the controller, whose tick number is then 0. No loop may run."""
         self.activity.clear()
         self.inputs.clear()
         self._marks.restart()
@@ -137,9 +138,11 @@ class Feed:
         return header | self._slowly(arrays), arrays
 
     def _slowly(self, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Return values that change slowly, read only every `SLOW_S`: power, times, and descriptions of weights.
+        """Return values that change slowly: power, timing statistics, and descriptions of the pictures of weights.
 
-        arrays : arrays of the frame, to which pictures of weights are added
+        They are read only every `SLOW_S`.
+
+        arrays : arrays of the frame, to which this method adds the pictures of weights
         """
         now, anew = self.clock(), tuple(self.looked_at) != self._weights_of
         if now < self._read_at + SLOW_S and not anew:
@@ -187,6 +190,6 @@ class Feed:
 
 
 def timing_of(stats: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the times of a loop since its start [us], for the page, from `realtime.Loop.stats`."""
+    """Return timing statistics of a loop since its start [us], for the page. ``stats``: from `realtime.Loop.stats`."""
     times = {key: {p: stats[key][p] * 1e-3 for p in ("p50", "p99", "max")} for key in ("wake", "tick", "latency")}
     return {"missed": stats["missed"], **{key: one for key, one in times.items() if stats[key]["count"]}}

@@ -1,8 +1,8 @@
 """Show a watched run in Foxglove, Lichtblick and other clients of Foxglove's websocket protocol, version 1.
 
-A client sees tunable numbers as parameters, and can subscribe to channels; other channels are not computed. Times of
-messages are those of the run: they begin at the wall clock when the client connects, stand still while the run is
-paused, and continue after a reset of the run.
+A client sees tunable parameters as Foxglove parameters, and can subscribe to channels. The server computes only
+channels with a subscription. The time stamps of the messages start at wall-clock time when the client connects, and
+advance with the time of the run: they stand still while the run is paused, and continue after a reset of the run.
 
 The protocol: https://github.com/foxglove/ws-protocol/blob/releases/typescript/ws-protocol/v0.8.0/docs/spec.md
 """
@@ -34,9 +34,10 @@ MAX_ITEMS, MAX_TEXT = 256, 400  # in a list of a client's message; of an answer
 
 
 def offered(path: str, subprotocols: Iterable[str]) -> bool:
-    """Return whether a client requests Foxglove's protocol, and not the page's own.
+    """Return whether a client requests Foxglove's protocol instead of the protocol of the live page.
 
-    subprotocols : lines of the client's header that name protocols
+    path : path of the client's HTTP request
+    subprotocols : lines of the client's HTTP header that name protocols
     """
     offers = {one.strip() for line in subprotocols for one in line.split(",")}
     return path in PATHS and protocol.SUBPROTOCOL not in offers and not offers.isdisjoint(SUBPROTOCOLS)
@@ -47,7 +48,7 @@ def _said(**message: Any) -> str:
 
 
 def _items(said: Mapping[str, Any], key: str, kind: type) -> list[Any]:
-    """Return a list from a message. Raises InputError unless it is a short list of elements of type ``kind``."""
+    """Return the list ``said[key]`` of a message. Raises InputError unless it is a short list of type ``kind``."""
     found = said.get(key)
     if not isinstance(found, list) or len(found) > MAX_ITEMS or not all(type(one) is kind for one in found):
         raise InputError(f"{key}: must be a list of at most {MAX_ITEMS} elements of type {kind.__name__}")
@@ -57,10 +58,10 @@ def _items(said: Mapping[str, Any], key: str, kind: type) -> list[Any]:
 class Session:
     """The connection of one client of Foxglove's protocol.
 
-    scene : the scene of the source, see `snn_control.watch.scene`
+    scene : description of the run, see `snn_control.watch.scene`
     controls : whether the client may set parameters
-    act : function (action, values) that does an action of the source; it may wait
-    refused : number of wrong messages
+    act : function (action, values) that performs an action of the `Source`; it may wait for the run
+    refused : number of invalid messages
     """
 
     def __init__(self, scene: Mapping[str, Any], controls: bool, act: Callable[[str, Mapping[str, Any]], Any]) -> None:
@@ -89,9 +90,9 @@ class Session:
         return first
 
     def change(self, scene: Mapping[str, Any]) -> list[str]:
-        """Continue with another scene. Return the messages for the client.
+        """Continue with the scene of another controller. Return the messages that describe its channels to the client.
 
-        The client must subscribe again, because the new scene has new channels.
+        The client must then subscribe again.
         """
         old = range(self._first_id, self._first_id + len(self._channels.all))
         self._first_id = old.stop
@@ -107,9 +108,9 @@ class Session:
 
     # messages from the client ----------------------------------------------------------------------------------------
     async def answer(self, message: str | bytes) -> list[str]:
-        """Do what a message of the client requests. Return the messages that answer it.
+        """Perform the request in a client's message. Return the messages that answer the request.
 
-        A wrong message is counted and answered with an error.
+        An invalid message is counted and answered with an error.
         """
         answers: list[str] = []
         errors: list[str] = []
@@ -176,7 +177,7 @@ class Session:
         return []
 
     def _named(self, said: Mapping[str, Any]) -> list[str]:
-        """Return the known parameters that a message names; all parameters if the message names none."""
+        """Return the names of existing parameters that a message contains; all names if the message contains none."""
         names = _items(said, "parameterNames", str)
         return [name for name in self._parameters if name in names or not names]
 
@@ -189,7 +190,7 @@ class Session:
 
     # messages to the client ------------------------------------------------------------------------------------------
     def messages(self, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Iterator[str | bytes]:
-        """Convert a frame to messages: first the changed parameters, then those of subscribed channels by time."""
+        """Convert a frame to messages: changed parameters, then messages of subscribed channels, sorted by time."""
         yield from self._changed(header["tuned"])
         frame = Frame(header, arrays, self._time(header))
         found: list[tuple[int, int, bytes]] = []
@@ -207,7 +208,9 @@ class Session:
     def _changed(self, tuned: list[float]) -> Iterator[str]:
         """Yield a message with the parameters that changed since the last frame, if the client subscribed to them.
 
-        A value that was set is in the frames from the next tick on.
+        A value that a client sets appears in the frames from the next tick on.
+
+        tuned : present values of the tunable parameters
         """
         now = dict(zip(self._tuned, tuned, strict=True))
         names = [name for name, value in now.items() if value != self._tuned[name]]
@@ -216,7 +219,7 @@ class Session:
             yield self._values(followed)
 
     def _time(self, header: Mapping[str, Any]) -> int:
-        """Return the time at the end of a frame, for its messages [ns]. The time continues after a reset of the run."""
+        """Return the time stamp for the end of a frame [ns]. Time stamps also increase after a reset of the run."""
         t_ns = round(header["t"] * 1e9)
         if self._offset_ns is None:
             self._offset_ns = time.time_ns() - t_ns

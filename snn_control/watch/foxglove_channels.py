@@ -1,6 +1,6 @@
 """The channels of a watched run in Foxglove's protocol. A channel converts frames to JSON messages.
 
-Pictures, spikes, scans and marks are messages of Foxglove's own schemas: https://docs.foxglove.dev/docs/sdk/schemas.
+Pictures, spikes, scans and marks use the message schemas of Foxglove: https://docs.foxglove.dev/docs/sdk/schemas.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ FIELDS = [{"name": name, "offset": offset, "type": NUMBER_TYPES[dtype]} for name
 
 
 class Frame(NamedTuple):
-    """A frame of the server, with the time at its end, ``ns`` [ns]."""
+    """A frame of the server, with ``ns``, the time stamp of its end [ns]."""
 
     header: Mapping[str, Any]
     arrays: Mapping[str, np.ndarray]
@@ -75,7 +75,7 @@ def _image(ns: int, name: str, picture: np.ndarray) -> Messages:
 
 
 class Channels:
-    """The channels of a scene. For rates, this object stores the spikes of the last second."""
+    """The channels of a scene. The object stores the spikes of the last second, from which it computes firing rates."""
 
     def __init__(self, scene: Mapping[str, Any]) -> None:
         self._period, self._dt = scene["period"], scene["dt"]
@@ -101,16 +101,16 @@ class Channels:
         self.restart()
 
     def restart(self) -> None:
-        """Forget the earlier frames, because the next frames do not continue them."""
+        """Delete the data of earlier frames, because the next frame does not follow them without a gap."""
         self._kept = np.zeros((3, 0), np.int64)  # step, population, neuron
         self._counts: list[tuple[float, Mapping[str, int]]] = []
 
     @staticmethod
     def _parts_of_command(outputs: list[dict[str, Any]]) -> dict[str, int | slice]:
-        """Return which numbers of the command belong to each key of its message: key -> columns.
+        """Return the elements of the command that each key of the command's message contains: key -> index or slice.
 
-        A key is a label, or ``joints`` for the labels ``joints[0]``, ``joints[1]``, ... So each label is a path in a
-        message.
+        A key is a label. If the labels are ``joints[0]``, ``joints[1]``, ..., the key is ``joints``, with an array of
+        these elements. Each label is therefore a valid message path in Foxglove.
         """
         parts: dict[str, int | slice] = {}
         at = 0
@@ -200,7 +200,7 @@ class Channels:
 
     @staticmethod
     def _grid(one: Mapping[str, Any], frame: Frame) -> Messages:
-        """Return the message for a picture that an input reads as cells: the mean brightness of each cell, 0 to 255."""
+        """Return the message for a picture that an input divides into cells: each cell's mean brightness, 0 to 255."""
         values = frame.arrays.get(f"value.{one['name']}")
         if values is None:
             return []
@@ -216,7 +216,7 @@ class Channels:
 
     @staticmethod
     def _scan(one: Mapping[str, Any], frame: Frame) -> Messages:
-        """Return the message for ranges of equal sectors: a scan with one beam in the middle of each sector.
+        """Return the message for a laser scan in equal sectors. It has one beam in the middle of each sector.
 
         A range of 0 means that nothing was detected.
         """

@@ -1,6 +1,6 @@
-"""JSON Schemas of the messages in Foxglove's protocol: the parts of Foxglove's own schemas that are used, and ours.
+"""JSON Schemas of the messages in Foxglove's protocol: excerpts of Foxglove's schemas, and schemas of snn_control.
 
-Foxglove's are published, with descriptions, in https://github.com/foxglove/foxglove-sdk/tree/main/schemas/jsonschema.
+Foxglove publishes its full schemas in https://github.com/foxglove/foxglove-sdk/tree/main/schemas/jsonschema.
 """
 
 from __future__ import annotations

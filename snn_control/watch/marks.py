@@ -1,6 +1,6 @@
-"""Marks on the time axis of the live page: what operators and pages did to the controller.
+"""Marks on the time axis of the live page, for actions of operators and pages such as a stop or a tuned parameter.
 
-They are found in the control words of the ticks.
+The actions are found by changes in the control words of the ticks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST = 100  # of a frame
 class Marks:
     """Finds changes of the control words (`snn_control.engine.control`) from one tick to the next.
 
-    tunable : names of the tunable numbers, in the order of the control words
+    tunable : names of the tunable parameters, in the order of the control words
     """
 
     def __init__(self, tunable: Sequence[str]) -> None:
@@ -29,13 +29,13 @@ class Marks:
         self._before: np.ndarray | None = None
 
     def restart(self) -> None:
-        """Forget the last tick, so that the next tick gets no marks."""
+        """Discard the control words of the last tick, so that the next tick is not compared and gets no marks."""
         self._before = None
 
     def of(self, log: InputLog) -> list[dict[str, Any]]:
-        """Return the marks of a log, each a dictionary of t [s], kind and text.
+        """Return the marks in a log as dictionaries with the keys t [s], kind and text.
 
-        The ticks of the log must follow those of the last call.
+        The ticks of the log must follow the ticks of the last call.
         """
         rows, tuned = log.control, len(self._tunable)
         if not len(rows) or not rows.shape[1]:

@@ -29,7 +29,7 @@ OTHER = re.compile(r"^(import|export)\b|</script", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Embedded:
-    """A run that is stored in a page: the scene as JSON, and the frames, compressed with gzip, in base64."""
+    """A run for storage in a page: the scene as JSON, and the frames, compressed with gzip and encoded in base64."""
 
     scene: str
     record: str
@@ -37,7 +37,7 @@ class Embedded:
 
 @dataclass(frozen=True)
 class PageParts:
-    """The parts of the live page, as HTML, CSS and JavaScript: buttons of the head, panels, dialogs over the panels."""
+    """The parts of the live page as HTML, CSS and JavaScript: the buttons at the top, the panels, and the dialogs."""
 
     style: str
     buttons: str
@@ -47,7 +47,7 @@ class PageParts:
 
 
 def page_parts() -> PageParts:
-    """Return the parts of the live page. They load no other files."""
+    """Return the parts of the live page, which a report can contain. They load no other files."""
     html = _text("index.html")
     buttons, rest = _between(html, '<span class="space"></span>', "</header>")
     panels, rest = _between(rest, "<main>", "</main>")
@@ -59,7 +59,7 @@ def _text(name: str) -> str:
 
 
 def _between(text: str, begin: str, end: str) -> tuple[str, str]:
-    """Return the text between two marks, and the text after the second mark."""
+    """Return the part of ``text`` between the strings ``begin`` and ``end``, and the part after ``end``."""
     inside, _, rest = text[text.index(begin) + len(begin) :].partition(end)
     return inside, rest
 
@@ -67,7 +67,7 @@ def _between(text: str, begin: str, end: str) -> tuple[str, str]:
 def _script() -> str:
     """Return all JavaScript modules of the page as one script.
 
-    Each module becomes a function, which follows those of the modules that it imports.
+    Each module becomes a function. The functions of the modules that it imports precede it.
     """
     texts = {one.name.removesuffix(".js"): _text(one.name) for one in PAGE.iterdir() if one.name.endswith(".js")}
     needs = {name: {other for _, other in IMPORT.findall(text)} for name, text in texts.items()}
@@ -81,9 +81,11 @@ def _script() -> str:
 
 
 def embedded(run: RecordedRun, title: str, **more: Any) -> Embedded:
-    """Replay a run, as `RecordRun` does, and return it for storage in a page. If it is large, only its end is kept.
+    """Replay a run with `RecordRun`, and return its scene and frames for storage in a page.
 
-    more : more keys of the scene
+    If the run is large, only its last frames are stored.
+
+    more : further keys for the scene
     """
     source = RecordRun(run, title, membranes=MEMBRANES)
     frames, scene = _frames(source.data), source.scene() | more
@@ -98,7 +100,7 @@ def embedded(run: RecordedRun, title: str, **more: Any) -> Embedded:
 
 
 def stored(scene: Mapping[str, Any], record: str) -> Embedded:
-    """Return a scene, and frames that are `packed`, for storage in a page."""
+    """Return a scene and frames for storage in a page. ``record`` is the text that `packed` made of the frames."""
     text = json.dumps(plain(scene, "scene"), separators=(",", ":"))
     return Embedded(text.replace("<", "\\u003c"), record)
 
@@ -113,13 +115,13 @@ def _frames(data: bytes) -> list[bytes]:
 
 
 def packed(frames: Sequence[bytes]) -> str:
-    """Return frames as a page stores them: each after its length, compressed, in base64."""
+    """Return frames as text for storage in a page: each with its length before it, compressed, encoded in base64."""
     data = b"".join(len(frame).to_bytes(4, "little") + frame for frame in frames)
     return base64.b64encode(gzip.compress(data, mtime=0)).decode("ascii")
 
 
 def _without(frames: Sequence[bytes], first: int) -> list[bytes]:
-    """Return the frames without the first ones. Their newest weights move to the first frame that remains."""
+    """Return the frames from index ``first`` on. The newest weights of earlier frames move to the first of these."""
     told: dict[str, Any] = {}
     kept: dict[str, Any] = {}
     for frame in frames[: first + 1]:

@@ -1,8 +1,12 @@
 """Encode and decode the messages between a run and its live page: version 1 of docs/reference/watch_protocol.md.
 
-Text frames are JSON objects with ``op``. A binary frame holds a header and arrays: four bytes, the length of the header
-(little-endian); the header, JSON in UTF-8, padded with spaces to a multiple of eight bytes; the arrays, each padded to
-a multiple of eight bytes. The header lists them under ``arrays``: name, dtype as NumPy writes it, shape.
+Text frames are JSON objects with a key ``op``. A binary frame contains a header and arrays:
+
+1. the length of the header: four bytes, little-endian
+2. the header: JSON in UTF-8, padded with spaces to a multiple of eight bytes
+3. the arrays, each padded to a multiple of eight bytes
+
+The key ``arrays`` of the header lists name, dtype (as NumPy writes it) and shape of each array.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ def _padded(data: bytes, fill: bytes) -> bytes:
 
 
 def encode(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Return a header and arrays as one binary frame. Numbers in the header that are not finite become null."""
+    """Encode a header and arrays as one binary frame. Numbers in the header that are not finite become null."""
     listed = [[name, array.dtype.str, array.shape] for name, array in arrays.items()]
     text = json.dumps(plain({**header, "arrays": listed}, "header"), separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 4) % ALIGNMENT)
@@ -41,7 +45,7 @@ def encode(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes
 
 
 def decode(frame: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the header and the arrays of a binary frame. Raises InputError if the bytes are no such frame."""
+    """Return the header and the arrays of a binary frame. Raises InputError if the bytes are not a valid frame."""
     try:
         size = int.from_bytes(frame[:4], "little")
         header = json.loads(frame[4 : 4 + size])

@@ -1,6 +1,6 @@
-"""The source of a live page for a recorded run. The run is replayed at the start, and all its frames are kept.
+"""The source of a live page for a recorded run, which replays the run at the start and stores all its frames.
 
-A run without a record, e.g. the reaction to a stimulus, is shown in the same way.
+A run without a record, for example the reaction of a network to a stimulus, is shown in the same way.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ TIMES = {"wake": "wake_histogram", "tick": "tick_histogram", "latency": "latency
 
 
 class RecordRun:
-    """A `Source` for a recorded run. The page fetches all frames once, and plays them itself.
+    """A `Source` for a recorded run. The page fetches all frames once, and plays them without the server.
 
     run : the run; if it has ``arrays``, the replay is compared with these recorded commands and spikes
-    progress : called with the share of the ticks that were replayed, from 0 to 1
-    membranes : maximum number of bytes of all membranes that are kept; the largest populations are left out first
+    progress : function that is called with the fraction of the ticks that were replayed, from 0 to 1
+    membranes : maximum size of the membrane potentials in all frames [bytes]; the largest populations are left out
+        first
 
     Raises InputError if the record cannot be replayed.
 
-    data : the frames, each after its length (uint32, little-endian)
-    found : result of the comparison; None without a record
+    data : the frames, each with its length before it (uint32, little-endian)
+    found : result of the comparison with the record; None without a record
     """
 
     changes = 0
@@ -84,9 +85,11 @@ class RecordRun:
         self._first_s = log.first_tick * period
 
     def _too_large(self, room: int) -> set[str]:
-        """Return the names of the populations whose membranes are left out.
+        """Return the names of the arrays of membrane potentials that frames leave out, ``membrane.POPULATION``.
 
-        The smallest populations are kept, as many as fit into a frame.
+        The frames contain the membrane potentials of the smallest populations, as many as fit.
+
+        room : maximum number of membrane potentials in a frame
         """
         ordered = sorted(self.controller.program.facts.populations, key=lambda p: p.size)
         return {f"membrane.{p.name}" for p, total in zip(ordered, accumulate(p.size for p in ordered)) if total > room}

@@ -1,4 +1,4 @@
-"""The scene: the part of a controller's description that the live page shows and that does not change in a run."""
+"""The scene: the description of a controller for the live page, with all data that are constant during a run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def scene_of(controller: Controller, spec: ControllerSpec, title: str) -> dict[s
 
 
 def _populations(spec: ControllerSpec, program: Program, colours: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the populations for the page, those of encoders first, and sources before their targets."""
+    """Return the populations for the page: encoders first, and presynaptic before postsynaptic populations."""
     neurons = {one.name: getattr(getattr(one, "encoder", None), "neuron", None) for one in spec.inputs}
     neurons |= {p.name: p.neuron for p in spec.network.populations}
     return [
@@ -50,7 +50,7 @@ def _populations(spec: ControllerSpec, program: Program, colours: dict[str, str]
 
 
 def _threshold(neuron: Any) -> float | None:
-    """Return the threshold that all neurons of a model share; None if there is none, or one for each neuron."""
+    """Return the common threshold of a population's neurons; None if they have different thresholds or none."""
     value: Any = getattr(neuron, "v_threshold", None)
     return None if value is None or np.ndim(value) else float(value)
 

@@ -1,7 +1,7 @@
 """The server of the live page. One port serves the page's files over HTTP, and the run's frames over a websocket.
 
-The server runs in a thread of ordinary priority. The run never waits for it: a client that does not keep up loses its
-oldest frames, which are counted. Everything that a client sends is untrusted.
+The server runs in a thread of ordinary priority. The run never waits for the server: if a client reads too slowly, the
+server drops and counts the oldest frames for this client. All messages of clients are untrusted input.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TYPES = {
 
 
 class _Client:
-    """A connected page: the frames that wait to be sent, the contents that the page wants in frames, and counts."""
+    """A connected page: its queue of frames, the populations that it selected, and its number of dropped frames."""
 
     def __init__(self, connection: Any, controls: bool) -> None:
         self.connection, self.controls = connection, controls
@@ -57,9 +57,9 @@ class _Client:
         self.ready = asyncio.Event()
 
     def offer(self, frame: tuple[dict[str, Any], Mapping[str, Any]] | None) -> None:
-        """Append a frame to the queue of this page. If too many frames wait, drop and count the oldest one.
+        """Append a frame to the queue of this page. If too many frames wait, drop and count the oldest frame.
 
-        None stands for a new scene; frames before it are removed.
+        frame : header and arrays; None announces a new scene, and removes all waiting frames
         """
         if frame is None:
             self.frames.clear()
@@ -75,10 +75,10 @@ class Server:
 
     source : the run
     host, port : address to listen on; port 0: a free port
-    control : whether pages whose address has the token may change the run; if false, pages can only watch
-    ended : set when the server has ended; `close` then raises RuntimeFault if an error ended it
+    control : whether pages whose address contains the token may change the run; if false, pages can only watch
+    ended : event that is set when the server has ended; if an error ended the server, `close` raises RuntimeFault
 
-    Raises RuntimeFault if it cannot listen at this address.
+    Raises RuntimeFault if the server cannot listen at this address.
     """
 
     def __init__(self, source: Source, host: str = "127.0.0.1", port: int = 0, control: bool = False) -> None:
@@ -157,7 +157,7 @@ class Server:
 
     # connections -----------------------------------------------------------------------------------------------------
     def _request(self, connection: Any, request: Any) -> Any:
-        """Answer a request for a file of the page. A request for a websocket is let through."""
+        """Return the response to a request: a file of the page, or a refusal; None lets the client open a websocket."""
         url = urlsplit(request.path)
         app = foxglove.offered(url.path, request.headers.get_all("Sec-WebSocket-Protocol"))
         given = parse_qs(url.query).get("token", [""])[0]
@@ -185,11 +185,11 @@ class Server:
         return response
 
     def _from_here(self, headers: Any, any_origin: bool) -> bool:
-        """Return whether a request comes from the page itself: Host is this server, and Origin is its page or missing.
+        """Return whether a request comes from the live page: Host is this server, and Origin is its page or missing.
 
-        So a page of another site cannot connect, and a foreign name that resolves to this machine is not served.
+        Other sites therefore cannot connect, nor pages under a foreign host name that resolves to this computer.
 
-        any_origin : accept every Origin, for a web app with the token
+        any_origin : accept every Origin, for a web application that has the token
         """
         host = headers.get("Host", "")
         name = host.rpartition(":")[0].strip("[]") if ":" in host else host
@@ -254,7 +254,7 @@ class Server:
             await client.connection.send(message)
 
     async def _answer(self, client: _Client, session: foxglove.Session, message: str | bytes) -> None:
-        """Do what a client of Foxglove's protocol requests in a message, and send the answers."""
+        """Perform the request in a message of a Foxglove client, and send the answers."""
         refused, answers = session.refused, await session.answer(message)
         if session.refused > refused:
             self.refused += 1
@@ -262,7 +262,7 @@ class Server:
         await self._send_all(client, answers)
 
     async def _message(self, client: _Client, message: str | bytes) -> None:
-        """Do what a page requests in a message, and send the answer."""
+        """Perform the request in a message of a page, and send the answer."""
         number = None
         try:
             said = json.loads(message)
@@ -297,7 +297,7 @@ class Server:
 
 
 def _quiet() -> Any:
-    """Return a logger without output, since errors of clients are counted and not printed."""
+    """Return a logger without output for the websocket library, because errors of clients are counted, not printed."""
     import logging
 
     logger = logging.getLogger("snn_control.watch")

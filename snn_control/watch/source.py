@@ -1,4 +1,4 @@
-"""`Source`: the interface between the live page's server and a run (a world, a node or a recording)."""
+"""`Source`: the interface between the live page's server and a run (a simulation, a ROS node or a recording)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Source", "number_in"]
 class Source(Protocol):
     """A run that the live page can show.
 
-    data : one file with all frames, which the page fetches; empty if the frames come one by one
+    data : one file with all frames, which the page fetches; empty if the server sends the frames during the run
     changes : a number that increases whenever the scene changes
     """
 
@@ -23,28 +23,28 @@ class Source(Protocol):
     changes: int
 
     def scene(self) -> dict[str, Any]:
-        """Return the description of the run as JSON data: `scene.scene_of`, with ``kind`` and ``actions``."""
+        """Return the description of the run as JSON data: the keys of `scene.scene_of`, ``kind`` and ``actions``."""
 
     def frames(self) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
-        """Return the frames since the last call, each as a header and arrays by name."""
+        """Return the frames since the last call. Each frame is a tuple of a header and a dictionary of arrays."""
 
     def look(self, names: set[str]) -> None:
-        """Add the membranes of these populations to each frame, and now and then their weights."""
+        """Add the membrane potentials of these populations to each frame, and their weights from time to time."""
 
     def act(self, action: str, values: Mapping[str, Any]) -> str:
-        """Do an action that a page requests. Return a text for the page, which may be empty.
+        """Perform an action that a page requests. Return a text for the page, which may be empty.
 
         values : the page's message
 
-        Raise InputError if the action cannot be done. The call may wait for the run.
+        Raise InputError if the action is impossible. The call may wait for the run.
         """
 
     def close(self) -> None:
-        """End the run."""
+        """End the run that the source shows."""
 
 
 def number_in(values: Mapping[str, Any], key: str, low: float, high: float, default: float | None = None) -> float:
-    """Return a number from a message.
+    """Return the number ``values[key]`` of a message, from ``low`` to ``high``.
 
     Raises InputError if the number is out of range, or if it is missing and there is no ``default``.
     """

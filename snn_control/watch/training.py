@@ -25,7 +25,7 @@ KEYS = {"steps": "steps", "score": "score", "worst": "worst", "spikes_a_step": "
 class WatchedTraining(WorldRun):
     """A `Source` that plays episodes with the newest controller of a training run, without slowing the training.
 
-    folder : folder of the training, which must hold a newest controller (``newest.yaml``)
+    folder : folder of the training run, which must contain its newest controller (``newest.yaml``)
     """
 
     def __init__(self, folder: Path, make: Callable[[], Any], title: str, seed: int = 0) -> None:
@@ -62,11 +62,11 @@ class WatchedTraining(WorldRun):
         return super()._begin(env)
 
     def _take_newest(self, written: float) -> None:
-        """Continue with the newest controller of the training.
+        """Continue with the newest controller of the training run.
 
-        If its file cannot be read, e.g. while it is written, continue with the present controller.
+        If its file cannot be read, for example during writing, continue with the present controller.
 
-        written : time of the file
+        written : modification time of the file
         """
         try:
             spec: ControllerSpec = load_spec(self._folder / NEWEST)
@@ -81,9 +81,11 @@ class WatchedTraining(WorldRun):
 
 
 def curve_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Return the learning curve of a training from the rows of its phases: key -> values.
+    """Return the learning curve of a training run: key -> values, of at most `MOST_ROWS` phases.
 
-    The values of a key that some phase lacks, such as ``worst`` without validation, are empty.
+    If some phase lacks a key, such as ``worst`` without validation, the list of its values is empty.
+
+    rows : one row of results for each phase of the training
     """
     every = max(1, -(-len(rows) // MOST_ROWS))
     rows = rows[(len(rows) - 1) % every :: every]  # with the newest one

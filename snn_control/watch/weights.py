@@ -1,4 +1,4 @@
-"""Pictures of the weights of projections onto a population, averaged so that they are small enough for a page."""
+"""Pictures of the weights of the projections onto a population. Averages make them small enough for the live page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_PICTURES = 8  # of a population
 
 
 class Weights:
-    """Makes pictures of the weights of a controller's projections. Each call reads weights that learn again."""
+    """Makes pictures of the weights of a controller's projections. Each call reads the plastic weights again."""
 
     def __init__(self, controller: Controller, spec: ControllerSpec) -> None:
         self._controller, self._projections = controller, spec.network.projections
@@ -33,10 +33,10 @@ class Weights:
     def onto(self, population: str, learned: bool) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
         """Return pictures of the projections onto a population: their descriptions, and their arrays by name.
 
-        There are at most `MOST_PICTURES`. An array is (targets, sources) float32, and its name is the ``key`` of its
-        description. In a large matrix a cell is the mean of several weights; a cell without a synapse is 0.
+        There are at most `MOST_PICTURES`. A picture is a (targets, sources) float32 array, whose name is the ``key`` of
+        its description. In a large matrix a cell is the mean of several weights; a cell without a synapse is 0.
 
-        learned : whether to return only projections that learn
+        learned : whether to return only projections with a learning rule
         """
         told: list[dict[str, Any]] = []
         arrays: dict[str, np.ndarray] = {}
@@ -78,9 +78,9 @@ class Weights:
 
 
 def _grids(spec: ControllerSpec) -> dict[str, tuple[int, int]]:
-    """Return the grid of the inputs and populations whose neurons form a picture: name -> (columns, rows).
+    """Return the grid size of the inputs and populations whose neurons form a picture: name -> (columns, rows).
 
-    If there are several channels or polarities, their pictures follow one another.
+    If there are several channels or polarities, the pictures of the channels follow one another.
     """
     found = {name: topic.grid for name, topic in spec.ros_inputs.items() if topic.grid}
     encoders: list[tuple[str, Any]] = [(one.name, getattr(one, "encoder", None)) for one in spec.inputs]
@@ -98,9 +98,10 @@ def _grids(spec: ControllerSpec) -> dict[str, tuple[int, int]]:
 def _pooled(pre: np.ndarray, post: np.ndarray, weights: np.ndarray, n_pre: int, n_post: int) -> np.ndarray:
     """Return the mean weight of the synapses in each cell of a picture, (rows, columns) float32.
 
-    With R rows and n targets, cell r begins at target floor(r n / R).
+    With R rows and n postsynaptic neurons, row r begins at neuron floor(r n / R); columns are divided likewise.
 
     pre, post, weights : (k,) source, target and weight of each synapse
+    n_pre, n_post : numbers of presynaptic and postsynaptic neurons
     """
     columns, rows = min(n_pre, MOST_COLUMNS), min(n_post, MOST_ROWS)
     row, column = post.astype(np.int64) + 1, pre.astype(np.int64) + 1
@@ -110,7 +111,7 @@ def _pooled(pre: np.ndarray, post: np.ndarray, weights: np.ndarray, n_pre: int, 
 
 
 def _pooled_matrix(weights: np.ndarray) -> np.ndarray:
-    """Return the mean weight in each cell of a picture, as `_pooled` does, from a matrix (sources, targets)."""
+    """Return the mean weight in each cell of a picture, as `_pooled` does, from a weight matrix (sources, targets)."""
     n_pre, n_post = weights.shape
     columns, rows = min(n_pre, MOST_COLUMNS), min(n_post, MOST_ROWS)
     starts = [np.arange(k) * n // k for k, n in ((columns, n_pre), (rows, n_post))]

@@ -39,9 +39,10 @@ ACTIONS = (
 
 
 class WorldRun:
-    """A run of episodes of an environment, in a thread of its own and at a chosen speed.
+    """A run of episodes of an environment, in a separate thread and at a speed that the page can choose.
 
-    make : makes the environment; called in the thread, since some environments belong to the thread that made them
+    make : function that makes the environment; the new thread calls it, because some environments can only be used in
+        the thread that made them
     title : name of the run on the page
     seed : seed of the first episode
     """
@@ -77,9 +78,9 @@ class WorldRun:
 
     @contextmanager
     def _between_steps(self) -> Iterator[None]:
-        """Context in which this thread holds the lock of the run, between two steps of the environment.
+        """Context in which the calling thread holds the lock of the run, between two steps of the environment.
 
-        The run's thread waits meanwhile; otherwise it would take the lock again at once.
+        A request first tells the run's thread to wait. Otherwise the run's thread would acquire the lock again at once.
         """
         with self._counting:
             self._asking += 1
@@ -167,7 +168,7 @@ class WorldRun:
         self.controller.stop()
 
     def _do_snapshot(self, values: Mapping[str, Any]) -> str:
-        """Write the newest ticks to a record, which `snn_control replay` can run again."""
+        """Write the newest ticks to a record that `snn_control replay` can replay."""
         SNAPSHOT.parent.mkdir(parents=True, exist_ok=True)
         with new_record(SNAPSHOT) as file:
             write_record(file, self.feed.activity.arrays(), {"title": self._title, "seed": self._episode["seed"]})
@@ -226,7 +227,7 @@ class WorldRun:
                     self._wanted.clear()
 
     def _begin(self, env: Any) -> Any:
-        """Begin an episode with the seed that a page requested, or with the next seed. Return the first observation."""
+        """Begin an episode with the seed that a page requested, or the next seed. Return the first observation."""
         seed = self._episode["seed"] + 1 if self._reset_to is None else self._reset_to
         ended = self._episode
         self._reset_to = None

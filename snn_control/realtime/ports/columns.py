@@ -1,4 +1,4 @@
-"""Copy events from columns to columns, four arrays that are given by addresses: t int64 [ns], x, y uint16, p uint8."""
+"""Copy events between columns in memory. Columns are four arrays: t int64 [ns], x uint16, y uint16, p uint8."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["addresses_of", "copy_events"]
 def copy_events(to, at, source, begin, n):
     """Copy ``n`` events from the columns ``source`` to the columns ``to``.
 
-    source, to : each is the address of an array with the addresses of the four columns
+    source, to : address of an int64 array that contains the addresses of the four columns
     begin, at : index of the first event in ``source``, and in ``to``
     """
     a, b = i64(to, 4), i64(source, 4)
@@ -27,6 +27,6 @@ def copy_events(to, at, source, begin, n):
 
 
 def addresses_of(bound: Bound, name: str) -> tuple[int, tuple[int, ...], int]:
-    """Return the addresses for an input's events: of its header, of its columns; and the capacity of each column."""
+    """Return the address of an events input's header, the addresses of its four columns, and the columns' capacity."""
     slot, *columns = input_arrays(bound.program, bound.io, name, "events")
     return slot.ctypes.data, tuple(column.ctypes.data for column in columns), columns[0].size

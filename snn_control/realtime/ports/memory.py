@@ -40,7 +40,7 @@ def _replay_events(context, o, slot, k):
 
 
 def take_record(context, now, mode):
-    """Deliver the next record of a `ReplayInput` to the loop: the function ``take`` of the port."""
+    """Deliver the next record of a `ReplayInput` to the loop. This is the ``take`` function of the port."""
     o = i64(context, R_WORDS)
     slot, k = i64(o[R_SLOT], SLOT_WORDS), o[R_POSITION]
     clear_marks(slot)
@@ -70,9 +70,9 @@ class ReplayInput(CompiledPort):
     continues. Nothing is delivered after the last record.
 
     Use `ReplayInput.of` for an input of a controller, and `ReplayInput.control` for its control words. If you use the
-    class itself, make sure that the given addresses, to which it writes, have enough room.
+    class itself, make sure that the arrays to which it writes have enough room.
 
-    slot : address of the io slot
+    slot : address of the input's header in the io block (`snn_control.engine.slots`)
     record : for a value input the samples of all ticks, (T, n) float64; rows with ``fresh`` 0 are not copied. For an
         events input the arrays offsets, t, x, y, p: offsets (T + 1,) int64, where tick k has the events
         ``offsets[k]:offsets[k + 1]``; t (N,) int64 ns; x, y (N,) uint16; p (N,) uint8, ON = 1. Events beyond the

@@ -1,17 +1,17 @@
 """The compiled receiver of event packets: it decodes packets, assigns their events to ticks, limits and counts them.
 
-All of this happens in the loop's thread. A port has packets as bytes, for example from DDS or from a ring, and makes
-these calls in each tick::
+The receiver runs in the loop's thread. A port gets packets as bytes, for example from DDS or from a ring buffer, and
+makes these calls in each tick::
 
     begin_tick(context, now, mode)
     while decode_due(context) != 0 and <a packet waits, and the port has not reached its limit of packets>:
         offer(context, address, size, ...)      # the bytes must stay until `decode_due` returns 1
     fresh = finish_tick(context)
 
-The receiver decodes a packet as long as the packet's events are due and the budget is not used up. The rest of the
-packet stays for the next tick. docs/howto/events_realtime.md defines which events belong to a tick, how the sensor's
-clock is mapped to the host's clock, when an event is late, what a jump is, and what happens beyond the capacity. Sensor
-time (column t [ns]) and host time (arrival and stamp of the slot) are never mixed.
+The receiver decodes a packet as long as the packet's events are due and the time budget is not used up. It decodes the
+rest of the packet in the next tick. Sensor time (column t [ns]) and host time (arrival and stamp in the input's header)
+are never mixed. docs/howto/events_realtime.md defines which events belong to a tick, how the sensor's clock is mapped
+to the host's clock, late events, jumps of time, and the treatment of events beyond the capacity.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def offer(context, address, size, encoding, big_endian, time_base, width, height
     width, height : size of the sensor that the message states; 0: the message states none
     stamp : stamp of the message's header [ns]; -1: there is none
     arrival : time of arrival that decides when events are due [ns, CLOCK_MONOTONIC]
-    known : time of publication, from which the age is measured [ns, CLOCK_MONOTONIC]
+    known : time of publication [ns, CLOCK_MONOTONIC], from which the age is measured
     """
     o = i64(context, WORDS)
     o[PACKETS] += 1
@@ -149,8 +149,8 @@ def decode_due(context):
 def finish_tick(context):
     """Write the number and the age of the tick's events into the input's header.
 
-    Return how many packets contributed events. The ``take`` of a port must return this number, or the number of packets
-    that the port took, whichever is larger.
+    Return the number of packets that contributed events. The ``take`` function of a port must return this number or the
+    number of packets that the port took, whichever is larger.
     """
     o = i64(context, WORDS)
     slot = i64(o[SLOT], SLOT_WORDS)
@@ -187,7 +187,7 @@ def _use_codec(o, encoding):
 
 @register_jitable
 def _first_event(o, t):
-    """Handle the sensor time ``t`` of a packet's first event: count jumps, update the offset between the clocks."""
+    """Count jumps and update the offset between the clocks. ``t`` is the sensor time of a packet's first event [ns]."""
     o[FIRST] = 0
     arrival = o[PACKET_ARRIVAL]
     offset, passed = arrival - t, arrival - o[LAST_ARRIVAL]
@@ -220,7 +220,7 @@ def _is_due(context, o):
 
 @register_jitable
 def _peek(context, o):
-    """Find the sensor time of the next event: decode this event with a temporary copy of the decoder."""
+    """Find the sensor time of the next event by decoding this event with a temporary copy of the decoder."""
     state, copy = i64(o[STATE], words.WORDS), i64(o[PEEK_STATE], words.WORDS)
     for k in range(words.WORDS):
         copy[k] = state[k]
@@ -234,7 +234,7 @@ def _peek(context, o):
 
 @register_jitable
 def _watch_time(o, t):
-    """Update the newest sensor time, and count late events: those older than it by more than `Pacing.late`.
+    """Update the newest sensor time. Count late events, older than an event before them by more than `Pacing.late`.
 
     t : sensor times of the events [ns]
     """
@@ -273,7 +273,7 @@ def _call_codec(context, o, state, aside, room, until):
 def _decode_chunk(context, o):
     """Decode a part of the current packet, up to the sensor time UNTIL.
 
-    Events beyond the capacity are counted, but not kept.
+    Events beyond the capacity are counted and dropped.
     """
     state = i64(o[STATE], words.WORDS)
     free = o[CAPACITY] - o[TICK_COUNT]
@@ -314,11 +314,11 @@ def _keep(context, o, n, aside, free):
 
 @dataclass(frozen=True)
 class Pacing:
-    """Settings that decide to which tick an event belongs; see docs/howto/events_realtime.md.
+    """Settings that decide in which tick the network gets an event; see docs/howto/events_realtime.md.
 
     pace : "arrival": an event is due when its packet arrives; "sensor": an event is due when its sensor time has come
     late : an event counts as late if it is older than the newest event by more than this time [s]
-    budget : share of the period that decoding may use in a tick (only in the mode realtime); 0: no limit
+    budget : fraction of the period that decoding may use in a tick (only in the mode realtime); 0: no limit
     """
 
     pace: str = "arrival"
@@ -335,13 +335,15 @@ class Pacing:
 
 
 class PacketReceiver:
-    """The memory and the counters of a packet receiver. ``context`` is the first argument of its compiled functions.
+    """A packet receiver for one events input: its memory, settings and counters.
+
+    The attribute ``context`` is the first argument of the compiled functions of this module.
 
     slot : address of the input's header (`snn_control.engine.slots`)
     columns : addresses of the input's columns t int64, x uint16, y uint16, p uint8, with room for ``capacity`` events
     capacity : maximum number of events in a tick
-    size : (width, height) of the input; events outside this frame are not kept; (0, 0): not known
-    period_ns : period of a tick [ns], of which the budget is a share
+    size : (width, height) of the input [pixel]; events outside this frame are dropped; (0, 0): unknown
+    period_ns : period of a tick [ns]. The budget is a fraction of this period
     """
 
     def __init__(

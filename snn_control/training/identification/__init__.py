@@ -1,1 +1,1 @@
-"""Identify how a recorded robot differs from its simulation: delay, gain of each action channel, noise."""
+"""Identify the differences between a recorded robot and its simulation: delay, gain of each action channel, noise."""

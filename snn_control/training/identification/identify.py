@@ -1,9 +1,9 @@
 """Identify the delay between command and effect, the gain of each action channel, and the noise of a recorded robot.
 
-The record is compared with the simulation in which the same controller acts. `LinearResponse` gives a first estimate.
-The simulation is then perturbed by this estimate (`--perturb`) and estimated in the same way, several times. The
-differences between what it was perturbed by and what was estimated are the bias of the method, which is subtracted, and
-its spread, which gives the intervals.
+The record is compared with a simulation in which the same controller acts. `LinearResponse` computes a first estimate.
+The simulation is then perturbed by this estimate (`--perturb`), and the perturbation is estimated in the same way from
+the simulation, several times. The mean difference between estimate and perturbation is the bias of the method, which is
+subtracted. The spread of the estimates determines the confidence intervals.
 """
 
 from __future__ import annotations
@@ -45,14 +45,15 @@ MOST_STEPS = 10_000  # of a record; later ones are not used
 
 @dataclass(frozen=True)
 class Identified:
-    """The result. Intervals contain the true value with a probability of about 95 %.
+    """The identified differences between a record and its simulation, with confidence intervals of about 95 %.
 
-    delay : delay between command and effect, beyond that of the simulation [steps]
-    delay_interval : (low, high)
-    gains : gain of each number of the action, relative to the simulation; empty for choices
-    gain_intervals : (low, high) of each
-    noise : observed number -> standard deviation of its noise beyond that of the simulation, as a share of its range
-    steps : steps of the record
+    delay : delay between command and effect, in addition to the delay of the simulation [steps]
+    delay_interval : (low, high) [steps]
+    gains : gain of each number of the action, relative to the simulation; empty for discrete actions
+    gain_intervals : (low, high) of each gain
+    noise : name of an observed number -> standard deviation of its noise in addition to the noise of the simulation, as
+        a fraction of the number's range
+    steps : number of steps of the record
     """
 
     delay: float
@@ -64,7 +65,7 @@ class Identified:
 
     @property
     def perturbations(self) -> Perturbations:
-        """The perturbations that cover the intervals."""
+        """Perturbations for training, whose ranges include the confidence intervals."""
         low, high = self.delay_interval
         found: dict[str, Any] = {"action_delay": [max(0, round(low)), max(0, round(high))]}
         if self.gains:
@@ -76,13 +77,16 @@ class Identified:
 
 
 def numbers_of(given: Mapping[str, Any], controller: Controller) -> np.ndarray:
-    """Return the numbers that the value inputs of a controller receive, as one array."""
+    """Return all numbers for the value inputs of a controller as one (n,) float64 array.
+
+    given : name of an input -> its values
+    """
     parts = [np.ravel(given[name]) for name, one in controller.inputs.items() if one.kind == "value" and name in given]
     return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
 
 
 class _Guess(NamedTuple):
-    """A delay [steps], the gains, and the noise of the observation, with which a record is simulated."""
+    """An estimate of delay [steps], gains and observation noise, with which the record is simulated again."""
 
     delay: float
     gains: np.ndarray
@@ -90,18 +94,18 @@ class _Guess(NamedTuple):
 
     @property
     def near(self) -> range:
-        """The delays that are tried in its simulation."""
+        """Candidate delays for the estimate from this simulation: at most `NEAR` steps from its delay."""
         return range(max(0, int(self.delay) - NEAR), min(MOST_DELAY, int(self.delay) + NEAR) + 1)
 
 
 class Simulation:
-    """The simulation in which the controller acts.
+    """The simulation of the record, in which the same controller acts.
 
     make : function that makes the environment
-    steps : steps of the record, and of each simulation
-    noise : noise of the record's observation beyond that of the simulation, as a share of the range
-    noises : noise of each number
-    finite : (n,) bool, whether an observed number is always finite; others are not used
+    steps : number of steps of the record, and of each simulation
+    noise : observation noise of the record in addition to the noise of the simulation, as a fraction of the range
+    noises : the same noise for each observed number
+    finite : (n,) bool, whether an observed number is always finite; the other numbers are ignored
     """
 
     noise: float
@@ -119,14 +123,14 @@ class Simulation:
         env.close()
 
     def actions_of(self, action: Any) -> np.ndarray:
-        """Return the numbers of an action; a choice is one-hot."""
+        """Return an action as an (m,) float64 array. Discrete actions become one-hot."""
         from gymnasium.spaces.utils import flatten
 
         return np.asarray(flatten(self.space, action), np.float64).ravel()
 
     @functools.cached_property
     def responses(self) -> list[LinearResponse]:
-        """The response, for each horizon and with ``A`` free or not."""
+        """The linear responses of the simulation: for each action noise and horizon, with ``A`` free and fixed."""
         dithers = [{}] if self.choices else [{"action_noise": dither} for dither in DITHERS]
         plays = [[one for k in range(EPISODES) for one in self.play(k, dither)] for dither in dithers]
         self.finite = np.all([np.isfinite(one.seen).all(0) for play in plays for one in play], 0)
@@ -142,13 +146,18 @@ class Simulation:
         return [one for one in found if one.responds.any()]
 
     def repeat(self, guess: _Guess, k: int) -> list[Episode]:
-        """Play as the record may have been; ``k`` selects the seeds."""
+        """Simulate the record with the delay, gains and noise of ``guess``. ``k`` selects the seeds."""
         perturb: dict[str, Any] = {"action_delay": int(guess.delay)}
         perturb |= {"observation_noise": guess.noise} if guess.noise else {}
         return self.play(EPISODES + k, perturb, guess.gains)
 
     def play(self, k: int, perturb: Mapping[str, Any], gains: np.ndarray | None = None) -> list[Episode]:
-        """Play as many steps as the record has, in several episodes if they are short. ``k`` selects the seeds."""
+        """Simulate as many steps as the record has, in one or more episodes.
+
+        k : selects the seeds
+        perturb : perturbations of the environment
+        gains : gain of each number of the action; None: 1
+        """
         env, steps, seed = perturbed(self.make(), perturb), self.steps, FIRST_SEED + MOST_EPISODES * k
         found: list[Episode] = []
         taken: list[Any] = []
@@ -207,12 +216,12 @@ def identify(
     names: Sequence[str],
     progress: Callable[[float], object] = lambda share: None,
 ) -> Identified:
-    """Identify a record.
+    """Identify delay, gains and noise of a record.
 
     simulation : the simulation with as many steps as the record, at most MOST_STEPS
-    record : what the controller observed and did, as `numbers_of` and `Simulation.actions_of` have them
+    record : observations and actions of the controller, as `numbers_of` and `Simulation.actions_of` return them
     names : name of each observed number
-    progress : called with the done share of the work
+    progress : function that is called with the completed fraction of the work
 
     Raises DescriptionError if the record is too short or if no observed number responds to the actions.
     """
@@ -247,7 +256,10 @@ def identify(
 
 
 def _best(simulation: Simulation, responses: Sequence[LinearResponse], record: Sequence[Episode]) -> LinearResponse:
-    """Return the response with which simulations, as noisy as the record, are estimated best."""
+    """Return the response that best estimates known delays and gains, in simulations with the noise of the record.
+
+    The function also sets the noise of the simulation (``noise``, ``noises``).
+    """
     first = responses[0]
     raw = [one.estimate(record) for one in responses]
     guess = _Guess(float(round(np.median([one.delay for one in raw]))), np.ones(len(simulation.low)))

@@ -1,14 +1,18 @@
-"""The linear response of an environment to actions, and the delay and the gains with which a record fits it.
+"""The linear response of a simulation to actions, and an estimate of the delay and the gains of a record from it.
 
-In the simulation, the change of the observation over H steps is a linear function of two earlier observations and of
-the actions::
+In the simulation, the change of the observation o over H steps is approximately a linear function of two earlier
+observations and of the actions a::
 
     o[k+1] - o[k+1-H] = A (o[k+1-H], o[k+1-2H], 1) + sum over l of B[l] a[k-l]
 
-``B`` is estimated there, with known noise on the actions. A record with delay D and gains g then follows the same
-equation with ``clip(g a[k-l-D])`` in place of ``a[k-l]``. ``A`` is either free again, so that noise and feedback change
-the result little, or that of the simulation, so that smooth actions are enough. `identify` chooses, and removes the
-bias that is left. Steps in which the response is not linear, such as contacts, get small weights.
+``B`` is estimated in the simulation, with known noise on the actions. A record with delay D and gains g then follows
+the same equation with ``clip(g a[k-l-D])`` in place of ``a[k-l]``. For ``A`` there are two possibilities:
+
+- free: ``A`` is estimated again from the record, so that noise and feedback change the result little
+- fixed: ``A`` is the matrix of the simulation, so that a record with smooth actions is sufficient
+
+The module `identify` chooses between them, and removes the remaining bias. Steps in which the response is not linear,
+such as contacts, get small weights.
 """
 
 from __future__ import annotations
@@ -36,7 +40,7 @@ MEDIAN = 0.4549  # median of the square of a standard normal number
 
 
 class Episode(NamedTuple):
-    """A part of a record without gaps.
+    """Observations and actions of consecutive steps, of a record or a simulation.
 
     seen : (steps + 1, n), observed numbers
     done : (steps, m), actions
@@ -47,7 +51,7 @@ class Episode(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """The delay and the gains of a record.
+    """The estimated delay and gains of a record.
 
     delay : delay [steps], interpolated between whole steps
     gains : (m,), gain of each number of the action
@@ -60,11 +64,11 @@ class Estimate(NamedTuple):
 
 
 class _Table(NamedTuple):
-    """The equations of all steps, one row each.
+    """The data of the linear equations, one row for each step.
 
-    y : (rows, n), changes of the observation
-    z : (rows, 2 n), earlier observations
-    a : (rows, lags, m), actions
+    y : (rows, n), changes of the observation over H steps
+    z : (rows, 2 n), the two earlier observations
+    a : (rows, lags, m), the newest actions
     """
 
     y: np.ndarray
@@ -73,14 +77,14 @@ class _Table(NamedTuple):
 
 
 class LinearResponse:
-    """The response of an environment.
+    """The linear response of a simulation, estimated from its episodes.
 
-    horizon : H
-    free : whether ``A`` is free in a record
+    horizon : number of steps H
+    free : whether ``A`` is estimated again from a record
     low, high : (m,), limits of the actions
-    episodes : episodes in the simulation, whose actions have noise
+    episodes : episodes of the simulation, with noise on the actions
 
-    responds : (n,) bool, whether a number responds to the actions
+    responds : (n,) bool, whether an observed number responds to the actions
     """
 
     def __init__(
@@ -117,7 +121,10 @@ class LinearResponse:
         return table
 
     def estimate(self, episodes: Sequence[Episode], delays: Iterable[int] = range(MOST_DELAY + 1)) -> Estimate:
-        """Return the delay and the gains of a record. ``delays``: those that are tried, ascending and without gaps."""
+        """Estimate the delay and the gains of a record.
+
+        delays : candidate delays [steps], ascending and without gaps
+        """
         table, tried = self._table(episodes), [*delays]
         fits = [self._fit(table, delay) for delay in tried]
         costs = [cost for cost, *_ in fits]
@@ -129,7 +136,7 @@ class LinearResponse:
         return Estimate(delay, *fits[best][1:])
 
     def _fit(self, table: _Table, delay: int) -> tuple[float, np.ndarray, np.ndarray]:
-        """Return the cost of a delay, its gains, and the deviation of each number."""
+        """Fit the gains of a record for one delay. Return the cost, the gains, and each observed number's deviation."""
         y, z, past = table.y[:, self.responds], table.z, table.a[:, delay : delay + self.lags]
         if not self.free:
             y, z = y - (_with_one(z) @ self._drift)[:, self.responds], z[:, :0]
@@ -162,7 +169,7 @@ class LinearResponse:
 
 
 def _residuals(z: np.ndarray, weights: np.ndarray, *columns: np.ndarray) -> list[np.ndarray]:
-    """Return weighted columns from which the part is removed that is linear in ``z`` and 1."""
+    """Return the residuals of a weighted linear regression of each column on ``z`` and a constant."""
     spread = np.maximum(z.std(0), 1e-12)
     root = np.sqrt(weights)[:, None]
     basis = _with_one((z - z.mean(0)) / spread) * root
@@ -181,7 +188,7 @@ def _variance(left: np.ndarray) -> np.ndarray:
 
 
 def _weights(left: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Return the weight of each row: smaller if its residuals are much larger than usual."""
+    """Return the weight of each row for a robust regression: below 1 if its residuals are much larger than usual."""
     if not left.size:
         return np.ones(len(left))
     square = (left**2 / variance).mean(1)

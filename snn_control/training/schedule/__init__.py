@@ -1,2 +1,1 @@
-"""The schedule of training: when a stage ends, what a spike costs, which values are kept, and what prevents
-learning."""
+"""The schedule of training: the end of a stage, the price of spikes, the choice of the result, and diagnoses."""

@@ -1,7 +1,7 @@
-"""Find out during training why a controller cannot learn.
+"""Find the reasons why a controller does not learn, during its training.
 
-Signs of this are silent populations, outputs that stay at their limits, ranges of inputs that do not fit the values
-received, and episodes that all have the same return.
+Such reasons are silent populations, outputs that stay at their limits, inputs whose values do not fit their ranges, and
+episodes that all have the same return.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ USED = 0.1  # share of a range; a number that uses less is seen by only one of e
 
 
 class LearningDiagnosis:
-    """Examines each validation of a training run. Each finding is reported once.
+    """Examines each validation of a training run for reasons that prevent learning. Each finding is reported once.
 
     threshold : return at which the environment counts as solved; None if the environment names none
     reported : kind and path -> finding, including the findings from before a run was resumed
@@ -42,11 +42,11 @@ class LearningDiagnosis:
         self, spec: ControllerSpec, found: Evaluation, history: Sequence[Mapping[str, Any]],
         not_finite: Mapping[str, int] = {},
     ) -> list[Finding]:  # fmt: skip
-        """Return the findings about a validation that were not reported before.
+        """Return the new findings about a validation.
 
         found : results of the validation
         not_finite : `VectorEnv.not_finite` of the phase before this validation
-        history : one row for each phase, the last of which belongs to ``found``. A row has the steps of its phase, and
+        history : one row for each phase; ``found`` belongs to the last row. A row contains the steps of its phase, and
             the score and the worst return of its validation
         """
         healths = [health for one in found.arrivals.values() if (health := one.health()) is not None]
@@ -77,8 +77,7 @@ class LearningDiagnosis:
         return list(new.values())
 
     def _unused(self, one: InputStatistics, phases: int) -> Iterator[Finding]:
-        """Yield a finding if, in all validations together, some numbers of an input used only a small part of their
-        range."""
+        """Yield a finding if some values of an input used only a small part of their range in all validations."""
         name, nan = one.spec.name, np.full(one.spec.size, np.nan)
         lowest, highest = self._seen.get(name, (nan, nan))
         lowest, highest = np.fmin(lowest, one.lowest), np.fmax(highest, one.highest)

@@ -1,19 +1,20 @@
-"""The stages of a training run: when each stage ends, what spikes cost in it, and which values are kept.
+"""The stages of a training run: when each stage ends, the price of spikes, and the selection of parameter values.
 
-1. The score of a phase is the mean return of its validation (with ``ppo``, of its training episodes), averaged over
-   three phases.
-2. Learning ends when the best score and the best validation have reached the environment's threshold, and no new best
-   score has appeared for the learner's ``patience``. If the environment names no threshold, the best validation must
+1. **Score**: The score of a phase is the mean return of its validation (with ``ppo``, of its training episodes),
+   averaged over three phases.
+2. **Learning** ends when the best score and the best validation have reached the environment's threshold, and no new
+   best score has appeared for the learner's ``patience``. If the environment has no threshold, the best validation must
    instead be three standard errors above the score of random actions.
-3. ``ppo`` and ``sac`` then save spikes: the controller imitates itself. From phase to phase, the price of spikes rises
-   by 30 % while the score is as good as after learning, and stays while it is lower. The price falls by 30 % when the
-   controller has less than a twelfth of the spikes that it had after learning. The stage ends after six phases with
-   about a tenth of these spikes and a score as good as after learning, or after twenty phases at the latest.
-4. A score is as good as another score if it is lower by at most two standard errors of that other score, or by at most
-   1 % of the distance between the other score and the score of random actions.
-5. Up to four candidates of each stage are compared in the same new episodes. A candidate is accepted if its score is
-   below the best score by at most one standard error (Breiman et al. 1984, Classification and Regression Trees, section
-3.4.3), or by at most the 1 % of rule 4. The accepted candidate with the fewest spikes is kept.
+3. **Saving spikes**: After ``ppo`` and ``sac``, the controller imitates itself with fewer spikes. From phase to phase,
+   the price of spikes rises by a factor of 1.3 if the score is as good as after learning, and stays if it is lower. The
+   price falls by this factor if the controller has less than a twelfth of the spikes that it had after learning. The
+   stage ends after six phases with about a tenth of these spikes and a score as good as after learning, or after twenty
+   phases at the latest.
+4. **As good as**: A score is as good as another score if it is lower by at most two standard errors of the other score,
+   or by at most 1 % of the distance between the other score and the score of random actions.
+5. **Selection**: Up to four candidates of each stage are compared in the same new episodes. A candidate is accepted if
+   its score is below the best score by at most one standard error (Breiman et al. 1984, Classification and Regression
+   Trees, section 3.4.3), or by at most the 1 % of rule 4. The accepted candidate with the fewest spikes is selected.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ SIMILAR = 1.25  # numbers of spikes within this ratio count as equal, because th
 
 @dataclass(frozen=True)
 class Candidate:
-    """Values of the trained parameters that may become the result.
+    """Values of the trained parameters, from among which the result of a stage is selected.
 
     score : mean return in the validation of these values
     error : standard error of this mean return
     spikes : spikes per step in the same validation
-    values : parameter -> values
+    values : name of a parameter -> its values
     """
 
     score: float
@@ -59,13 +60,11 @@ class Candidate:
 
 
 def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float) -> int:
-    """Return the index of the candidate to keep: among those whose score is close to the best, the one with the fewest
-    spikes.
+    """Select a candidate by rule 5 of this module: few spikes, and a score close to the best. Return its index.
 
-    Rule 5 of this module defines "close". If several candidates have nearly the fewest spikes, the one with the highest
-    score is kept.
+    If several accepted candidates have nearly the fewest spikes, the candidate with the highest score is selected.
 
-    returns : returns of each candidate, in the same episodes
+    returns : returns of each candidate, all from the same episodes
     spikes : spikes per step of each candidate
     chance : score of random actions
     """
@@ -78,14 +77,14 @@ def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float
 
 
 class Stage:
-    """A stage of a training run, which decides when it ends, and keeps its best candidates.
+    """A stage of a training run. It decides when the stage ends, and stores the best candidates.
 
     phases : maximum number of phases
 
     Attributes
     ----------
-    history : a row for each phase
-    candidates : candidates that are kept, the best one first
+    history : results, one row for each phase
+    candidates : the best candidates, the best one first
     """
 
     name = "learning"  # as `Phase` names it
@@ -104,30 +103,30 @@ class Stage:
 
     @property
     def best(self) -> Candidate | None:
-        """The candidate that is kept if the run is interrupted now."""
+        """The candidate that becomes the result if the run is interrupted now; None if there is no candidate."""
         return self.candidates[0] if self.candidates else None
 
     def progress_remaining(self, number: int) -> float:
-        """Return the share of the initial learning rate at the beginning of phase ``number``."""
+        """Return the learning rate at the beginning of phase ``number``, as a fraction of the initial learning rate."""
         return 1 - number / self.phases
 
     def consider(self, new: Candidate) -> None:
-        """Add a candidate, and keep only the candidates with the highest scores. Among equal scores, the newest ones
-        are kept."""
+        """Add a candidate, and keep the `CANDIDATES` candidates with the highest scores, of equal scores the newest."""
         self.candidates = sorted([new, *self.candidates], key=lambda one: -one.score)[:CANDIDATES]
 
 
 class Learning(Stage):
-    """The stage in which the task is learned.
+    """The stage in which the controller learns the task.
 
-    threshold : score at which the environment counts as solved; None if the environment names none
-    patience : learning ends after this many phases (at least RECENT) without a new best score, given as a share of all
-        phases
-    anneals : whether learning ends with ANNEALING phases, to which the patience does not apply. They begin once the
-        task is learned; if it is not learned, they are the last phases. Meanwhile the learning rate falls to 0, and
-        sampled actions come close to the actions of the controller
-    judged_by : which score of a history row decides, beside that of the validation, when learning ends
-    confirms : whether the worst episode, too, must reach the threshold before learning ends
+    threshold : score at which the environment counts as solved; None if the environment has no such score
+    patience : number of phases without a new best score after which learning ends, as a fraction of ``phases``; at
+        least RECENT phases
+    anneals : whether learning ends with ANNEALING phases, to which the patience does not apply. These phases begin once
+        the task is learned; if it is not learned, they are the last phases. During them the learning rate falls to 0,
+        and sampled actions approach the actions of the controller
+    judged_by : key of a second score in the history. Learning ends only if this score and the score of the validation
+        have reached the threshold
+    confirms : whether the worst episode must also reach the threshold before learning ends
     chance : function that returns the score of random actions
     """
 
@@ -163,7 +162,7 @@ class Learning(Stage):
 
     @property
     def above_chance(self) -> bool:
-        """Whether the best validation is clearly better than random actions."""
+        """Whether the best validation is better than random actions by more than `CLEARLY` standard errors."""
         return self._above_chance(self.history)
 
     def _above_chance(self, rows: Sequence[dict[str, Any]]) -> bool:
@@ -173,9 +172,9 @@ class Learning(Stage):
     def consider(self, new: Candidate) -> None:
         """Keep the candidates with the highest scores.
 
-        If the learner has a target for the spikes, those that have reached it replace those that have not. Before, only
-        the one with the fewest spikes is kept. A candidate counts only with a FAIR share of the best score, so that a
-        target which is too low does not cost the task.
+        If the learner has a target for the number of spikes, candidates that reach the target replace all others. Until
+        a candidate reaches the target, only the candidate with the fewest spikes is kept. Candidates below the fraction
+        FAIR of the best score are dropped, so that the task is still solved if the target is too low.
         """
         if not self.history or "reached" not in self.history[-1]:
             super().consider(new)
@@ -196,7 +195,10 @@ class Learning(Stage):
             self.candidates = [min([*kept, new], key=lambda one: one.spikes)]
 
     def _means(self, rows: Sequence[dict[str, Any]], judged_by: str = "") -> list[float]:
-        """Return the mean score of every RECENT consecutive phases."""
+        """Return the moving average of the scores, each over RECENT consecutive phases.
+
+        judged_by : key of the score in the rows; "": `self.judged_by`
+        """
         scores = [row.get(judged_by or self.judged_by, row["score"]) for row in rows]
         return [sum(scores[k - RECENT : k]) / RECENT for k in range(RECENT, len(scores) + 1)]
 
@@ -208,7 +210,7 @@ class Learning(Stage):
         return all(max(self._means(rows, one), default=-math.inf) >= self.threshold for one in scores)
 
     def _settled(self, rows: Sequence[dict[str, Any]]) -> bool:
-        """Return whether the best score is older than the number of phases that ``patience`` allows."""
+        """Return whether the last ``patience`` phases brought no clearly better score than the phases before them."""
         n, means = self.patience, self._means(rows)
         if len(means) <= n:
             return False
@@ -222,10 +224,10 @@ class Learning(Stage):
 class SpikeReduction(Stage):
     """The stage in which a controller that has learned its task imitates itself with fewer spikes.
 
-    When the price of spikes rises, the score may fall. It recovers at the same price, while the number of spikes stays
-    low.
+    When the price of spikes rises, the score may fall. While the price then stays constant, the score recovers, and the
+    number of spikes stays low.
 
-    learned : the candidate with which the stage begins; it stays in the list of candidates, as the last one
+    learned : the candidate with which the stage begins; it remains the last element of the list of candidates
     chance : score of random actions
     """
 
@@ -255,10 +257,10 @@ class SpikeReduction(Stage):
         return min(super().progress_remaining(number), 1 - self._phases_at_goal / AT_GOAL)
 
     def consider(self, new: Candidate) -> None:
-        """Keep a candidate if its score is as good as the learned one (rule 4).
+        """Keep a candidate if its score is as good as the score after learning (rule 4).
 
-        Candidates are ordered by their spikes, the fewest first. Candidates that reach the goal for spikes are ordered
-        by their scores.
+        Candidates are ordered by their numbers of spikes, the fewest first. Candidates that reach the goal for spikes
+        come first, ordered by their scores.
         """
         *others, learned = self.candidates
         if new.score >= self.least:
@@ -268,9 +270,9 @@ class SpikeReduction(Stage):
 
 
 class GainSearch(Stage):
-    """The stage in which the gains of the best candidate are searched.
+    """The stage that searches for better gains of the best candidate, by an evolution strategy.
 
-    candidates : the candidates of the previous stage, followed by the newest mean of the search
+    candidates : the candidates of the previous stage, followed by the newest mean of the search distribution
     """
 
     name, key = "adjusting gains", "adjusts"
@@ -281,7 +283,7 @@ class GainSearch(Stage):
 
     @property
     def best(self) -> Candidate | None:
-        """The newest mean of the search, or the best candidate of the stage before if its score is higher."""
+        """The newest mean of the search, or the best candidate of the previous stage if this has a higher score."""
         new = self.candidates[len(self.before.candidates) :]
         return max((one for one in (self.before.best, *new) if one), key=lambda one: one.score, default=None)
 

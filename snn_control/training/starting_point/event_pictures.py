@@ -1,7 +1,8 @@
-"""Write the network of a starting point for an event camera with short steps: leaky cells and a recurrent layer.
+"""Write the network of a starting point for event cameras with short steps: leaky neurons and a recurrent layer.
 
-A step of a millisecond holds few events. Cells that sum events, and whose sums decay slowly, form a picture of what
-recently became brighter or darker. Neurons with longer time constants compute commands from this picture.
+A step of a millisecond contains few events. Leaky neurons, one for each cell of the sensor, sum the events. Together
+they form a picture of recent changes of brightness. Neurons with longer time constants compute commands from this
+picture.
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ def network_text(
     period: float,
     seed: int,
 ) -> list[str]:
-    """Return the lines of a file's ``network`` section.
+    """Return the lines of the ``network`` section of a controller file.
 
     cameras : (name, number of cells, pixels per cell) of each camera; the pooling of each camera is ``signed``
     numbers : names of the other inputs
     readouts : (name, number of neurons) of each population that an output reads
-    layers : names of the two halves of the recurrent layer: first the half with short time constants, then the half
-        with long ones
+    layers : names of the two halves of the recurrent layer: the half with short time constants, and the half with long
+        time constants
+    period : control period [s]
+    seed : seed of the random weights
     """
     populations, wires, seeds = [], [], iter(range(1000 * seed, 1000 * seed + 1000))
 

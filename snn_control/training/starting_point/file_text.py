@@ -49,12 +49,12 @@ DRIVE = {"numbers": 2.5, "choices": 1.4, "events": 32.0}
 
 
 def starting_point(env: Any, command: str, environment: str, seed: int = 0, steps: int = STEPS) -> str:
-    """Return the text of a controller file for a Gymnasium environment, which is played to measure ranges.
+    """Return the text of a controller file for a Gymnasium environment. Episodes are played to measure ranges.
 
-    command : the command that makes the file, for its first line
-    environment : options that name the environment, ``--env ID --arg KEY=VALUE``
+    command : the command that makes the file, for the first line of the file
+    environment : command-line options that name the environment, ``--env ID --arg KEY=VALUE``
     seed : seed of the weights, and of the first episode
-    steps : number of steps that are played with random actions; as many are played with held actions
+    steps : number of steps with random actions, and number of further steps with constant actions
 
     Raises DescriptionError if a controller cannot have inputs or outputs for one of the environment's spaces.
     """
@@ -85,12 +85,12 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
 
 
 class _Measured(NamedTuple):
-    """Measurements made by playing the environment.
+    """Measurements of the observations in episodes of the environment.
 
-    found : for each key of an observation that consists of numbers: low and high ends of the ranges, which of the
-        ranges are measured, and whether all numbers were finite
-    says : a text for the file on how the ranges were measured
-    remembers : whether past observations predict the next one clearly better than the present observation alone
+    found : key of an observation of numbers -> low ends and high ends of the ranges, flags of the measured ranges, and
+        whether all numbers were finite
+    says : a comment for the file that explains the measurement of the ranges
+    remembers : whether an additional past observation clearly improves the prediction of the next observation
     """
 
     found: dict[str | None, tuple[np.ndarray, np.ndarray, np.ndarray, bool]]
@@ -145,7 +145,7 @@ def _numbers_text(one: SpaceInput, low: np.ndarray, high: np.ndarray, measured: 
 
 
 def _whose(measured: np.ndarray) -> str:
-    """Return a comment for the file on the source of a range: the environment's bounds or measurements."""
+    """Return a comment for the file that names the source of a range: the environment's bounds, or measurements."""
     if not measured.any():
         return "from the space"
     why = "the space has no bounds, or far wider bounds"
@@ -156,9 +156,9 @@ def _whose(measured: np.ndarray) -> str:
 
 
 def _choices_text(one: SpaceInput) -> list[str]:
-    """Return the text of an input whose receptive fields lie at whole numbers.
+    """Return the lines of an input with discrete values, whose receptive fields have whole numbers as centres.
 
-    All numbers of the input have equally many fields, so some fields may lie beyond the values that a number can have.
+    All elements of the input have equally many fields, so some fields may lie beyond the values of an element.
     """
     n, most = max(2, int((one.high - one.low).max()) + 1), max(FIELDS, MAX_OBSERVATION_NUMBERS // one.size)
     ends, says = f"sigma: {SIGMA}, ", "one field per value"
@@ -193,7 +193,7 @@ def _size(camera: SpaceInput) -> tuple[int, int]:
 
 # the network -------------------------------------------------------------------------------------------------
 def _free(inputs: Sequence[SpaceInput], name: str) -> str:
-    """Return a name for a population that differs from the names of all inputs."""
+    """Return a name for a population, ``name`` or a variant, that differs from the names of all inputs."""
     while any(one.name == name for one in inputs):
         name += "_"
     return name
@@ -272,9 +272,9 @@ def _outputs_text(outputs: Sequence[SpaceOutput], readouts: Sequence[str]) -> li
 
 # numbers, comments and long lines ----------------------------------------------------------------------------------
 def number(x: float) -> str:
-    """Return the shortest text that stands for a number.
+    """Return the shortest text for a number.
 
-    A bound that is exactly a float32 is written with only the digits that a float32 needs.
+    A number that is exactly a float32 gets only the digits that a float32 needs; others are rounded to nine digits.
     """
     short = float(str(np.float32(x)))
     x = (short if np.float32(x) == x else float(f"{x:.9g}")) + 0.0  # no -0
@@ -282,14 +282,14 @@ def number(x: float) -> str:
 
 
 def flow(values: np.ndarray) -> str:
-    """Return (n,) numbers as a YAML list, e.g. ``[0.5, 1]``."""
+    """Return an (n,) array as a YAML list, e.g. ``[0.5, 1]``."""
     return f"[{', '.join(number(float(x)) for x in values)}]"
 
 
 def pair(low: np.ndarray, high: np.ndarray) -> str:
     """Return the bounds of an input or output as the YAML text ``[low, high]``.
 
-    Low and high are single numbers if all numbers have the same bounds, otherwise lists.
+    ``low`` and ``high`` become single numbers if all their elements are equal, otherwise lists.
     """
     if (low == low[0]).all() and (high == high[0]).all():
         return f"[{number(float(low[0]))}, {number(float(high[0]))}]"
@@ -303,7 +303,7 @@ def comment(text: str, indent: int = 4) -> list[str]:
 
 
 def wrapped(key: str, value: str) -> list[str]:
-    """Return a key of an input or an output and its value, wrapped into lines of limited length."""
+    """Return a key of an input or output and its value as lines of YAML of limited length."""
     return textwrap.wrap(
         f"{key}: {value}", 116, initial_indent="    ", subsequent_indent="      ", break_long_words=False,
         break_on_hyphens=False,

@@ -1,9 +1,9 @@
 """Test whether an environment hides values that a controller must remember, such as velocities.
 
-The test uses steps with random actions. From the observation and the action, it predicts how each number of the
-observation changes in a step. The prediction is linear in the numbers, their squares and their products. It is fitted
-to one half of the steps, and tested on the other half. A second prediction also uses the observation and the action of
-the previous step. If only the second prediction of a number is good, this number depends on something hidden.
+The test uses steps with random actions. A first model predicts the change of each number of the observation in a step
+from the present observation and action. The model is linear in these numbers, their squares and their products. It is
+fitted to one half of the steps, and tested on the other half. A second model also uses the observation and the action
+of the previous step. If only the second model predicts a number well, this number depends on a hidden value.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ RIDGE, NOTHING = 1e-6, 1e-9  # in units of the variance
 
 
 def past_helps(observations: np.ndarray, actions: np.ndarray, first: np.ndarray) -> bool:
-    """Return whether knowing the previous step, in addition to the present one, predicts the next observation far
-    better.
+    """Return whether the previous step, in addition to the present step, clearly improves the prediction of the next.
 
     observations : (steps, n)
     actions : (steps, k)
@@ -55,8 +54,7 @@ def _scaled(x: np.ndarray) -> np.ndarray:
 
 
 def _features(x: np.ndarray) -> np.ndarray:
-    """Return a matrix whose columns are a constant 1, the numbers ``x``, (steps, n), their squares and their
-    products."""
+    """Return the linear model's features: columns of 1, normalised ``x``, squares and products. ``x`` is (steps, n)."""
     x = _scaled(x)
     i, j = np.triu_indices(x.shape[1])
     products = x[:, i] * x[:, j] if x.shape[1] <= MAX_PRODUCT_NUMBERS else x[:, :0]

@@ -1,6 +1,6 @@
-"""Find the inputs and outputs that a controller needs for the spaces of an environment.
+"""Find the inputs and outputs that a controller needs for the spaces of a Gymnasium environment.
 
-An unsupported space raises an error with the reason.
+For an unsupported space, an error explains the reason.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class SpaceInput:
 
     @property
     def picture(self) -> bool:
-        """Whether the input is a picture. Ranges measured for single pixels of a picture would mean little."""
+        """Whether the input is a picture. For the pixels of a picture, measured ranges would mean little."""
         return self.kind == "numbers" and self.space.dtype == np.uint8 and len(self.space.shape) > 1
 
 
@@ -59,9 +59,9 @@ class SpaceInput:
 class SpaceOutput:
     """An output of the controller file, for one part of the action space.
 
-    neurons : number of its read-out neurons, one for each number or action
-    limits : low and high limits of an output that gives numbers, two (neurons,) float64 arrays; None for a choice
-    whose : a comment for the file on the source of the limits
+    neurons : number of read-out neurons of the output, one for each number of a Box or each discrete action
+    limits : low and high limits of an output for a Box, two (neurons,) float64 arrays; None for discrete actions
+    whose : a comment for the file that names the source of the limits
     """
 
     name: str
@@ -71,8 +71,7 @@ class SpaceOutput:
 
 
 def inputs_of(space: Any) -> tuple[list[SpaceInput], dict[str, Any]]:
-    """Return two values: the inputs for an observation space, and the parts of a Dict space that cannot be inputs, by
-    key."""
+    """Return two values: the inputs for an observation space, and the ignored parts of a Dict space by their keys."""
     from gymnasium import spaces
 
     unseen = {}
@@ -98,7 +97,7 @@ def inputs_of(space: Any) -> tuple[list[SpaceInput], dict[str, Any]]:
 
 
 def _bounds(space: Any) -> tuple[Any, Any] | None:
-    """Return the low and high ends of the numbers of a space; None if the space does not consist of numbers."""
+    """Return the lower and upper bounds of the numbers of a space; None if the space does not consist of numbers."""
     from gymnasium import spaces
 
     if isinstance(space, spaces.Box):

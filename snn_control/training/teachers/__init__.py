@@ -1,1 +1,1 @@
-"""Teachers: sources of the actions that a controller imitates."""
+"""Teachers: policies, functions and controllers whose actions another controller imitates."""

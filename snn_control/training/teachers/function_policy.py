@@ -1,4 +1,4 @@
-"""Use a function ``module:function`` as a policy, of which only the actions are known."""
+"""Use a Python function ``module:function`` as a policy whose layers are unknown."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["FunctionPolicy"]
 
 
 class FunctionPolicy:
-    """A policy that is a function of the observation. It has the attributes of `TrainedPolicy`, with no ``layers``.
+    """A policy that is a function of the observation. It has the attributes of `TrainedPolicy`, but no ``layers``.
 
-    Raises DescriptionError if the function cannot be imported, or if the environment's action space is neither Box,
-    with bounds, nor Discrete.
+    Raises DescriptionError if the function cannot be imported, or if the environment's action space is neither a Box
+    with bounds nor Discrete.
     """
 
     layers: tuple[()] = ()

@@ -1,8 +1,8 @@
 """Read a policy from an ONNX file: a chain of operations from the observation to the action, and constants.
 
-Nothing in the file is run. The library protobuf may make an object of a hundred bytes from two bytes of a file.
-Therefore `_structure` first counts the bytes that are not numbers. Constants become arrays only if an operation uses
-them.
+The file is untrusted input, and nothing in it is executed. The library protobuf may make an object of a hundred bytes
+from two bytes of a file. Therefore `_structure` first counts the bytes that are not numbers, and their number is
+limited. Constants become arrays only if an operation uses them.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ FLOATS = (1, 10, 11)
 
 
 def shown(node: Any) -> str:
-    """Return the type and the name of an operation, for errors."""
+    """Return the type and the name of an operation as text, for error messages."""
     return f"{node.op_type[:40] or 'nameless'} '{node.name[:80]}'"
 
 
 class Graph:
-    """The graph of operations in an ONNX file. It should be a chain.
+    """The graph of operations in an ONNX file. The operations that compute the action must form a chain.
 
-    nodes : operations that contribute to the action, in their order
-    shape : shape of an observation
+    nodes : operations that compute the action, in the order of execution
+    shape : shape of one observation
     """
 
     def __init__(self, graph: Any) -> None:
@@ -69,7 +69,10 @@ class Graph:
         self.nodes = self._chain(graph.output[0].name)
 
     def constant(self, name: str, finite: bool = True) -> np.ndarray | None:
-        """Return the constant with this name as an array; None if the name stands for no constant."""
+        """Return the constant with this name as an array; None if there is no such constant.
+
+        finite : whether numbers that are not finite raise ValueError
+        """
         for _ in range(MOST_NODES):
             if name in self._constants:
                 return _array(self._constants[name], finite)
@@ -122,7 +125,7 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
 
 
 def check_known(node: Any) -> None:
-    """Raise ValueError unless an operation may be part of a multilayer perceptron."""
+    """Raise ValueError if an operation cannot be part of a multilayer perceptron."""
     if node.op_type not in KNOWN:
         raise ValueError(
             f"the operation {shown(node)} is not part of a multilayer perceptron; known: {', '.join(KNOWN)}"
@@ -137,9 +140,9 @@ def check_known(node: Any) -> None:
 
 
 def read_graph(path: str | os.PathLike) -> Graph:
-    """Return the graph of a file.
+    """Return the graph of operations in an ONNX file.
 
-    Raises OSError if the file cannot be read, and any other exception if its content is not valid.
+    Raises OSError if the file cannot be read, and any other exception if its content is invalid.
     """
     with open_file(path) as file:
         raw = file.read(MOST_BYTES + 1)
@@ -160,9 +163,11 @@ def read_graph(path: str | os.PathLike) -> Graph:
 
 
 def _structure(raw: memoryview, fields: Mapping[int, Any], left: list[int]) -> int:
-    """Return how many bytes of a protobuf message are structure, not numbers.
+    """Return the number of bytes of a protobuf message that are structure, not numbers.
 
-    left : how many further parts the message may have; updated
+    raw : the message
+    fields : fields of the message with numbers or inner messages, as in `MODEL`
+    left : maximum number of further fields, in a list of one element, which this function decreases
     """
     at = found = 0
     while at < len(raw):
@@ -211,7 +216,7 @@ def _by_name(pairs: Any) -> dict[str, Any]:
 
 
 def _shape_of(kind: Any) -> tuple[int, ...]:
-    """Return the shape of the graph's input for one observation. If it has several axes, the first one is the batch."""
+    """Return the shape of the graph's input for one observation. The first of several axes is the batch axis."""
     tensor = kind.tensor_type
     if tensor.elem_type not in FLOATS or not tensor.HasField("shape"):
         raise ValueError("its input is not an array of floats with a shape")

@@ -1,4 +1,4 @@
-"""Run a policy that was trained elsewhere: a multilayer perceptron, computed with NumPy."""
+"""Run a policy that another library trained: a multilayer perceptron, computed with NumPy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 class Normalization(NamedTuple):
-    """The normalisation of observations o: ``(o - mean) / std``, clipped to +-``clip``.
+    """The normalisation of an observation o: ``(o - mean) / std``, clipped to the interval from -``clip`` to ``clip``.
 
     mean : (n,) float64
     std : (n,) float64
@@ -38,20 +38,20 @@ class Normalization(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainedPolicy:
-    """A policy that was trained elsewhere; it acts without noise.
+    """A policy that another library trained: a multilayer perceptron. It acts without exploration noise.
 
-    layers : for each layer its weights (outputs, inputs) and biases (outputs,), float32
+    layers : weights (outputs, inputs) and biases (outputs,) of each layer, float32
     activation : "tanh", "relu" or "elu", applied after each layer except the last
-    head : how the values of the last layer become an action: "argmax" is the index of the largest value, "clip" clips
-        the values to the bounds, "tanh" squashes them and scales them to the bounds, and "linear" uses them as they are
+    head : conversion of the last layer's values to an action: "argmax" is the index of the largest value, "clip" clips
+        the values to the bounds, "tanh" squashes and scales them to the bounds, and "linear" does not change them
     shape : shape of the action; not used for "argmax"
-    low : float32, lower bounds of the action; not used for "argmax". For "tanh", None means the bounds of the
-        environment's actions (`for_space`)
-    high : float32, upper bounds of the action, in the same form
-    bound : limit to which the values of the last layer are clipped before the tanh
+    low : lower bounds of the action, float32; not used for "argmax". For "tanh", None stands for the bounds of the
+        environment's action space (`for_space`)
+    high : upper bounds of the action, as ``low``
+    bound : for "tanh", the values of the last layer are first clipped to the interval from -``bound`` to ``bound``
     one_hot : whether an observation is one whole number. The first layer then has one input for each possible value
     path : path of the policy's file
-    normalization : normalisation of an observation before the first layer; None: none
+    normalization : normalisation of an observation before the first layer; None: there is no normalisation
     """
 
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
@@ -74,7 +74,7 @@ class TrainedPolicy:
         return self.layers[-1][0].shape[0]
 
     def raw(self, observations: Any) -> np.ndarray:
-        """Return the values of the last layer for k observations, (k, outputs) float32, not yet clipped or squashed.
+        """Return the values of the last layer for k observations before the head, (k, outputs) float32.
 
         observations : (k, inputs), or k whole numbers if ``one_hot``
         """
@@ -98,7 +98,7 @@ class TrainedPolicy:
         return self.actions(observation).reshape(self.shape)
 
     def actions(self, observations: Any) -> np.ndarray:
-        """Return the actions for k observations as (k, outputs) float32, if they are numbers; see `raw`."""
+        """Return the actions for k observations, (k, outputs) float32, of a policy without "argmax"; see `raw`."""
         x = self.raw(observations)
         if self.head == "tanh":
             low, high = (-1, 1) if self.low is None else (self.low, self.high)
@@ -106,10 +106,10 @@ class TrainedPolicy:
         return x if self.low is None else x.clip(self.low, self.high)
 
     def for_space(self, action_space: Any) -> TrainedPolicy:
-        """Return the policy with its head adapted to an action space. `check` tests whether the result fits the space.
+        """Return the policy with its head adapted to an action space. `check` then tests whether the policy fits.
 
-        The head "linear" becomes "clip" with the bounds of a Box, or "argmax" for choices. The head "tanh" without
-        bounds gets the bounds of the Box. Raises ValueError if the Box has no bounds.
+        The head "linear" becomes "clip" with the bounds of a Box, or "argmax" for discrete actions. The head "tanh"
+        without bounds gets the bounds of the Box. Raises ValueError if the Box has no bounds.
         """
         kind = type(action_space).__name__
         if kind == "Discrete" and self.head == "linear":

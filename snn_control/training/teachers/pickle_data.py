@@ -1,8 +1,8 @@
-"""Read a pickle as plain data: no name in it is imported, no object is made, and no function is called.
+"""Read a pickle as plain data: no name in it is imported, no object is created, and no function is called.
 
-An object of a pickle becomes an `Inert`, which keeps how the object would have been made. The caller takes the parts
-that it needs from there, and checks them. It must not compare, hash or print other parts: a short pickle can describe a
-value whose text or hash takes forever, because its parts are the same object many times over.
+An object of a pickle becomes an `Inert`, which stores the class and the arguments of the object. The caller reads the
+data that it needs from the `Inert`, and checks them. The caller must not compare, hash or print other data: a short
+pickle can describe a nested value that contains one object so many times that its text or hash takes forever.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ ENCODE, NO_BYTES = "_codecs encode", "__builtin__ bytes"  # how protocol 2 write
 
 
 class _Name(NamedTuple):
-    """A name in a pickle: module and name, with a space between them."""
+    """A reference of a pickle to a class or function: module and name, with a space between them."""
 
     text: str
 
 
 @dataclass(eq=False, repr=False, slots=True)
 class Inert:
-    """An object that a pickle describes. It is not made.
+    """The description of an object in a pickle. The object itself is not created.
 
-    name : module and name of the object's class, or of the function that would make it, with a space between them
+    name : module and name of the object's class, or of the function that creates it, with a space between them
     arguments : arguments of this class or function
-    state : the state that the object would get afterwards, usually its attributes
-    items : the pairs of a dictionary
+    state : state that pickle would set after the creation, usually the attributes of the object
+    items : keys and values, if the object is a dictionary
     """
 
     name: str
@@ -50,10 +50,10 @@ class Inert:
 def read_pickle(stream: IO[bytes], known: Container[str], content: str) -> Any:
     """Return the value of one pickle of protocol 2 to 5, and move the stream to the first byte after the pickle.
 
-    known : names that the pickle may contain, module and name with a space between them
-    content : what the pickle should contain, for errors
+    known : classes and functions to which the pickle may refer: module and name, with a space between them
+    content : expected content of the pickle, for error messages
 
-    Raises ValueError for an operation or a name that such a pickle does not have; the error names it.
+    Raises ValueError for an unknown operation, and for a reference that is not in ``known``.
     """
     machine = _Machine(known, content)
     for count, (operation, given, _) in enumerate(pickletools.genops(stream)):
@@ -74,7 +74,7 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def push(self, operation: str, given: Any) -> bool:
-        """Run an operation that adds a value to the stack. Return False if the operation is of another kind."""
+        """Run an operation of the pickle that adds a value to the stack. Return False for any other operation."""
         stack = self.stack
         if operation in LITERALS:
             stack.append(given)
@@ -96,7 +96,7 @@ class _Machine:
         return True
 
     def combine(self, operation: str, given: Any) -> bool:
-        """Run an operation that combines values of the stack. Return False if the operation is not known."""
+        """Run an operation of the pickle that stores or combines values of the stack. Return False if it is unknown."""
         stack = self.stack
         match operation:
             case "MARK":
@@ -172,7 +172,7 @@ def _update(pairs: list[Any], there: Any) -> None:
 
 
 def items_of(value: Any) -> dict[str, Any]:
-    """Return the pairs of a dictionary or OrderedDict. Raises ValueError if it is neither."""
+    """Return the items of a dict or OrderedDict in a pickle. Raises ValueError if ``value`` is neither."""
     if type(value) is Inert and value.name == "collections OrderedDict":
         return value.items
     if type(value) is not dict:
@@ -181,7 +181,7 @@ def items_of(value: Any) -> dict[str, Any]:
 
 
 def as_bytes(value: Any) -> bytes:
-    """Return the bytes that a value of a pickle stands for. Raises ValueError if it is not bytes."""
+    """Return a value of a pickle as bytes. Raises ValueError if the value does not describe bytes."""
     if type(value) is Inert and value.name == NO_BYTES and type(value.arguments) is tuple and not value.arguments:
         return b""
     if type(value) is Inert and value.name == ENCODE and type(value.arguments) is tuple:

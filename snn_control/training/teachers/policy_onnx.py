@@ -1,7 +1,7 @@
-"""Read a multilayer perceptron from an ONNX file: convert the chain of operations to steps.
+"""Read a multilayer perceptron from an ONNX file: convert the chain of operations to steps of `teachers.steps`.
 
-All shapes are those of one observation. No operation may change the order of the numbers or add numbers, so a value is
-described by its size alone.
+All shapes are shapes for one observation. No operation may change the order of the numbers or add numbers. Each step
+therefore needs only the number of elements of its input, not its shape.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_VALUES = 1 << 14  # of an observation or a layer
 def read_policy_onnx(path: str | os.PathLike) -> TrainedPolicy:
     """Return the policy in an ONNX file. The first output of the file must be the action.
 
-    Raises OSError if the file cannot be read, and any other exception if it is no multilayer perceptron.
+    Raises OSError if the file cannot be read, and any other exception if it is not a multilayer perceptron.
     """
     graph = read_graph(path)
     chain = _Chain(graph)
@@ -72,7 +72,7 @@ class _Chain:
                 self.argmax(node, given)
 
     def matrix(self, node: Any, given: dict[str, Any]) -> None:
-        """Add the steps of an operation that multiplies by a matrix; the operation Gemm then adds a bias, too."""
+        """Add the steps of an operation MatMul or Gemm: a product with a matrix, and the bias of a Gemm."""
         number = {name: given[name].f if name in given else 1.0 for name in ("alpha", "beta")}
         turned = {name: bool(given[name].i) if name in given else False for name in ("transA", "transB")}
         weights = self.graph.constant(node.input[1]) if len(node.input) > 1 else None
@@ -95,7 +95,7 @@ class _Chain:
             self.steps.append(Step("scale", shown(node), np.ones(self.size), biases))
 
     def operand(self, node: Any, name: str) -> np.ndarray:
-        """Return a constant of an operation as float64, with one number for each number of the value."""
+        """Return a constant operand, broadcast to the size of the operation's variable input, as (n,) float64."""
         found = self.graph.constant(name)
         if found is None or found.dtype.kind != "f" or found.size > self.size:
             raise ValueError(f"the operation {shown(node)} needs a constant of at most {self.size} numbers")

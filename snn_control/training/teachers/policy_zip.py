@@ -1,9 +1,12 @@
-"""Read the content of a policy file of stable-baselines3 (.zip), as JSON and arrays, without running any of its code.
+"""Read a policy file of stable-baselines3 (.zip) as JSON and arrays, without running any of its code.
 
-Neither stable-baselines3 nor torch is needed. ``data`` is JSON; its members ``:serialized:``, which are pickles, are
-never opened. ``policy.pth`` is a file of ``torch.save``: a pickle that names tensors, and the bytes of these tensors.
-Since torch 1.6, pickle and bytes are members of a ZIP; older files contain one after the other. No size in the file is
-trusted, and only the tensors that are used are read.
+Neither stable-baselines3 nor torch is needed. The file contains two members:
+
+- ``data`` is JSON. Its entries ``:serialized:``, which are pickles, are never opened.
+- ``policy.pth`` is a file of ``torch.save``: a pickle that describes tensors, and the bytes of these tensors. In files
+  of torch 1.6 and newer, pickle and bytes are members of a ZIP; in older files, the bytes follow the pickle.
+
+All sizes in the file are untrusted, and only the tensors that are used are read.
 """
 
 from __future__ import annotations
@@ -45,8 +48,8 @@ KNOWN = frozenset({"collections OrderedDict", TENSOR, PARAMETER, *STORAGES})
 def read_policy_zip(path: str | os.PathLike) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
     """Return two values: the content of the member ``data``, and the arrays of ``policy.pth`` by name.
 
-    An array is read when it is first used. Raises OSError if the file cannot be read, and any other exception if its
-    content is not valid.
+    An array is read only when it is used. Raises OSError if the file cannot be read, and any other exception if its
+    content is invalid.
     """
     with open_file(path) as file:
         outer = _Zip(file, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -58,8 +61,10 @@ def read_policy_zip(path: str | os.PathLike) -> tuple[dict[str, Any], Mapping[st
 
 
 class _Zip:
-    """Reads members of a ZIP file. It refuses a member that is not packed by one of ``methods``, or unpacks to too many
-    bytes."""
+    """Reads members of an untrusted ZIP file.
+
+    Raises ValueError for a member with a compression method other than ``methods``, or with too many bytes.
+    """
 
     def __init__(self, file: IO[bytes], *methods: int) -> None:
         guarded: Any = _Guarded(file)
@@ -88,8 +93,10 @@ class _Zip:
 
 
 class _Guarded:
-    """A file that limits how much `zipfile.ZipFile` reads for its list of members, each of which costs a few hundred
-    bytes."""
+    """A file that limits the bytes that `zipfile.ZipFile` reads for its list of members, and so the memory of the list.
+
+    Each member needs a few hundred bytes of memory.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self.most = file, MOST_MEMBERS
@@ -105,7 +112,7 @@ class _Guarded:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A tensor in a storage of torch, which is a one-dimensional array of numbers.
+    """A tensor in a file of torch. Its numbers are in a *storage*, a one-dimensional array.
 
     key : name of the storage
     dtype : type of the storage's elements
@@ -124,8 +131,8 @@ class _Tensor:
     def of(cls, made: Inert) -> _Tensor:
         """Return the tensor that the arguments of ``torch._utils._rebuild_tensor_v2`` describe.
 
-        Raises ValueError if the tensor is not contiguous, or is longer than its storage. Otherwise a tensor could
-        repeat the numbers of its storage, and have any size.
+        Raises ValueError if the tensor is not contiguous, or is longer than its storage. Without these checks, a small
+        file could describe a tensor of any size, which repeats the numbers of its storage.
         """
         if made.name == PARAMETER and type(made.arguments[0]) is Inert:
             made = made.arguments[0]
@@ -151,7 +158,7 @@ class _Tensor:
 
 
 def _storage(named: Any) -> tuple[np.dtype, str, int]:
-    """Return the dtype, the name and the number of elements of a storage."""
+    """Return the dtype, the name and the number of elements of the storage that a pickle names."""
     parts = named.arguments if type(named) is Inert and not named.name else ()
     if type(parts) is not tuple or len(parts) < 5 or type(parts[0]) is not str or parts[0] != "storage":
         raise ValueError("a tensor has a storage of an unknown kind")
@@ -204,10 +211,10 @@ def _of_zip(raw: bytes) -> tuple[Any, Read]:
 
 
 def _of_pickles(raw: bytes) -> tuple[Any, Read]:
-    """Read a file that a version of torch before 1.6 wrote.
+    """Read a file of ``torch.save`` from a version of torch before 1.6.
 
-    It has five pickles (magic number, protocol, properties of the machine, tensors, keys of the storages), then the
-    storages. A storage is its number of elements, and then their bytes.
+    The file begins with five pickles: magic number, protocol, properties of the machine, tensors, names of the
+    storages. The storages follow; each consists of its number of elements (8 bytes) and the bytes of the elements.
     """
     stream = io.BytesIO(raw)
     magic, _, machine, tensors, keys = (read_pickle(stream, KNOWN, "weights") for _ in range(5))

@@ -1,4 +1,4 @@
-"""Make a perceptron from a policy of stable-baselines3 or sb3-contrib, by the names of the policy's weights."""
+"""Make a perceptron from a policy of stable-baselines3 or sb3-contrib. The names of the weights identify the layers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MOST_CHOICES = 1 << 16
 
 
 class _Family(NamedTuple):
-    """The names that a family of algorithms gives to the weights of its policies.
+    """The names of the weights in the policies of a family of algorithms, such as SAC and TQC.
 
     layers : beginnings of the names of the layers, in the order of the layers
-    others : beginnings of the names of weights that do not contribute to actions
+    others : beginnings of the names of weights that do not contribute to actions, such as weights of critics
     """
 
     activation: str
@@ -55,10 +55,10 @@ OTHERS = {
 
 
 def sb3_policy(data: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> TrainedPolicy:
-    """Return the policy in a .zip file, from the two values that `read_policy_zip` returns.
+    """Return the policy in a .zip file of stable-baselines3. The arguments are the two values of `read_policy_zip`.
 
-    Raises an exception unless the policy is a multilayer perceptron of one of `ALGORITHMS`, and its observations are an
-    array or one whole number.
+    The policy must be a multilayer perceptron of one of `ALGORITHMS`, and its observations an array or one whole
+    number. Otherwise the function raises an exception.
     """
     module = str(data["policy_class"].get("__module__"))[:80]
     if module not in FAMILIES:
@@ -86,7 +86,7 @@ def sb3_policy(data: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> Tr
 def _layers(weights: Mapping[str, np.ndarray], family: _Family) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the weights and biases of each layer that contributes to actions.
 
-    Raises ValueError if the file has weights whose use is not known.
+    Raises ValueError if the file has weights whose use is unknown.
     """
     left = {name for name in weights if not any(name == one or name.startswith(f"{one}.") for one in family.others)}
     found: list[tuple[np.ndarray, np.ndarray]] = []
@@ -121,7 +121,7 @@ def _float32(weights: np.ndarray, biases: np.ndarray, name: str) -> tuple[np.nda
 
 
 def _class(value: Any) -> str:
-    """Return the name of a class from its text in the file: ``Box`` for ``<class 'gymnasium.spaces.box.Box'>``."""
+    """Return the name of a class in the file without its module: ``Box`` for ``<class 'gymnasium.spaces.box.Box'>``."""
     return str(value).rpartition(".")[2].rstrip("'>")
 
 
@@ -134,7 +134,7 @@ def _shape(space: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _choices(space: Mapping[str, Any]) -> int:
-    """Return how many values a Discrete space has."""
+    """Return the number of values of a Discrete space. Raises ValueError if the values do not begin at 0."""
     n = int(space["n"])
     if not 0 < n <= MOST_CHOICES or int(space.get("start") or 0):
         raise ValueError(f"it has a space of {n:,} whole numbers from {space.get('start') or 0}")
@@ -169,7 +169,7 @@ def _actions(space: Mapping[str, Any], family: _Family, squash: bool) -> tuple[s
 
 
 def _numbers(text: str, n: int) -> np.ndarray:
-    """Return the (n,) numbers of an array from the text that NumPy printed."""
+    """Return an (n,) float32 array, such as bounds of actions, from the text with which NumPy printed it."""
     if len(text) > MOST_CHOICES:
         raise ValueError("its actions have too many bounds")
     found = [float(word) for word in re.sub(r"[\[\],]", " ", text).split()]

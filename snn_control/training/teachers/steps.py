@@ -1,5 +1,4 @@
-"""Combine steps from observation to action, such as products and activations, to the layers, normalisation and head of
-a policy."""
+"""Convert the steps from observation to action, such as matrix products and activations, to a `TrainedPolicy`."""
 
 from __future__ import annotations
 
@@ -14,10 +13,10 @@ __all__ = ["Step", "perceptron"]
 
 
 class Step(NamedTuple):
-    """One step from an observation to an action.
+    """One step of the computation from an observation to an action, with the input x.
 
-    kind : "matrix" (a @ x), "scale" (a * x + b), "clip" (to a and b), "relu", "tanh", "elu" or "argmax"
-    name : name of the operation, for errors
+    kind : "matrix" (a @ x), "scale" (a * x + b), "clip" (to the bounds a and b), "relu", "tanh", "elu" or "argmax"
+    name : name of the operation, for error messages
     a, b : float64 arrays of the step: (outputs, inputs) for "matrix", otherwise (n,)
     """
 
@@ -34,17 +33,17 @@ class _Affine(NamedTuple):
     biases: np.ndarray
 
     def then(self, step: Step) -> _Affine:
-        """Return the affine map that consists of this map and then a "scale" step."""
+        """Return the affine map that applies this map and then the "scale" step ``step``."""
         weights = self.weights if (step.a == 1).all() else self.weights * step.a[:, None]
         return _Affine(weights, self.biases * step.a + step.b)
 
 
 def perceptron(steps: list[Step], inputs: int) -> TrainedPolicy:
-    """Return the policy that consists of these steps.
+    """Return the policy that computes these steps.
 
-    inputs : how many numbers an observation has
+    inputs : number of elements of an observation
 
-    Raises ValueError if the steps are not those of a multilayer perceptron.
+    Raises ValueError if the steps do not form a multilayer perceptron.
     """
     at = [k for k, step in enumerate(steps) if step.kind == "matrix"]
     if not at or len(at) > MOST_LAYERS:
@@ -74,7 +73,7 @@ def _merged(steps: list[Step]) -> list[Step]:
 
 
 def _normalization(steps: list[Step], inputs: int) -> tuple[Normalization | None, list[Step]]:
-    """Return the normalisation that the steps before the first layer perform, and the steps that are left."""
+    """Convert the steps before the first layer to a normalisation. Return the normalisation and the remaining steps."""
     kinds = [step.kind for step in steps]
     if not steps:
         return None, []
@@ -100,7 +99,10 @@ def _symmetric(step: Step) -> float:
 
 
 def _layers(steps: list[Step]) -> tuple[list[Any], str]:
-    """Return the layers, and the activation between them. The first step may be a "scale" of the observation."""
+    """Convert steps to layers. Return the layers and the name of the activation between them.
+
+    The first step may be a "scale" of the observation, which becomes part of the first layer.
+    """
     layers: list[_Affine] = []
     activation = ""
     layer: _Affine | None = None
@@ -132,7 +134,7 @@ def _layers(steps: list[Step]) -> tuple[list[Any], str]:
 
 
 def _headed(layers: list[Any], steps: list[Step]) -> TrainedPolicy:
-    """Return a policy with these layers, whose head performs the steps after the last layer."""
+    """Return a policy with these layers. Its head computes ``steps``, the steps after the last layer."""
     n, kinds = len(layers[-1].biases), [step.kind for step in steps]
     policy = TrainedPolicy(tuple(layers), "", "linear", (n,))
     if kinds == ["argmax"]:
@@ -152,7 +154,10 @@ def _headed(layers: list[Any], steps: list[Step]) -> TrainedPolicy:
 
 
 def _squashed(policy: TrainedPolicy, steps: list[Step]) -> TrainedPolicy:
-    """Return a policy whose head is ``[clip] tanh [scale] [clip]``. The last clip must not change anything."""
+    """Return a policy with the head "tanh" for the steps ``[clip] tanh [scale] [clip]``, all but tanh optional.
+
+    The last clip must be at or beyond the range of the action, so that it has no effect.
+    """
     left = list(steps)
     if left[0].kind == "clip":
         policy = replace(policy, bound=_symmetric(left.pop(0)))

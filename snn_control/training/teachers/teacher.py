@@ -1,4 +1,4 @@
-"""Make teachers: functions that give the actions that a controller imitates."""
+"""Make teachers: functions that return the actions that a controller imitates."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ __all__ = ["Teacher", "policy_for", "teacher_of"]
 
 
 class Teacher:
-    """A source of actions to imitate in one environment.
+    """A source of actions that a controller imitates in one environment.
 
+    name : name of the teacher, for error messages
     act : function (environment, observation, info) -> action
     reset : function that is called at the start of each episode
     """
@@ -29,7 +30,7 @@ class Teacher:
         self.name, self._act, self.reset = name, act, reset
 
     def __call__(self, env: Any, observation: Any, info: Any) -> Any:
-        """Return the action. Raises RuntimeFault for any exception of the teacher."""
+        """Return the teacher's action for an observation. Raises RuntimeFault for any exception of the teacher."""
         try:
             return self._act(env, observation, info)
         except (Exception, SystemExit) as error:
@@ -54,7 +55,7 @@ class Teacher:
 
 
 def _chosen(command: np.ndarray, space: Any) -> bool:
-    """Return whether a command is one of the choices of a space. The result is always True for a space of numbers."""
+    """Return whether a command is a valid action of a discrete space. For a Box, the result is always True."""
     if hasattr(space, "low"):
         return True
     most = getattr(space, "nvec", None if space.shape else space.n)
@@ -63,18 +64,23 @@ def _chosen(command: np.ndarray, space: Any) -> bool:
 
 
 def teacher_of(what: Any, env: Any) -> Teacher:
-    """Return a teacher for one environment. If the teacher needs a state, each call makes a new one.
+    """Return a teacher for one environment. Teachers from a controller file have a state, which is new for each call.
 
-    what : the teacher, in one of these forms: a controller file (.yaml, or a saved Program .npz); a policy of
-        stable-baselines3 (.zip), a perceptron (.onnx), or the result of
-        `snn_control.training.teachers.trained_policy.load_policy`; the name of a baseline of the environment;
-        ``module:function``; or a callable
+    what : the source of actions, one of these:
 
-    A function is called with (env, observation) if its first parameter is named ``env``, so that it can use the
-    simulator's state. It is called with (observation, info) if it has at least two parameters without a default,
-    otherwise with (observation).
+    - a controller file (.yaml), or a saved Program (.npz)
+    - a policy of stable-baselines3 (.zip), or a perceptron (.onnx)
+    - the result of `snn_control.training.teachers.trained_policy.load_policy`
+    - the name of a baseline of the environment
+    - ``module:function``, or a callable
 
-    Raises DescriptionError if ``what`` is none of these.
+    The parameters of a function select its arguments:
+
+    - (env, observation), if the first parameter is named ``env``: the function can use the simulator's state
+    - (observation, info), if there are at least two parameters without a default
+    - (observation) otherwise
+
+    Raises DescriptionError if ``what`` is none of these sources.
     """
     if isinstance(what, TrainedPolicy):
         return _of_policy(what, env)
@@ -118,7 +124,7 @@ def _of_function(function: Callable[..., Any], name: Any) -> Teacher:
 
 
 def policy_for(policy: TrainedPolicy, env: Any) -> TrainedPolicy:
-    """Return the policy with its head adapted to an environment. Raises DescriptionError if it does not fit."""
+    """Return the policy with its head adapted to an environment's actions. Raises DescriptionError for other spaces."""
     try:
         policy = policy.for_space(env.action_space)
         policy.check(env.observation_space, env.action_space)

@@ -24,14 +24,14 @@ POLICY_FILES = (".zip", ".onnx")
 def load_policy(
     path: str | os.PathLike, normalize: str | os.PathLike | None = None, what: str = "--teacher"
 ) -> TrainedPolicy:
-    """Read a policy, without running any code in its file.
+    """Read a policy from a file, without running any code in the file.
 
     path : a .zip of stable-baselines3 or sb3-contrib, or a multilayer perceptron as .onnx
-    normalize : ``vecnormalize.pkl`` of stable-baselines3, with which the policy's observations are normalised
-    what : name of the option that gave ``path``, for errors
+    normalize : ``vecnormalize.pkl`` of stable-baselines3, with the normalisation of the policy's observations
+    what : name of the option with the value ``path``, for error messages
 
-    Raises DescriptionError if a file does not hold such a policy, or its normalisation. Raises SnnControlError if a
-    package is missing.
+    Raises DescriptionError if a file does not contain a policy or a normalisation of these kinds. Raises
+    SnnControlError if a package is missing.
     """
     is_onnx = Path(path).suffix.lower() == ".onnx"
     if is_onnx:
@@ -57,14 +57,13 @@ def load_policy(
 
 
 def policy_in(teacher: Any) -> TrainedPolicy | None:
-    """Return the policy that a teacher is, read from its file if need be; None for other teachers."""
+    """Return the `TrainedPolicy` of a teacher that is a policy or a policy's file; None for other teachers."""
     if isinstance(teacher, str | Path) and str(teacher).endswith(POLICY_FILES):
         return load_policy(teacher)
     return teacher if isinstance(teacher, TrainedPolicy) else None
 
 
 def _printable(error: Exception) -> str:
-    """Return a text on why a file cannot be read. Names in it may contain control characters for a terminal; they are
-    escaped."""
+    """Return the reason of an error as text. Control characters are escaped, because the text may quote the file."""
     text = reason(error)
     return text if text.isprintable() else repr(text)[1:-1]

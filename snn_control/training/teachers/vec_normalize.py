@@ -1,6 +1,6 @@
-"""Read a ``vecnormalize.pkl``, which says how a policy of stable-baselines3 normalises its observations.
+"""Read the normalisation of a policy's observations from a ``vecnormalize.pkl`` of stable-baselines3.
 
-The file is a pickle, which is read as plain data: nothing in it is imported or run.
+The file is a pickle, which is read as plain data: nothing in it is imported or executed.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ MOST_AXES = 8
 
 
 def read_vec_normalize(path: str | os.PathLike) -> Normalization | None:
-    """Return how observations are normalised, or None if they are not.
+    """Return the normalisation of observations; None if the file switches it off (``norm_obs``).
 
-    Raises OSError if the file cannot be read, and any other exception if its content is not valid.
+    Raises OSError if the file cannot be read, and any other exception if its content is invalid.
     """
     with open_file(path) as file:
         raw = file.read(MOST_TEXT + 1)
@@ -78,7 +78,7 @@ def _attributes(value: Any, name: str) -> dict[str, Any]:
 
 
 def _array(value: Any) -> np.ndarray:
-    """Return an array that the pickle describes, as float64."""
+    """Return a NumPy array in the pickle as float64. Raises ValueError if ``value`` does not describe an array."""
     kind = value.name.rpartition(" ")[2] if type(value) is Inert else ""
     if kind == RECONSTRUCT and type(value.state) is tuple and len(value.state) == 5:
         _, shape, dtype, transposed, data = value.state
@@ -100,7 +100,7 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _dtype(value: Any) -> np.dtype:
-    """Return the dtype that the pickle describes. Raises ValueError unless it is a little-endian type of numbers."""
+    """Return a dtype in the pickle. Raises ValueError unless this is a little-endian type of numbers."""
     arguments = value.arguments if type(value) is Inert and value.name == DTYPE else ()
     code = arguments[0] if type(arguments) is tuple and arguments else None
     if type(code) is not str or code not in CODES:
