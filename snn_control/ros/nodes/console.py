@@ -20,14 +20,14 @@ DISCOVERY = 1.0  # s: before that, a sensor may exist that has not been discover
 
 
 class Console:
-    """Logs on the console which inputs a controller waits for at its start, and when each fault begins and ends."""
+    """Logs the inputs that a controller waits for at its start, and the beginning and end of each fault."""
 
     def __init__(self, node: Any) -> None:
         self._node = node
         self.restart()
 
     def restart(self) -> None:
-        """Start anew; call this after the guard's count of faults was reset."""
+        """Forget the logged faults and inputs; call this after the guard's fault counter was reset."""
         faults = self._node.faults.faults() if self._node.faults is not None else []
         self._told, self._over = 0, faults[0].begin if faults else -1
         self._begun = time.monotonic()
@@ -74,9 +74,9 @@ class Console:
                 log.info("commands begin")
 
     def _missing(self) -> dict[str, list[str]]:
-        """Return the inputs that have not received any message, grouped by the reason: reason -> names of inputs.
+        """Return the inputs without any message so far, grouped by the reason: reason -> names of inputs.
 
-        Only inputs that are required, or whose absence stops the commands, are included.
+        Included are required inputs, and inputs with a rule that stops the commands.
         """
         node = self._node
         missing: dict[str, list[str]] = {}
