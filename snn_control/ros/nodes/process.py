@@ -239,10 +239,7 @@ class ProcessNode(Node):
         return self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def check_written(self, parameter: str) -> None:
-        """Raise DescriptionError if this node cannot write to the file whose path is the value of a parameter.
-
-        Checking at the start reports the problem before the run, not after it.
-        """
+        """Raise DescriptionError before the run if this node cannot write to the file whose path is in a parameter."""
         path = getattr(self.given, parameter)
         if not path:
             return
@@ -328,7 +325,6 @@ def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) ->
     The function also returns when a node sets its attribute ``finished``. With --help, it only prints the help.
 
     make : class of the nodes
-    arguments : command-line arguments; None: those of this process
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     if {"-h", "--help"} & set(given):
