@@ -1,4 +1,4 @@
-"""``snn_control check``: validate a controller file, run it, and report its problems, size and cost."""
+"""``snn_control check``: validate a controller file, run the controller, and report its problems, size and cost."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def check_training(spec: ControllerSpec) -> None:
 
 
 def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Build the controller of a file, run it on a stimulus, and return the results of the check as plain data."""
+    """Build a file's controller, run the controller on a stimulus, and return the check's results as plain data."""
     spec = load_spec(path)
     check_training(spec)
     ros, missing = check_ros(spec)
@@ -171,7 +171,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def show(d: dict[str, Any], file: str) -> None:
-    """Print the results of the check (`describe`) as tables and lines, then the warnings."""
+    """Print the results of `describe` as tables and lines, then the warnings."""
     table("inputs", ["name", "kind", "required"], [
         [i["name"], i["kind"], "stops the commands" if i["stop_when"] else i["required"]] for i in d["inputs"]
     ])  # fmt: skip

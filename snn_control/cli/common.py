@@ -52,7 +52,7 @@ def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None
 
 
 def write_new(options: argparse.Namespace, text: str) -> bool:
-    """Write a text to ``options.file``, or print it if no file name is given. Return whether a file was written."""
+    """Write a text to ``options.file``, or print the text if this is None. Return whether a file was written."""
     if options.file is None:
         sys.stdout.write(text)
         return False
@@ -63,10 +63,11 @@ def write_new(options: argparse.Namespace, text: str) -> bool:
 
 
 def add_command(commands: Any, name: str, run: Any, summary: str, more: str = "") -> argparse.ArgumentParser:
-    """Add a subcommand and return its parser. In its help, the text ``more`` comes after the options.
+    """Add a subcommand, and return the subcommand's parser.
 
     run : function that runs the subcommand; its argument is the parsed options
     summary : one line for the list of commands
+    more : text after the options in the subcommand's help
     """
     parser = commands.add_parser(
         name,
@@ -116,7 +117,7 @@ def number(least: float, unit: str = "") -> Callable[[str], float]:
 
 
 def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
-    """Return a converter for argparse (``type=``) that accepts whole numbers from ``least`` to ``most``."""
+    """Return a converter for argparse (``type=``) that accepts integers from ``least`` to ``most``."""
     return _number(int, ": must be a whole number", least, most, "")
 
 

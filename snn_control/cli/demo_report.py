@@ -59,7 +59,9 @@ def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
 
 
 def roughness(commands: Any, limit: Any, step: float, scored_from: float) -> dict[str, float]:
-    """Return measures of the roughness of commands, from the time ``scored_from`` [s] on.
+    """Return two measures of the roughness of commands from the time ``scored_from`` [s] on.
+
+    They are the rms of the changes from step to step, and the rate of swings from one limit to the opposite limit.
 
     commands : (steps, axes) commands
     limit : largest absolute value of a command, as a number or as an (axes,) array
@@ -264,7 +266,7 @@ class Finished:
         return score(tracking, error, self.step) | roughness(commands, limit, self.step, tracking.scored_from)
 
     def summary(self) -> dict[str, Any]:
-        """Return the texts and numbers of the report as plain data."""
+        """Return all texts and numbers of the report as plain data."""
         from ..report.event_plots import event_counters
 
         options, facts = self.options, self.facts

@@ -195,7 +195,7 @@ def _plain(value: str | Path) -> str:
 
 
 def _quoted(word: str) -> str:
-    """Escape one word of a command line for a systemd unit."""
+    """Escape one argument of a command line, for a systemd unit."""
     safe = re.fullmatch(r"[\w@%+=:,./$-]+", word)
     return _plain(word if safe else '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"')
 

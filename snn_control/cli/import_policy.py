@@ -97,7 +97,7 @@ def _settings(options: argparse.Namespace) -> Any:
 
 
 def _policy(options: argparse.Namespace, env: Any) -> Any:
-    """Read the policy, and check that it fits the environment."""
+    """Read the trained policy, and check that the policy fits the environment."""
     ends = [getattr(env.action_space, end, 0.0) for end in ("low", "high")]
     if not np.isfinite(ends).all():
         rule = "has actions without bounds, which a controller's limits need"

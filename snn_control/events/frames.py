@@ -103,7 +103,7 @@ class Polarity(Painter):
 
 
 class Surface(Painter):
-    """Draws a time surface: each pixel shows its last event, which fades as exp(-age / tau)."""
+    """Draws a time surface: each pixel shows its last event with a brightness of exp(-age / tau)."""
 
     tau = 0.03  # s
     memory = FADE * tau
@@ -130,7 +130,7 @@ class Surface(Painter):
 
 
 class Grey(Painter):
-    """Draws a leaky sum of the polarities as a grey picture, which resembles a camera's image without static parts."""
+    """Draws a leaky sum of the polarities as a grey picture, similar to a camera's image without its static parts."""
 
     tau = 0.1  # s
     memory = FADE * tau

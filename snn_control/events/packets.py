@@ -221,8 +221,8 @@ def parse_events(address, length, capacity, x, y, p, t, scratch):
 def _layout(base, o, fields, end, big):
     """Read the list of PointFields at the cursor ``o``.
 
-    Return six values: the cursor after the list; the offsets of x, y, p and t in a point [bytes], -1 for a missing
-    field; and whether these four fields have the types that events need.
+    Return six values: the cursor after the list, four offsets, and whether x, y, p and t have the types that events
+    need. The offsets are those of x, y, p and t in a point [bytes]; -1: the field is missing.
     """
     x = y = p = t = np.int64(-1)
     good: Any = True
@@ -245,8 +245,12 @@ def _layout(base, o, fields, end, big):
 def _field(base, o, end, big):
     """Read one PointField at the cursor ``o``.
 
-    Return four values: the cursor after the field; the field's name if it is one letter, otherwise 0; its offset in a
-    point [bytes]; and the type of its number, or 0 if the field has several numbers.
+    Return four values:
+
+    - cursor after the field
+    - name of the field as a character code; 0 if the name is longer than one letter
+    - offset of the field in a point [bytes]
+    - type of the field's number; 0 if the field has several numbers
     """
     name = ((o + 3) & -4) + 4
     behind_name = cdr.offset_after_text(base, o, end, big)

@@ -22,7 +22,7 @@ OWN_COUNTERS = ("gaps", "reordered", "jumps", "malformed", "encoding_changes", "
 
 
 def refused(path: str | os.PathLike, rule: str, fix: str = "") -> DescriptionError:
-    """Return the error to raise for a file that is not a recording, or that is too damaged to be read."""
+    """Return the exception to raise for a file that is not a recording, or is too damaged to be read."""
     return DescriptionError(str(path), NO_VALUE, rule, fix)
 
 

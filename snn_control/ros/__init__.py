@@ -1,4 +1,7 @@
-"""ROS 2: messages, ports, nodes and the supervisor. Only modules of this package import rclpy; this file does not."""
+"""ROS 2 interface: messages, ports, nodes and the supervisor.
+
+Only modules of this package import rclpy; this file does not.
+"""
 
 from __future__ import annotations
 

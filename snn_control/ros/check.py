@@ -22,7 +22,7 @@ __all__ = ["check_topics", "need_types"]
 def need_types(spec: ControllerSpec) -> None:
     """Raise DescriptionError for the first message type of the ``ros`` section that is not installed here.
 
-    Call this before starting processes that would fail without the type.
+    Call this function before starting processes, which would fail without the type.
     """
     for where, topic in _ends(spec):
         topics.message_class(where, topic.type)

@@ -114,7 +114,7 @@ def list_topics() -> None:
 
 
 def publish(topic: str, kind: str, values: str, rate: float, once: bool) -> None:
-    """Publish a message ``rate`` times per second until interrupted.
+    """Publish a message ``rate`` times per second, until the user interrupts the command.
 
     If ``once`` is true, wait for a subscriber, and publish the message only once.
     """

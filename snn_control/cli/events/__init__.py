@@ -131,7 +131,7 @@ def progress(what: str, total: float | None, unit: str = "", quiet: bool = False
 
 
 def tracked(recording: Any, what: str) -> Iterator[Any]:
-    """Yield the chunks of a recording, with a progress bar on a terminal."""
+    """Yield the chunks of a recording, and show a progress bar if standard error is a terminal."""
     events = 0
     with progress(what, recording.size_bytes, "events") as move:
         for chunk in recording.chunks():

@@ -247,7 +247,7 @@ class Replay:
         return arrays, slicer.counters, self.controller.counters()
 
     def summary(self, seconds: float, arrays: Arrays, sliced: dict[str, int], counters: Any) -> dict[str, Any]:
-        """Return the summary of the run, which is printed and saved.
+        """Return the summary of the run, which the command prints and saves.
 
         seconds : duration of the run [s]
         arrays : the recorded arrays
@@ -288,7 +288,7 @@ class Replay:
         return summary
 
     def finish(self, summary: dict[str, Any], arrays: Arrays) -> None:
-        """Write the run folder, its pictures and the video."""
+        """Write the files of the run: summary and data, the report's pictures, and the video."""
         from ...record.run_folder import write_run
         from ...report.run_pictures import named_arrays
 
@@ -311,7 +311,7 @@ class Replay:
                 write_replay_video(options.video, fitted, ticks, arrays, options.speed, summary["title"], move)
 
     def report(self, summary: dict[str, Any], arrays: Arrays) -> None:
-        """Write the run folder with its report. If the report cannot be drawn, write the folder without it."""
+        """Write the folder of the run with a report. If drawing the report fails, write the folder without a report."""
         from ...record.input_log import InputLog
         from ...record.recorded_run import RecordedRun, read_run_record
         from ...record.run_folder import write_run

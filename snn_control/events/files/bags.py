@@ -82,7 +82,7 @@ class BagRecording(Recording):
         self._look()
 
     def packets(self) -> Iterator[tuple[int, str, bytes]]:
-        """Yield the log time [ns], the type and the CDR bytes of every message of the topic."""
+        """Yield the log time [ns], the message type and the CDR bytes of every message of the recording's topic."""
         before = 0
         for storage in self._storages:
             for log_time, message in storage.messages(self.topic):

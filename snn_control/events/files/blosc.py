@@ -174,7 +174,7 @@ def find_parts(data, at, length, size, chunks, table):
 
 @register_jitable
 def parts_of(data, begin, end, size, flags, item, block, table):
-    """Find the parts of one chunk. Return their number, or -1 if the chunk is damaged or in an unknown variant."""
+    """Find the compressed parts of one chunk. Return their number, or -1 for a damaged chunk or an unknown variant."""
     codec, n, item = flags >> 5, 0, max(item, 1)
     if data[begin] != 2 or flags & OTHERS or not (codec == LZ4 or codec == ZLIB or codec == ZSTD):
         return -1

@@ -108,7 +108,7 @@ class Column(Rows):
     def read(self, begin: int, end: int, room: np.ndarray | None = None) -> np.ndarray:
         """Return the rows from ``begin`` to ``end``, or fewer if a chunk is damaged.
 
-        room : memory to decode into, if its type is that of the dataset and the rows are whole chunks
+        room : memory for the result, used if its dtype is that of the dataset and the rows are whole chunks
         """
         if not self.high:
             return self._whole[begin:end]

@@ -62,7 +62,8 @@ class McapStorage(Storage):
     def condition(self) -> Literal["whole", "cut", "damaged"]:
         """Return whether the file is "whole", "cut" (only the end is missing) or "damaged".
 
-        A file is damaged if a checksum or the order is wrong. Call this after reading all of `everything`.
+        A file is damaged if a checksum or the order of its records is wrong. Call this method after reading all
+        messages of `everything`.
         """
         from mcap.stream_reader import StreamReader
 
@@ -159,7 +160,7 @@ class McapStorage(Storage):
     def _note(
         self, kind: int, body: bytes | memoryview, schemas: dict[int, str], channels: dict[int, tuple[str, str]]
     ) -> None:
-        """Store the definition that a record contains: a schema's name, or a channel's topic and type."""
+        """Store the contents of a definition record: the name of a schema, or topic and type of a channel."""
         try:
             if kind == SCHEMA:
                 schema = self._contents.Schema.read(_stream(body))

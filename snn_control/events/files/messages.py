@@ -135,8 +135,10 @@ class EventsReader(MessageReader):
 
 
 def reader_of(kind: str, counts: Counts, width: int | None = None, height: int | None = None) -> MessageReader:
-    """Return the reader for messages of the type ``kind``, one of `EVENT_TYPES`. Other arguments are as in
-    `MessageReader`."""
+    """Return the reader for messages of the type ``kind``, one of `EVENT_TYPES`.
+
+    `MessageReader` describes the other arguments.
+    """
     if kind in PACKET_TYPES:
         return PacketReader(counts, width, height)
     reader = EventsReader(counts, width, height)

@@ -31,7 +31,7 @@ class Storage:
         raise NotImplementedError
 
     def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
-        """Yield log time [ns] and bytes of a topic's messages, in the order of arrival."""
+        """Yield the log time [ns] and the bytes of each message of a topic, in the order of arrival."""
         raise NotImplementedError
 
 

@@ -53,9 +53,9 @@ def events_cdr(t: Any, x: Any, y: Any, p: Any, stamp_ns: int, frame_id: str = ""
     t : (n,) int64, times [ns], from ``stamp_ns`` to 4.29 s after it
     x : (n,), columns [pixel]
     y : (n,), rows [pixel]
-    p : (n,), > 0 for brighter
+    p : (n,), polarities, > 0 for brighter
 
-    Raises InputError for different lengths or values out of range.
+    Raises InputError for arrays of different lengths and for values out of range.
     """
     after = np.asarray(t, np.int64) - stamp_ns
     columns = {"x": np.asarray(x), "y": np.asarray(y), "p": np.asarray(p) > 0, "t": after}

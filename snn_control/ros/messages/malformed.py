@@ -1,4 +1,4 @@
-"""The reasons why messages are malformed: their codes, counters and descriptions."""
+"""The reasons why a message counts as malformed: an error code, a counter and a description for each reason."""
 
 from __future__ import annotations
 

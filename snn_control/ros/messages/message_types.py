@@ -73,7 +73,7 @@ def numbers_of(kind: Any) -> Any:
 
 
 def has_name(element: Any, key: str) -> bool:
-    """Return whether ``element`` is a structure that has a text field ``key``."""
+    """Return whether the type ``element`` is a structure with a string field ``key``."""
     return isinstance(element, rosidl.NamespacedType) and key in _texts_of(class_of(element), lists=False)
 
 

@@ -1,4 +1,4 @@
-"""Read values of serialized messages in Python, with the compiled programs that the loop's ports use."""
+"""Read values of serialized messages from Python, with the same path programs as the control loop's ports."""
 
 from __future__ import annotations
 

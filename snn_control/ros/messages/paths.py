@@ -39,7 +39,7 @@ class Elements:
 
     @property
     def count(self) -> int:
-        """Number of selected elements in a message that is long enough; -1 if the number depends on the message."""
+        """Number of selected elements if the sequence is long enough; -1 if the number depends on its length."""
         few, more = (len(range(n)[self.start : self.stop : self.step]) for n in (_FAR, _FAR + abs(self.step)))
         return few if few == more else -1
 
@@ -58,7 +58,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Angles:
-    """The selection of the beams of a scan from ``low`` to ``high`` [rad].
+    """The selection of a scan's beams by angle, from ``low`` to ``high`` [rad].
 
     count : -1, because the number of beams depends on the message
     """

@@ -55,15 +55,15 @@ def neighbour(value, towards, kind):
 
 
 def stepped(value, kind, low, high, step, wait, last, waited, free):
-    """Return the number that a field publishes for a command ``value``.
+    """Return the number to publish in a message field for a command ``value``.
 
-    low : smallest number that the field may publish
-    high : largest number that the field may publish
+    low : smallest number that may be published
+    high : largest number that may be published
     step : largest change in a tick
     wait : smallest number of ticks from one change to the next
     last : number that was published last
-    waited : number of ticks since the published number changed
-    free : whether the slew is not limited
+    waited : number of ticks since the published number last changed
+    free : whether the slew is not limited in this tick
     """
     value = rounded(value, kind)
     value = value if value >= low else low  # NaN, which the guard never passes, would become the low end

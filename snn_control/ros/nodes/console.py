@@ -1,4 +1,4 @@
-"""Log faults on the controller node's console, at most one message per second."""
+"""Log the faults of a controller node, and the inputs that it waits for, on the console."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Console:
         self._waits: bool | None = None  # whether it waits for the first command; None: not known yet
 
     def log_changes(self, found: Sequence[DiagnosticStatus]) -> None:
-        """Log each status that has changed since the last report.
+        """Log faults that began or ended since the last report, outputs with errors, and the begin of the commands.
 
         found : the statuses that this report publishes on /diagnostics
         """

@@ -235,8 +235,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             port.attach_semaphore(self.loop.semaphore)
 
     def load_learned(self, controller: Controller) -> bool:
-        """Load the learned weights from the file that the parameter ``state`` names. Return False if there is no such
-        file.
+        """Load the learned weights from the file of the parameter ``state``. Return False if this file does not exist.
 
         Raises DescriptionError or ProgramError if the weights do not fit the controller.
         """

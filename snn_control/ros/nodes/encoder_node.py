@@ -1,6 +1,6 @@
 """The encoder node: it encodes sensor data as spikes, which it publishes as PointCloud2, one message per tick.
 
-It uses the same compiled encoders, loop and ports as the controller, but no network and no commands.
+The node uses the compiled encoders, loop and ports of a controller node, but has no network and no commands.
 """
 
 from __future__ import annotations

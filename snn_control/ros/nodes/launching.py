@@ -172,7 +172,7 @@ def _module(process: NodeProcess) -> list[str]:
 
 
 def command_line(process: NodeProcess) -> list[str]:
-    """Return the command line that starts a process without launch, with the same node name and parameters."""
+    """Return the command line that starts a process without launch, with its node's name and parameters."""
     line = [sys.executable, *_module(process), "--ros-args", "-r", f"__node:={process.name}"]
     for key, value in process.parameters.items():
         text = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()

@@ -114,7 +114,7 @@ TRIGGERS: dict[str, Callable[[Any, Any], Answer]] = {
 
 
 def offer_services(node: Any) -> None:
-    """Create the services ``~/release``, ``~/restart`` etc. of a controller node."""
+    """Create all services of a controller node, such as ``~/release`` and ``~/restart``."""
     for name, answer in TRIGGERS.items():
         node.create_service(Trigger, f"~/{name}", partial(_respond, node, answer))
     node.create_service(SetBool, "~/learning", partial(_respond, node, _learning))

@@ -177,9 +177,9 @@ def available_since(context, slot, stamp, now_ns, mode):
 
 @register_jitable
 def refuse(c, code, a, b):
-    """Count a malformed message.
+    """Count a malformed message, and store the reason for reports.
 
-    code : the reason, see `malformed`
+    code : error code of the reason, see `malformed`
     a, b : two numbers that describe the error
     """
     c[MALFORMED] += 1
@@ -202,7 +202,7 @@ def send(c):
 
 
 class RclPort(CompiledPort):
-    """Base of `SubscriptionPort` and `PublisherPort`."""
+    """Base class of all ports of rcl, with their context, counters and handle."""
 
     _counts: Mapping[str, int] = {}
 

@@ -87,7 +87,7 @@ def _queue_frame(context, c, q, now, stamp, encoding, big, step, data, known):
 
 @register_jitable
 def _convert_next(context, now, mode, end):
-    """Take the next message, and convert it if it is well-formed. Return whether there was a message."""
+    """Take the next message and, if it is well-formed, convert its frame. Return whether there was a message."""
     c = i64(context, base.WORDS)
     q = i64(c[QUEUE], WORDS)
     address, length = base.next_message(c, end)

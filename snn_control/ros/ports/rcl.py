@@ -108,7 +108,7 @@ class ReceiveBuffer:
 
 
 class SendBuffer:
-    """A serialized message (rcl's C structure) whose bytes are those of an array. This object keeps the array alive."""
+    """A serialized message in the form of rcl's C structure. Its bytes are those of an array, which is kept alive."""
 
     def __init__(self, data: np.ndarray) -> None:
         self.data = data

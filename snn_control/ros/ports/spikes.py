@@ -29,7 +29,7 @@ BUFFER, WIDTH_AT, DATA_AT, CAPACITY, CUT = range(OWN_OF_OUTPUT + 6, OWN_OF_OUTPU
 
 @register_jitable
 def _append(o, step, at, count, offset_ns):
-    """Append the spikes of one step to the message's points.
+    """Append the spikes of one network step to the message's points.
 
     o : the port's context, int64 words
     step : index of the step in the tick

@@ -297,7 +297,7 @@ def host_of(node: Any, topic: str) -> int:
 
 
 def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[CommandOutput]:
-    """Return one port for each command topic. Outputs with the same topic share a message.
+    """Return one port for each command topic. Outputs with the same topic share the port and its message.
 
     node, io : as in `input_ports`
     """

@@ -63,7 +63,7 @@ def _limit(rtps: ET.Element) -> None:
 
 
 def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
-    """Change the profiles so that their participants use no shared memory. Return a description of each change.
+    """Change the profiles of Fast DDS so that participants use no shared memory. Return a description of each change.
 
     limited : whether discovery is limited to this machine
     """
@@ -177,7 +177,7 @@ def shared_memory() -> bool:
 
 
 def middleware(rclpy_version: str) -> dict[str, str]:
-    """Return descriptions of ROS 2 and its middleware, as processes that this process starts use them.
+    """Return descriptions of the ROS 2 distribution and middleware that child processes of this process use.
 
     The keys are ``ROS distribution``, ``rmw`` and ``transport``.
     """

@@ -54,7 +54,7 @@ class Continued:
         return int(self._memory[COMMITTED]) == self._base
 
     def next_ns(self, now: int) -> int:
-        """Return the time at which the next command of a motion is due [ns, CLOCK_MONOTONIC]."""
+        """Return the time at which the next command of the motion is due [ns, CLOCK_MONOTONIC], after time ``now``."""
         apart = -(-QUICKEST_NS // self._period) * self._period
         return now + apart if self._woken else now - (now - self._phase) % self._period + apart
 

@@ -90,7 +90,7 @@ class LifeSign:
         self._bond.publish(message)
 
     def end(self) -> None:
-        """Break the bond; call this after the loop has ended."""
+        """Break the bond, so that its other side notices the end; call this after the loop has ended."""
         if self._bonded and self._bond is not None:
             self._publish_bond(False)
             self._bonded = False

@@ -223,7 +223,7 @@ class _Supervision:
         self._commands.node.get_logger().error(cause, skip_first=True)
 
     def _late_ns(self, now: int) -> int:
-        """Return by how many nanoseconds the heartbeat's age exceeds the limit."""
+        """Return the age of the heartbeat minus the limit [ns]; positive if the heartbeat is too old."""
         return now - int(self._table[self._heartbeat]) - self._limit
 
     def run(self) -> None:
