@@ -191,7 +191,7 @@ def loop_times(stats: dict[str, Any], period: float) -> dict[str, Any]:
 
 
 def about_the_guard(between: int) -> str:
-    """Return a note for the report about faults and safe ticks, which normally occur only before and after the run.
+    """Return a note on faults and safe ticks, which normally occur only before the first and after the last command.
 
     between : number of safe ticks between the controller's first and last command
     """

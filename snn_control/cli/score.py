@@ -97,7 +97,7 @@ def _played(file: str, task: Task, folder: Path, normalize: str | None, quiet: b
 
     Return the kind of actor ("controller", "policy" or "chance"), and the results.
 
-    normalize : normalisation file of a policy; None: none
+    normalize : file of VecNormalize with statistics of a policy's observations; None: no normalisation
     """
     from rich.console import Console
     from rich.progress import Progress

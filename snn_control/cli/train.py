@@ -221,7 +221,7 @@ def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], fol
 
 
 def _head(options: argparse.Namespace, trained: Trained) -> str:
-    """Return the comment at the head of the trained controller file: the training command, and the mean return."""
+    """Return the comment at the head of the trained controller file: the training command, and the evaluated return."""
     given = [options.file, "--env", *_given(options)]
     own = {key: getattr(options, key) for key in ("how", "teacher", "seed", "steps")}
     given += [f"--{key} {value}" for key, value in own.items() if value is not None]

@@ -6,8 +6,8 @@ message of the bag, and receives the data that a live loop would receive:
 - A value input receives the newest message so far. Before the first message, and when the newest message is older than
   ``stale``, the value input receives NaN, so the controller rejects the sample.
 - An events input receives the events of all messages that arrived during the tick's period.
-- Frames are converted to events as in a node. If the bag does not contain the Image topic, its ``compressed`` topic is
-  used.
+- Frames are converted to events as in a node. If the bag does not contain the Image topic, the topic with the suffix
+  ``/compressed`` is used.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def filters_of(dataset: Any) -> list[int]:
 
 
 class Rows:
-    """The readable rows of a one- or two-dimensional dataset: the rows before the first missing chunk.
+    """The readable rows of a one- or two-dimensional dataset: the rows before the first missing part of the file.
 
     path : path of the file, for error messages
     data : bytes of the file

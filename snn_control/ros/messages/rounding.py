@@ -5,7 +5,7 @@ Every number is rounded and clamped. Then its slew, the change since the last me
 | type of the field | change per tick |
 |---|---|
 | integers | at most floor(slew) or, if that is 0, one unit every 1 / slew ticks |
-| float32 | at most slew or, if adjacent float32 numbers differ by more, one float32 to the next as for integers |
+| float32 | at most slew or, if the adjacent float32 is further away, a step to it every few ticks as for integers |
 | float64 | no further limit: the guard has limited the number |
 
 The ports compile these functions (`field_limits`). The supervisor, which compiles nothing, calls them from Python.

@@ -35,7 +35,7 @@ class Console:
         self._waits: bool | None = None  # whether it waits for the first command; None: not known yet
 
     def log_changes(self, found: Sequence[DiagnosticStatus]) -> None:
-        """Log faults that began or ended since the last report, outputs with errors, and the begin of the commands.
+        """Log faults that began or ended since the last report, outputs with errors, and the start of the commands.
 
         found : the statuses that this report publishes on /diagnostics
         """

@@ -57,7 +57,7 @@ class Stop(Watchdog):
     """A flag that SIGINT, SIGTERM, SIGHUP and SIGQUIT set. The nodes then publish the final safe command and shut down.
 
     A running loop reads the flag through `halt`, even while the Python interpreter is busy. Further signals are
-    ignored. Before `begins` is called, a signal terminates the process at once, even during a compilation.
+    ignored. Before `begins` is called, the process ends at most `STARTS_WITHIN` after a signal, even in a compilation.
 
     priority : SCHED_FIFO priority of the thread that waits for signals; 0: ordinary scheduling
     """

@@ -202,7 +202,7 @@ def send(c):
 
 
 class RclPort(CompiledPort):
-    """Base class of all ports of rcl, with their context, counters and handle."""
+    """Base class of the ports that receive or publish ROS messages, with their context, counters and rcl handle."""
 
     _counts: Mapping[str, int] = {}
 
