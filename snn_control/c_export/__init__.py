@@ -1,1 +1,1 @@
-"""Export of a controller to C99 without dependencies, which computes the same bits as the engine."""
+"""Export a controller to C99 without dependencies. The C code computes the same bits as the Python engine."""

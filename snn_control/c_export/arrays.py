@@ -1,8 +1,8 @@
-"""The arrays of a Program as C has them: the members of one struct, and constants.
+"""The arrays of a Program in the exported C: the members of one struct, and constants.
 
-The engine pads every array to 64 bytes and keeps inputs apart from the state. In C the members have no padding between
-them, lists of spikes have short headers, and samples are float. A `Part` says which elements of which array of the
-engine are where in the struct.
+The engine pads every array to 64 bytes, and stores inputs and state in two memory blocks. In C, inputs and state are
+members of one struct without padding, the headers of spike lists are shorter, and input samples are float. A `Part`
+maps elements of an engine's array to their position in the struct.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ DROPPED = frozenset({"cells"})
 
 @dataclass(frozen=True)
 class Part:
-    """Elements of an array of the engine and their place in the struct.
+    """Consecutive elements of an engine's array, and their position in the C struct.
 
-    block : STATE or IO
-    engine, dtype : first byte in this block, and dtype there
-    c, c_dtype : first byte in the struct, and dtype there
+    block : the engine's memory block, STATE or IO
+    engine, dtype : offset of the first element in this block [bytes], and dtype of the elements there
+    c, c_dtype : offset of the first element in the struct [bytes], and dtype of the elements there
+    count : number of elements
     """
 
     block: int
@@ -56,15 +57,17 @@ class Part:
 
 @dataclass
 class CArray:
-    """A member of the struct, or a constant.
+    """An array in C: a member of the struct, or a constant.
 
-    place : the array of the engine
-    c_type : type of an element; "" for a list of spikes
+    name : name of the array in C
+    place : position of the array in the engine's memory
+    c_type : C type of an element; "" for a ring of spike lists
     count : number of elements
-    slots : number of lists of spikes, or of vectors in a delay line
-    stride, multiplicity : as the engine has them
-    neurons : of a list of spikes; of a delay line: numbers in a vector
-    at : first byte in the struct
+    slots : number of spike lists in a ring, or of vectors in a delay line; 0 for other arrays
+    stride : distance in the engine from one slot to the next [bytes]
+    multiplicity : offset in a slot of the engine to the number of spikes of each listed neuron [bytes]; 0: always one
+    neurons : maximum number of neurons in a spike list, or length of a vector in a delay line
+    at : offset in the struct [bytes]
     """
 
     name: str
@@ -84,12 +87,12 @@ class CArray:
 
     @property
     def is_slot(self) -> bool:
-        """Whether this is the header of an input."""
+        """Whether this array is the header of an input."""
         return self.place.kind == IO and self.place.shape == (SLOT_WORDS,) and self.name.endswith("_slot")
 
     @property
     def c_stride(self) -> int:
-        """Bytes of a slot in C."""
+        """Size in C of one spike list of a ring, or of one vector of a delay line [bytes]."""
         if not self.ring:
             return 4 * self.neurons
         return SHORT + -(-(6 if self.multiplicity else 4) * self.neurons // 8) * 8
@@ -100,7 +103,7 @@ class CArray:
 
     @property
     def element(self) -> int:
-        """Bytes of the alignment of the array."""
+        """Alignment of the array in C [bytes]."""
         return 8 if self.ring else 4 if self.c_type == PAIR else np.dtype(ELEMENTS[self.c_type]).itemsize
 
     @property
@@ -110,7 +113,7 @@ class CArray:
         return self.count * (8 if self.c_type == PAIR else self.element)
 
     def declaration(self) -> str:
-        """Return the declaration of the member."""
+        """Return the C declaration of this array as a member of the struct."""
         if not self.ring:
             return f"{self.c_type} {self.name}[{self.count}];"
         words = (self.c_stride - SHORT) // 4
@@ -119,7 +122,7 @@ class CArray:
         return f"struct {{ int64_t count; uint32_t index[{index}]; {times}}} {self.name}[{self.slots}];"
 
     def mapped(self) -> Iterator[Part]:
-        """Yield the parts of a member whose place in the struct is known."""
+        """Yield the parts of this member; its position ``at`` in the struct must be set."""
         kind, first, dtype = self.place.kind, self.place.offset, self.place.dtype
         if self.ring:
             for k in range(self.slots):
@@ -140,24 +143,24 @@ class CArray:
 
 
 def identifier(text: str) -> str:
-    """Return a text as a part of a C identifier."""
+    """Convert a text to a part of a C identifier, with underscores for all other characters."""
     word = re.sub(r"[^0-9A-Za-z]+", "_", text.replace("->", "_to_")).strip("_")
     return f"n{word}" if not word or word[0].isdigit() else word
 
 
 def used_words(operation: Operation) -> Iterator[tuple[str, str, int | Place]]:
-    """Yield name, C type and operand of each word of an operation."""
+    """Yield name, C type and operand of each word in an operation's row, the arguments of the operation's kernel."""
     row = parameters(registry.kernel(operation.kernel, operation.version))
     for (name, kind), operand in zip(row.items(), operation.operands, strict=True):
         yield name, kind, operand
 
 
 class Arrays:
-    """All arrays of a Program that C has.
+    """All arrays of a Program that the exported C needs.
 
-    members : of the struct, in their order
-    constants : arrays with different contents
-    n_bytes : size of the struct
+    members : members of the struct, in their order
+    constants : constant arrays; arrays with equal contents appear once
+    n_bytes : size of the members [bytes]
     """
 
     def __init__(self, program: Program) -> None:
@@ -179,7 +182,10 @@ class Arrays:
 
     # what the rows say about the arrays ------------------------------------------------------------------------
     def _find_shapes(self) -> None:
-        """Note rings of spike lists, delay lines, flags, samples of inputs, and synapses stored as pairs."""
+        """Find arrays with a special layout in C, from the Program's operations.
+
+        These are rings of spike lists, delay lines, flags, input samples, and synapses stored as pairs.
+        """
         for operation in self._program.operations:
             words: dict[str, Any] = {name: operand for name, _, operand in used_words(operation)}
             row = registry.kernel(operation.kernel).row.values()
@@ -200,7 +206,10 @@ class Arrays:
                 self._pairs.add((STATE, weights.offset))
 
     def _places(self) -> list[tuple[Place, str]]:
-        """Return the places that operations use and a name for each; those that contain others come first."""
+        """Return the memory places that operations use, each with a name, in the order of their offsets.
+
+        A place that contains other places comes before them.
+        """
         found: dict[tuple[int, int, int], tuple[Place, str]] = {}
         cleared: list[tuple[Place, str]] = []
         for operation in self._program.operations:
@@ -264,7 +273,7 @@ class Arrays:
 
     # constants and members -------------------------------------------------------------------------------------
     def _distinct(self) -> dict[tuple[str, bytes], CArray]:
-        """Return the constants by type and content; arrays with the same content become one."""
+        """Return the constants without duplicates: (C type, content) -> the first array with this content."""
         found: dict[tuple[str, bytes], CArray] = {}
         for one in self._roots[PROGRAM]:
             found.setdefault(self._content(one), one)
@@ -275,7 +284,10 @@ class Arrays:
         return one.c_type, self._program.constants[p.offset : p.offset + p.n_bytes].tobytes()
 
     def _laid_out(self, roots: list[CArray]) -> list[CArray]:
-        """Order the members by alignment, those that a restart resets side by side, and give each its place."""
+        """Order the members by alignment, and set their positions in the struct.
+
+        Members that a restart resets are adjacent, so that few statements reset them.
+        """
         restarts = self._program.names["restarts"].view(self._program.constants).tolist()
 
         def key(one: CArray) -> tuple[int, bool]:
@@ -292,12 +304,12 @@ class Arrays:
 
     @staticmethod
     def is_within(one: CArray, ranges: list[list[int]]) -> bool:
-        """Return whether a member lies in one of the ranges (offset, bytes) of the state."""
+        """Return whether a member's array in the engine is within one of the ranges (offset, bytes) of the state."""
         p = one.place
         return p.kind == STATE and any(a <= p.offset and p.offset + p.n_bytes <= a + n for a, n in ranges)
 
     def find(self, place: Place) -> tuple[CArray, int]:
-        """Return the array in which a place lies, and the number of the place's first element in it."""
+        """Return the array that contains a place in the engine's memory, and the index of the place's first element."""
         for one in self._roots[place.kind]:
             first = place.offset - one.place.offset
             if 0 <= first < max(1, one.place.n_bytes):
@@ -306,11 +318,11 @@ class Arrays:
         raise KeyError(place)
 
     def named(self, name: str) -> CArray:
-        """Return the array with the engine's name ``name``."""
+        """Return the array in C whose name in the engine is ``name``."""
         return self.find(self._program.names[name])[0]
 
     def image(self) -> np.ndarray:
-        """Return the struct with the initial state, (n_bytes,) uint8."""
+        """Return the bytes of the struct with the initial state, (n_bytes,) uint8."""
         image = np.zeros(self.n_bytes, np.uint8)
         for one in self.members:
             for part in one.parts:

@@ -1,4 +1,4 @@
-"""The tick of a Program as C statements: one call for each row, with literal numbers."""
+"""The tick of a Program as C statements: one kernel call for each operation, with literal numbers as arguments."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["member", "statements"]
 def member(one: CArray, name: str, first: int = 0) -> str:
     """Return the C expression for the address of element ``first`` of an array.
 
-    name : name of the controller
+    name : C name of the controller
     """
     base = f"{name}_{one.name}" if one.place.kind == PROGRAM else f"s->{one.name}"
     return base if not first else f"&{base}[{first}]"
 
 
 class _Call:
-    """One call of a kernel."""
+    """The C call of a kernel for one operation of a Program."""
 
     def __init__(self, arrays: Arrays, name: str, operation: Operation) -> None:
         self.arrays, self.name, self.operation = arrays, name, operation
@@ -33,7 +33,7 @@ class _Call:
         self.operands: dict[str, Any] = {word: operand for word, _, operand in self.words}
 
     def text(self) -> str:
-        """Return the call, after a comment with the place in the controller."""
+        """Return the call, after a comment that names the part of the controller that it computes."""
         label = self.operation.label.replace("*/", "")
         arguments = [self._argument(*word) for word in self.words]
         call = wrapped(f"{FUNCTION}{self.operation.kernel}(", arguments, ");")
@@ -61,7 +61,11 @@ class _Call:
         return text
 
     def _number(self, word: str, kind: str, number: int) -> str:
-        """Return a number. Strides and offsets are those that C has."""
+        """Return the C literal of a numeric argument. Strides and offsets of the engine are replaced by those in C.
+
+        word : name of the argument
+        kind : C type of the argument
+        """
         if word in ("stride", "multiplicity", "post_stride"):
             source = self._array("post_spikes") if word == "post_stride" else None
             source = source or self._array("spikes") or self._array("line") or self._array("x")
@@ -77,7 +81,10 @@ class _Call:
 
 
 def statements(program: Program, arrays: Arrays, name: str) -> Iterator[str]:
-    """Yield the lines of the tick."""
+    """Yield the lines of C code that compute one tick of a Program.
+
+    name : C name of the controller
+    """
     calls: dict[int, list[str]] = {PRE: [], STEP: [], POST: []}
     for operation in program.operations:
         calls[operation.section].append(_Call(arrays, name, operation).text())

@@ -1,4 +1,4 @@
-"""C compilers: the one of this computer, and zig from the package index, which compiles for microcontrollers too."""
+"""Run C compilers: the computer's own compiler, or zig (a Python package), which also compiles for microcontrollers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wdouble
 
 
 def zig() -> list[str]:
-    """Return the command of zig as a C compiler. Raise RuntimeFault if the package is missing."""
+    """Return the command that runs zig as a C compiler. Raise RuntimeFault if the package is missing."""
     if importlib.util.find_spec("ziglang") is None:
         raise RuntimeFault(f"this needs ziglang, a C compiler: {how_to_install('c')}")
     return [sys.executable, "-m", "ziglang", "cc"]
 
 
 def host_compiler() -> list[str]:
-    """Return the command of a C compiler for this computer: ``CC``, cc, gcc or clang, else zig."""
+    """Return the command of a C compiler for this computer: ``$CC`` or the first that exists of cc, gcc, clang, zig."""
     given = os.environ.get("CC", "").split()
     if given:
         return given
@@ -35,7 +35,7 @@ def host_compiler() -> list[str]:
 
 
 def compile_c(compiler: Sequence[str], arguments: Sequence[str | Path]) -> None:
-    """Run a compiler. Raise RuntimeFault with the first errors that it reports."""
+    """Run a C compiler. If it fails, raise RuntimeFault with the first errors that it reports."""
     done = subprocess.run([*compiler, *map(str, arguments)], capture_output=True, text=True)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()

@@ -1,7 +1,7 @@
-"""Conformance test of kernels in C: a C kernel and its reference implementation must give the same bits.
+"""Conformance test of kernels in C: a C kernel and its reference implementation must compute the same bits.
 
-The same random operands are used as for the compiled kernels (`snn_control.testing`). All kernels are compiled into one
-library, and called through functions that take the words of a row as the tick's functions do.
+The random operands are those of the test of the numba kernels (`snn_control.testing`). All C kernels are compiled into
+one library. Each is called through a C function whose argument is the address of an operation's row.
 """
 
 from __future__ import annotations
@@ -31,7 +31,12 @@ LIST = "kept"  # a list of events, of which only the part up to its length count
 
 
 class CKernels:
-    """Kernels in C, compiled with ``flags`` for this computer."""
+    """A library of C kernels, compiled for this computer.
+
+    names : names of the kernels
+    flags : arguments of the compiler
+    compiler : command of the compiler; empty: that of `host_compiler`
+    """
 
     def __init__(self, names: Iterable[str], flags: Sequence[str] = ("-O2",), compiler: Sequence[str] = ()) -> None:
         names = list(names)
@@ -43,17 +48,17 @@ class CKernels:
             self._library = ctypes.CDLL(str(library))
 
     def address(self, name: str) -> int:
-        """Return the address of ``void(const int64_t *row)`` for a kernel."""
+        """Return the address of the function ``void(const int64_t *row)`` that calls a kernel."""
         return int(ctypes.cast(getattr(self._library, f"row_{name}"), ctypes.c_void_p).value or 0)
 
     def check(self, name: str, references: References, runs: int = 72) -> None:
-        """Compare a kernel with its reference in ``runs`` random cases. Raise AssertionError if results differ."""
+        """Compare a C kernel with its reference in ``runs`` random cases. Raise AssertionError if results differ."""
         for seed in range(runs):
             assert not (found := self.disagreement(name, references, seed, SIZES[seed % len(SIZES)])), found
 
     @slow
     def disagreement(self, name: str, references: References, seed: int, size: int) -> str:
-        """Run a kernel and its reference on the same operands. Return a text on the first difference; "" if none."""
+        """Run a C kernel and its reference on the same operands. Return a text on the first difference, or ""."""
         plain, case = references[name]
         operands = case(np.random.default_rng(seed), size)
         expected = copy.deepcopy(operands)
@@ -71,7 +76,7 @@ def _seen(word: str, array: np.ndarray) -> bytes:
 
 
 def _by_row(name: str) -> str:
-    """Return the C function that calls a kernel with the words of a row."""
+    """Return the text of a C function that calls a kernel with the words of an operation's row as arguments."""
     arguments: list[Any] = []
     for k, kind in enumerate(parameters(kernel(name)).values(), 1):
         arguments.append(f"({kind}){'(intptr_t)' * kind.endswith('*')}row[{k}]")

@@ -1,4 +1,4 @@
-"""Read what is needed of an ELF file: segments to load, sections with their sizes, symbols."""
+"""Read segments, sections and symbols of an ELF file, to load it into an emulator and to measure its size."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Section:
 
 
 class Elf:
-    """An ELF file of 32 or 64 bits, little-endian.
+    """A little-endian ELF file of 32 or 64 bits.
 
-    segments : (address, bytes) of everything to load
-    sections : in the order of the file
-    symbols : name -> (address, size, section); section 0: it is not defined
+    segments : pairs (address, bytes) of the segments to load
+    sections : the sections, in the order of the file
+    symbols : name -> (address, size, index of the section); section 0: the symbol is undefined
     functions : names of the functions
     """
 
@@ -64,7 +64,7 @@ class Elf:
                     self.functions |= {text(row[6], name)} if info & 15 == FUNCTION else set()
 
     def bytes_of(self, executable: bool) -> int:
-        """Return the size of the code, or of the constants, that are loaded."""
+        """Return the size of the loaded machine code if ``executable`` is true, otherwise of the loaded constants."""
         found = [s for s in self.sections if s.kind == PROGBITS and s.flags & ALLOCATED and not s.flags & WRITABLE]
         return sum(s.size for s in found if bool(s.flags & EXECUTABLE) == executable)
 

@@ -1,4 +1,4 @@
-"""Exported C on an emulated processor of a microcontroller: the same bits, and the number of its instructions."""
+"""Run exported C on an emulated microcontroller, to compare its results with the engine and count its instructions."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ MOST_INSTRUCTIONS = 2_000_000_000
 
 
 class EmulatedMachine:
-    """The C of a folder, as a `snn_control.c_export.mirror.Machine`, on a target of `TARGETS`.
+    """A `snn_control.c_export.mirror.Machine` that runs the exported C in a folder on an emulated processor.
 
-    instructions : number of instructions of the last call, if ``count`` is true
+    target : name of the processor, a key of `TARGETS`
+    instructions : number of instructions that the last call executed; only counted if ``count`` is true
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class EmulatedMachine:
         return int(np.int64(self._machine.reg_read(numbered[0])).astype(np.int32))
 
     def set_rounding(self, fpscr: int) -> None:
-        """Set the register that says how the processor rounds and treats denormal numbers."""
+        """Set the register FPSCR, which selects the rounding mode and the treatment of denormal numbers."""
         _, lr, numbered = self._registers
         self._machine.reg_write(numbered[2], fpscr)
         self._machine.reg_write(lr, STOP_AT | 1)
@@ -104,7 +105,10 @@ class EmulatedMachine:
 
 
 def _thumb_instructions(code: np.ndarray) -> int:
-    """Return the number of instructions, of 16 or 32 bits, in a piece of Thumb code."""
+    """Return the number of instructions in Thumb code, where each has 16 or 32 bits.
+
+    code : (n,) uint16
+    """
     k = n = 0
     while k < code.size:
         k += 2 if code[k] >> 11 in (0b11101, 0b11110, 0b11111) else 1

@@ -1,4 +1,4 @@
-"""Ticks for examples: samples within their range, special numbers, missing samples, and events, for every input."""
+"""Random inputs for ticks of a Program: samples within their range, special numbers, missing samples, and events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ WIDEST = 3.0  # numbers without a range are within this
 
 @dataclass
 class Given:
-    """Samples and events that the ticks give to an input."""
+    """The samples or events that an input received in the ticks.
+
+    fresh : for each tick, 1 if the input received a sample or events, otherwise 0
+    numbers : for each tick, the sample of a value input
+    events : for each tick, the columns t, x, y and p of an events input
+    """
 
     fresh: list[int] = field(default_factory=list)
     numbers: list[np.ndarray] = field(default_factory=list)
@@ -30,10 +35,11 @@ class Given:
 
 
 class ExampleTicks:
-    """Gives inputs to a bound Program of its own.
+    """Writes random inputs to the memory of a Program, ``bound``, which it creates.
 
-    given : for each input, what it has got
-    plain : whether numbers that are not finite, and missing samples, are left out
+    given : for each input, the samples or events that the input has received
+    plain : whether to avoid numbers that are not finite, and missing samples
+    most_events : maximum number of events in a tick
     """
 
     def __init__(self, e: Exported, plain: bool = False, most_events: int = MOST_EVENTS) -> None:
@@ -46,7 +52,7 @@ class ExampleTicks:
         return self.bound.array(f"{one.facts.name}.slot")
 
     def give(self, t: int) -> None:
-        """Write the inputs of tick ``t``. Call it for the ticks in their order, and run each tick after it."""
+        """Write the inputs of tick ``t``, counted from 0. The caller runs this tick before the next call."""
         for k, one in enumerate(self._e.inputs):
             missing = not self._plain and (t + 3 * k) % 16 in MISSING
             slot, given = self._slot(one), self.given[k]
@@ -79,7 +85,7 @@ class ExampleTicks:
         return n
 
     def _range(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the range of an input."""
+        """Return the low and high limits of a value input's numbers, narrowed to [-WIDEST, WIDEST]."""
         at = sample.words.index("limits"), sample.words.index("slot")
         program = self._e.program
         slot = program.names[f"{name}.slot"]

@@ -1,4 +1,4 @@
-"""Export a Program as C: check that it can be exported, then write all files of a folder, or none."""
+"""Export a Program as C: check that the export is possible, then write all files to a folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_BYTES = 1 << 30
 
 
 def obstacles(program: Program) -> Iterator[str]:
-    """Yield why a Program cannot be exported."""
+    """Yield a text for each reason why a Program cannot be exported as C."""
     for name in sorted({operation.kernel for operation in program.operations}):
         if reason := refusal(name):
             yield f"kernel '{name}': {reason}"
@@ -49,9 +49,10 @@ def obstacles(program: Program) -> Iterator[str]:
 
 
 def exported(program: Program, name: str, title: str = "") -> Exported:
-    """Return a Program with its arrays in C. Raise ProgramError if it cannot be exported.
+    """Return a Program together with the layout of its arrays in C. Raise ProgramError if it cannot be exported.
 
-    name : C identifier with which all names in C begin
+    name : C identifier, the prefix of all names in C
+    title : text for the head of each file; empty: a default text
     """
     if reason := next(obstacles(program), ""):
         raise ProgramError(f"cannot be exported to C: {reason}")
@@ -59,7 +60,7 @@ def exported(program: Program, name: str, title: str = "") -> Exported:
 
 
 def texts(e: Exported) -> dict[str, str]:
-    """Return the files of an exported controller: name -> text."""
+    """Return the contents of the files of an exported controller: file name -> text."""
     code, test = source(e), selftest(e)
     kernels = {operation.kernel for operation in e.program.operations}
     return {
@@ -70,11 +71,11 @@ def texts(e: Exported) -> dict[str, str]:
 
 
 def write(e: Exported, folder: Path, more: dict[str, str] | None = None) -> None:
-    """Write the files into a folder, which is created; all of them or none.
+    """Write the files of an exported controller to a folder, which is created. If writing fails, no file is changed.
 
-    more : further files, name -> text
+    more : further files: name -> text
 
-    Raise DescriptionError if the folder has the C of another controller: its ``snn_kernels.h`` would be replaced.
+    Raise DescriptionError if the folder contains another controller, whose ``snn_kernels.h`` would be replaced.
     """
     others = [path for path in folder.glob("*.json") if path.stem != e.name and path.with_suffix(".h").exists()]
     if others:
@@ -87,7 +88,7 @@ def write(e: Exported, folder: Path, more: dict[str, str] | None = None) -> None
 
 
 def c_name(text: str) -> str:
-    """Return a text as the C name of a controller. Raise DescriptionError if no letter is left."""
+    """Convert a text to the C name of a controller. Raise DescriptionError if it has no letter and no digit."""
     name = identifier(text).lower()
     if not name.strip("_n"):
         raise DescriptionError("--name", text or NO_VALUE, "must have a letter or a digit")

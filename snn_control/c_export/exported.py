@@ -1,4 +1,4 @@
-"""A Program that becomes C: its arrays, and the C names of its inputs, outputs and learning rules."""
+"""A Program prepared for export to C, with the C names of its arrays, inputs, outputs and learning rules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Exported", "Input", "Output", "Rule"]
 
 @dataclass(frozen=True)
 class Input:
-    """An input with its C name. ``timed`` says whether C needs the times of its events."""
+    """An input with its C name. ``timed`` is true if the C code needs the times of the input's events."""
 
     name: str
     facts: InputFacts
@@ -26,7 +26,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """An output with its C name; ``first`` is the index of its first number in the command."""
+    """An output with its C name; ``first`` is the index of the output's first number in the array of all commands."""
 
     name: str
     first: int
@@ -36,7 +36,11 @@ class Output:
 
 @dataclass(frozen=True)
 class Rule:
-    """A learning rule with its C name, and its first words in ``control`` and ``controlled``."""
+    """A learning rule with its C name, and the indices of its switch in the engine's control words.
+
+    asked : index in ``control``, to which a program writes requests
+    taken : index in ``controlled``, to which the tick copies the requests
+    """
 
     name: str
     asked: int
@@ -45,10 +49,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Exported:
-    """A Program that becomes C.
+    """A Program prepared for export to C.
 
-    name : C identifier with which all names begin
-    title : what the files say about the origin of the controller
+    name : C identifier, the prefix of all names in C
+    title : text on the origin of the controller, for the head of each file
     """
 
     program: Program
@@ -85,23 +89,23 @@ class Exported:
 
     @property
     def commands_at(self) -> int:
-        """First byte of the commands as float, which follow the arrays of the engine in the struct."""
+        """Offset in the struct of the commands as float, which follow the engine's arrays [bytes]."""
         return self.arrays.n_bytes
 
     @property
     def struct_bytes(self) -> int:
-        """Size of the struct: the arrays of the engine, the commands as float, and the status."""
+        """Size of the struct [bytes]: the engine's arrays, the commands as float, and the status."""
         return -(-(self.commands_at + 4 * sum(one.size for one in self.outputs) + 4) // 8) * 8
 
     @functools.cached_property
     def network(self) -> list[CArray]:
-        """Members that a restart resets."""
+        """Members of the struct that a restart resets, without learned weights."""
         ranges = self.program.names["restarts"].view(self.program.constants).tolist()
         return [a for a in self.arrays.members if a not in self.learned and self.arrays.is_within(a, ranges)]
 
     @functools.cached_property
     def learned(self) -> list[CArray]:
-        """Members that hold learned weights."""
+        """Members of the struct that contain learned weights."""
         places = [self.program.names[f"{rule.title}.weights"] for rule in self.program.facts.learning]
         starts = [place.offset for place in places if place.n_bytes]
         return [a for a in self.arrays.members if a.place.kind == STATE and a.place.offset in starts]
@@ -111,12 +115,12 @@ class Exported:
         return [a for a in self.arrays.members if a not in self.network and a not in self.learned]
 
     def member(self, name: str) -> str:
-        """Return the C expression of the member that holds the engine's array ``name``."""
+        """Return the C expression for the struct member of the engine's array ``name``, such as ``s->clock``."""
         return f"s->{self.arrays.named(name).name}"
 
 
 def _names(things: Sequence[Any]) -> list[str]:
-    """Return a different C name for each thing, different in capital letters too."""
+    """Return a unique C name for each object's ``name``. The names stay unique in upper case, as macros need them."""
     names: list[str] = []
     for one in things:
         word = identifier(one.name)

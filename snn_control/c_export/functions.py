@@ -1,4 +1,4 @@
-"""The C source of an exported controller: constants, the tick, and the functions around it."""
+"""The C source file of an exported controller: its constants, the tick, and the functions that a program calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["source"]
 
 
 def source(e: Exported) -> str:
-    """Return the text of NAME.c."""
+    """Return the text of the file NAME.c."""
     initial = Initial(e)
     block = e.program.constants
     constants = [
@@ -38,28 +38,28 @@ def source(e: Exported) -> str:
 
 
 def _limits(e: Exported) -> Place:
-    """Return the place of the limits of the commands, which are operands of the guard."""
+    """Return the memory place of the commands' limits, an operand of the guard's kernel."""
     limits = e.program.operations[-1].operands[guard.words.index("limits")]
     assert isinstance(limits, Place)
     return limits
 
 
 def _options(e: Exported) -> str:
-    """Return the definitions with which the kernels leave out what this controller does not need."""
+    """Return the preprocessor definitions that disable code of the kernels that this controller does not need."""
     m = sum(one.size for one in e.outputs)
     motion = _limits(e).view(e.program.constants).reshape(-1)[3 * m :]
     return "" if np.isfinite(motion).any() else "#define SNN_MOTION_LIMITS 0\n"
 
 
 def _function(declaration: str, lines: list[str]) -> str:
-    """Return a function. A loop variable that its lines use is declared."""
+    """Return the text of a C function with these lines, after declarations of the loop variables that they use."""
     found = [x for x in ("i", "step") if any(f"for ({x} = " in line for line in lines)]
     head = [f"int32_t {', '.join(found)};"] if found else []
     return "\n".join([f"{declaration} {{", *(f"    {line}" for line in [*head, *lines]), "}"])
 
 
 def _beginnings(e: Exported, initial: Initial) -> Iterator[str]:
-    """Yield the functions that set the initial state: of the network, of learned weights, of everything."""
+    """Yield the C functions that set the initial state of the network and, if there are any, of learned weights."""
     state = f"{e.name}_state *s"
     lines = [*clear(e.network), *initial.begin(e.network)]
     yield _function(f"static void {e.name}_begin_network({state})", lines or ["(void)s;"])
@@ -77,7 +77,10 @@ def _init(e: Exported) -> list[str]:
 
 
 def _control(e: Exported) -> str:
-    """Return the function that accepts the control words: it copies them, and restarts or forgets on request."""
+    """Return the C function that executes the requests in the control words.
+
+    It copies the words, and resets the network or the learned weights if requested.
+    """
     asked, taken, n = e.member("control"), e.member("controlled"), e.name
     lines = [f"const int64_t before = {taken}[SNN_RESTART], now = {asked}[SNN_RESTART];"]
     lines += [f"for (i = 0; i < SNN_LEARNING; i++) {taken}[i] = {asked}[i];"]
@@ -93,7 +96,7 @@ def _tick(e: Exported) -> str:
 
 
 def _public(e: Exported) -> Iterator[str]:
-    """Yield the functions that a program calls."""
+    """Yield the C functions that a program calls, see `header.interface`."""
     bodies = {"init": _init(e), "step": _step(e), **_requests(e)}
     for one in e.inputs:
         bodies |= _of_input(e, one)
@@ -135,7 +138,10 @@ def _of_input(e: Exported, one: Input) -> dict[str, list[str]]:
 
 
 def _step(e: Exported) -> list[str]:
-    """Return the lines of the step: ages, the tick, the status, and the commands as float."""
+    """Return the lines of the C function ``step``, which runs a tick.
+
+    They update the ages of the inputs, run the tick, set the status, and convert the commands to float.
+    """
     words, asked, command = e.member("guard"), e.member("control"), e.member("command")
     slots = [e.member(f"{one.facts.name}.slot") for one in e.inputs]
     low, m = member(e.arrays.find(_limits(e))[0], e.name), sum(one.size for one in e.outputs)

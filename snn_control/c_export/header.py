@@ -1,4 +1,4 @@
-"""The C header of an exported controller: sizes, the struct, and the functions that a program calls."""
+"""The C header of an exported controller: sizes, the struct, and declarations of the functions that a program calls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ typedef struct { /* a synapse */
 
 
 def header(e: Exported) -> str:
-    """Return the text of NAME.h."""
+    """Return the text of the file NAME.h."""
     n, big = e.name, e.big
     pairs = PAIR_TYPE if any(one.c_type == PAIR for one in e.arrays.members) else ""
     prototypes = "\n".join(f"/* {comment} */\n{declaration};" for declaration, comment in interface(e))
@@ -78,7 +78,7 @@ def _sizes(e: Exported) -> str:
 
 
 def _members(e: Exported) -> str:
-    """Return the members; the last ones fill the struct up to a multiple of 8 bytes."""
+    """Return the declarations of the struct's members; ``status`` fills the struct to a multiple of 8 bytes."""
     last = e.arrays.members[-1]
     free = e.arrays.n_bytes - last.at - last.n_bytes
     lines = [one.declaration() for one in e.arrays.members]
@@ -89,7 +89,7 @@ def _members(e: Exported) -> str:
 
 
 def interface(e: Exported) -> Iterator[tuple[str, str]]:
-    """Yield the declaration of each function that a program calls, and a comment on it."""
+    """Yield the declaration of each C function that a program calls, and a comment on this function."""
     n, state = e.name, f"{e.name}_state *s"
     yield f"void {n}_init({state})", "Once, before everything else: sets the whole struct."
     yield f"void {n}_reset({state})", "The network starts again in the next tick. Guard and learned weights stay."

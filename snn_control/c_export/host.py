@@ -1,4 +1,4 @@
-"""Exported C on this computer: compiled to a shared library, and called through ctypes."""
+"""Run exported C on this computer: compile it to a shared library, and call the library through ctypes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["HostMachine"]
 
 
 class HostMachine:
-    """The C of a folder, as a `snn_control.c_export.mirror.Machine`.
+    """A `snn_control.c_export.mirror.Machine` that runs the exported C in a folder on this computer.
 
     flags : arguments of the compiler
     """
@@ -42,7 +42,7 @@ class HostMachine:
         self._at = ctypes.c_void_p(self._memory.ctypes.data)
 
     def another(self) -> HostMachine:
-        """Return the same compiled C with a struct of its own."""
+        """Return a machine that shares the compiled library with this one, but has a new struct."""
         one = copy.copy(self)
         one._new_struct(self._memory.size)
         return one

@@ -1,4 +1,4 @@
-"""The initial state as C: statements that set members of the struct, and the constants that these need."""
+"""The initial state in C: statements that set members of the struct, and the constants for these statements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ __all__ = ["Initial", "texts"]
 
 
 def texts(c_type: str, numbers: np.ndarray) -> list[str]:
-    """Return the elements of an array as C texts."""
+    """Return each element of an array as a C initialiser.
+
+    c_type : C type of the array
+    """
     if c_type != PAIR:
         return values(np.ascontiguousarray(numbers))
     pairs = np.ascontiguousarray(numbers).reshape(-1).view("<u4").reshape(-1, 2)
@@ -23,9 +26,9 @@ def texts(c_type: str, numbers: np.ndarray) -> list[str]:
 
 
 class Initial:
-    """The initial contents of the members.
+    """The initial contents of the struct's members.
 
-    tables : name of a member -> its contents, for members with several different numbers
+    tables : name of a member -> initial contents, for the members whose numbers are not all equal
     """
 
     def __init__(self, exported: Exported) -> None:
@@ -42,7 +45,7 @@ class Initial:
         }  # fmt: skip
 
     def constants(self) -> Iterator[str]:
-        """Yield the definitions of the constants."""
+        """Yield the C definitions of the constant arrays with the contents of ``tables``."""
         for name, given in self.tables.items():
             one = self._members[name]
             yield array(f"static const {one.c_type} {self._name}_{name}_0[{one.count}]", texts(one.c_type, given))
@@ -52,7 +55,7 @@ class Initial:
         return sum(given.nbytes for given in self.tables.values())
 
     def begin(self, members: Sequence[CArray]) -> list[str]:
-        """Return the statements that set members, which are 0, to their initial contents."""
+        """Return the C statements that set members to their initial contents; all bytes of the members must be 0."""
         lines = []
         for one in members:
             given = self._given[one.name]
@@ -68,7 +71,7 @@ class Initial:
 
 
 def clear(members: Sequence[CArray]) -> list[str]:
-    """Return the statements that set members to 0; those side by side in one statement."""
+    """Return the C statements that set members to 0, one statement for each run of adjacent members."""
     runs: list[list[int]] = []
     for one in members:
         if runs and sum(runs[-1]) == one.at:

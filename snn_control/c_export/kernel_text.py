@@ -1,8 +1,8 @@
-"""The C source of the kernels: read, completed with the parameters of their rows, and cut down to what is used.
+"""The C header of a controller's kernels: read their sources, add their parameters, and drop unused code.
 
-A source is a text of *pieces* with blank lines between them: a function, a type, some constants. A piece that begins
-with ``SNN_KERNEL(name, version)`` is the body of a kernel. Plug-ins bring such texts as companions of the kind ``c``
-(`snn_control.engine.lowering.Plugin`).
+A source text consists of *pieces* separated by blank lines. A piece is a function, a type, or some constants. A piece
+that begins with ``SNN_KERNEL(name, version)`` is the body of a kernel. Plug-ins supply such source texts as companions
+of the kind ``c`` (`snn_control.engine.lowering.Plugin`).
 """
 
 from __future__ import annotations
@@ -52,11 +52,12 @@ HEAD = """\
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of C source.
+    """A piece of C source: a function, a type, or some constants.
 
-    kernel : name of the kernel whose body it is, or ""
-    names : what it defines
-    always : whether every header needs it
+    kernel : name of the kernel whose body the piece is; "" for other pieces
+    version : version of the kernel
+    names : names that the piece defines
+    always : whether every header must contain the piece
     """
 
     text: str
@@ -89,7 +90,7 @@ def _ours() -> tuple[Piece, ...]:
 
 
 def _all(kernels: Iterable[str]) -> list[Piece]:
-    """Return our pieces, and those of the plug-ins that bring the C of one of the kernels."""
+    """Return all pieces of this package, and all pieces of the plug-ins that define one of the kernels."""
     own = {piece.kernel for piece in _ours()}
     brought = registry.companions(COMPANION)
     texts = dict.fromkeys(brought[name] for name in kernels if name not in own and name in brought)
@@ -97,7 +98,7 @@ def _all(kernels: Iterable[str]) -> list[Piece]:
 
 
 def refusal(name: str) -> str:
-    """Return why a kernel cannot be exported; "" if it can."""
+    """Return the reason why a kernel cannot be exported to C; "" if it can be exported."""
     if name in REFUSED:
         return REFUSED[name]
     found = next((piece for piece in _all([name]) if piece.kernel == name), None)
@@ -110,7 +111,7 @@ def refusal(name: str) -> str:
 
 
 def _complete(piece: Piece) -> str:
-    """Return the text of a piece; that of a kernel with its parameters."""
+    """Return the C text of a piece. For a kernel, the function's head with all parameters replaces ``SNN_KERNEL``."""
     if not piece.kernel:
         return piece.text
     row = parameters(registry.kernel(piece.kernel))
@@ -128,9 +129,9 @@ def wrapped(start: str, words: Iterable[str], end: str) -> str:
 
 
 def header(kernels: Iterable[str], names: Iterable[str] = ()) -> str:
-    """Return the C header with these kernels and with everything that they use, and nothing else.
+    """Return the C header with these kernels, and with only those other pieces that they use.
 
-    names : other functions, types and constants that the header must have
+    names : other functions, types and constants that the header must contain
 
     Raise ProgramError for a kernel that cannot be exported.
     """

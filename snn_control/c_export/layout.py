@@ -1,6 +1,6 @@
-"""NAME.json: which elements of which array of the engine are where in the struct of an exported controller.
+"""NAME.json: the positions of the engine's arrays in the struct of an exported controller.
 
-Programs that look into the struct use it: a debugger, a logger on a robot, the comparison with the engine.
+Programs that read the struct use this file: a debugger, a logger on a robot, the comparison with the engine.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ DTYPES = set(ELEMENTS.values())
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """The contents of the file.
+    """The contents of the file NAME.json.
 
     name, digest : C name of the controller, and digest of its Program
-    n_bytes : size of the struct
-    slots : first byte of the header of each input
-    command : number of the part that holds the commands, float64
-    parts : name of an array of the engine -> its parts; a list of spikes has several
+    period_ns : control period [ns]
+    n_bytes : size of the struct [bytes]
+    slots : offset of each input's header in the struct [bytes]
+    parts : name of an engine's array -> its parts in the struct; a ring of spike lists has several parts
     """
 
     name: str
@@ -50,7 +50,7 @@ class Layout:
         return cls(e.name, e.program.digest, e.program.facts.period_ns, e.struct_bytes, slots, parts)
 
     def text(self) -> str:
-        """Return the file as text, with an array in each line."""
+        """Return the text of the JSON file, with one line for each array."""
         kinds = {number: name for name, number in BLOCKS.items()}
         head = {"name": self.name, "digest": self.digest, "period_ns": self.period_ns, "bytes": self.n_bytes}
         lines = [json.dumps(key) + ": " + json.dumps(value) for key, value in {**head, "slots": self.slots}.items()]
@@ -68,18 +68,18 @@ class Layout:
         return self.parts["command"][0]
 
     def inputs(self) -> list[Part]:
-        """Return the parts that a driver writes before a tick."""
+        """Return the parts of the struct that a driver must write before a tick."""
         kept = ("command", ".kept")
         return [p for name, parts in self.parts.items() for p in parts if p.block == IO and not name.endswith(kept)]
 
     def results(self) -> list[tuple[str, Part]]:
-        """Return the parts that a tick computes, with the names of their arrays: the whole state, and the commands."""
+        """Return pairs (name of an array, part) for all parts that a tick computes: the state and the commands."""
         found = [(name, p) for name, parts in self.parts.items() for p in parts if p.block != IO]
         return [*found, ("command", self.commands)]
 
 
 def read_layout(folder: Path) -> Layout:
-    """Read the layout of the controller that was exported to a folder. Raise InputError if there is none."""
+    """Read the layout of the controller exported to a folder. Raise InputError if the folder has no such controller."""
     files = [path for path in sorted(folder.glob("*.json")) if path.with_suffix(".h").exists()]
     if len(files) != 1:
         raise InputError(f"{folder}: has no exported controller; snn_control export FILE --c {folder} writes one")

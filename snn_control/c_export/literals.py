@@ -1,4 +1,4 @@
-"""Numbers as C source text: the shortest decimal that gives the same bits."""
+"""Numbers as C source text: each is the shortest decimal that a compiler converts to the same bits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def values(numbers: np.ndarray) -> list[str]:
 
 
 def literal(number: int) -> str:
-    """Return a whole number as a C literal."""
+    """Return an integer as a C literal, with the suffix or macro that its size needs."""
     if number == -(1 << 63):
         return "(-INT64_C(9223372036854775807) - 1)"
     if abs(number) < 1 << 31:
@@ -34,7 +34,10 @@ def literal(number: int) -> str:
 
 
 def array(declaration: str, texts: list[str]) -> str:
-    """Return the definition of a constant array: ``declaration = {texts};``, in lines of at most 120 columns."""
+    """Return the C definition ``declaration = {texts};`` of a constant array, in lines of at most 120 columns.
+
+    texts : the elements of the array as C literals
+    """
     if len(texts) > 1 and len(set(texts)) == 1 and texts[0] in ("0", "0.0", "0.0f"):
         texts = texts[:1]  # C fills the rest with 0
     lines = textwrap.wrap(", ".join(texts), WIDTH, break_long_words=False, break_on_hyphens=False)

@@ -1,4 +1,4 @@
-"""Sizes, instructions and time of an exported controller on a processor of a microcontroller."""
+"""Measure code size, memory, instructions and time of an exported controller on an emulated microcontroller."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ LARGEST = 4  # number of arrays that a refusal names
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures of a controller on one processor, without its self-test.
+    """Measurements of a controller on one processor. Sizes do not include the self-test.
 
-    code : bytes of machine code
-    helpers : bytes of the compiler's own functions, e.g. for float64 without hardware; a program has them once
-    constants : bytes of parameters, weights and initial state
-    ram : bytes of the struct
-    mean, most : instructions of a tick: on average, and the most, in `TICKS` example ticks
-    differing : words of the self-test that differ from the engine; and whether the example ticks differ
+    target : name of the processor, a key of `TARGETS`
+    code : size of the controller's machine code [bytes]
+    helpers : size of the compiler's runtime functions, e.g. for float64 without hardware [bytes]; a program contains
+        them once
+    constants : size of parameters, weights and initial state [bytes]
+    ram : size of the struct [bytes]
+    mean, most : mean and maximum number of instructions of a tick, in `TICKS` example ticks
+    differing : number of words of the self-test, plus number of example ticks, that differ from the engine
     """
 
     target: str
@@ -48,12 +50,15 @@ class Measured:
         return self.code + self.helpers + self.constants
 
     def seconds(self, mhz: float) -> float:
-        """Return the estimated time of the longest tick."""
+        """Return the estimated duration of the longest tick [s], at a clock rate of ``mhz`` [MHz]."""
         return TARGETS[self.target].seconds(self.most, mhz)
 
 
 def measure(e: Exported, target: str, optimise: str = "-Os") -> Measured:
-    """Compile a controller for a target, run it on the emulated processor beside the engine, and count.
+    """Compile a controller for a target, run it on the emulated processor, and compare each tick with the engine.
+
+    target : name of the processor, a key of `TARGETS`
+    optimise : optimisation flag of the compiler
 
     Raise RuntimeFault if a package of the extra ``c`` is missing.
     """
@@ -81,7 +86,10 @@ def measure(e: Exported, target: str, optimise: str = "-Os") -> Measured:
 
 
 def check_fits(e: Exported, measured: Measured, flash: int | None, ram: int | None) -> None:
-    """Raise DescriptionError if a controller needs more flash or RAM than there is."""
+    """Raise DescriptionError if a controller needs more flash or RAM than available.
+
+    flash, ram : available memory [bytes]; None: not checked
+    """
     both = (("--flash", flash, measured.flash, True), ("--ram", ram, measured.ram, False))
     for option, most, needed, constant in both:
         if most is not None and needed > most:
@@ -92,7 +100,7 @@ def check_fits(e: Exported, measured: Measured, flash: int | None, ram: int | No
 
 
 def _advice(e: Exported, constant: bool) -> Iterator[str]:
-    """Yield what makes a controller smaller."""
+    """Yield changes to a controller file that reduce its need of flash (``constant`` is true) or of RAM."""
     if constant and any(one.precision == "float32" and one.weights > 256 for one in e.program.facts.counted):
         yield "give large projections precision: int8"
     if any(one.facts.kind == "events" for one in e.inputs):

@@ -1,4 +1,4 @@
-"""Run the C of a controller beside the engine: the same inputs for both, and a comparison of all bits."""
+"""Run the exported C of a controller in parallel with the engine, on the same inputs, and compare all bits."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ __all__ = ["Machine", "Mirror"]
 
 
 class Machine(Protocol):
-    """Something that runs the C: this computer, or an emulated processor."""
+    """Interface of the machines that run exported C: this computer, or an emulated processor."""
 
     def call(self, function: str) -> int:
-        """Call ``NAME_function(&state)`` and return its result."""
+        """Call the C function ``NAME_function(&state)`` and return its result."""
         ...
 
     def read(self) -> np.ndarray:
-        """Return a copy of the struct, (bytes,) uint8."""
+        """Return a copy of the controller's struct, (bytes,) uint8."""
         ...
 
     def write(self, at: int, data: np.ndarray) -> None:
-        """Write an array into the struct, from byte ``at`` on."""
+        """Write the bytes of an array to the struct, from offset ``at`` [bytes] on."""
         ...
 
 
 class Mirror:
-    """The C of a controller, which follows a bound Program tick by tick.
+    """Runs the exported C of a controller on a machine, with the inputs of a bound Program, tick by tick.
 
-    Raise InputError if the C was made from another Program.
+    Raise InputError if the C was exported from another Program.
     """
 
     def __init__(self, bound: Bound, layout: Layout, machine: Machine) -> None:
@@ -45,7 +45,7 @@ class Mirror:
         machine.call("init")
 
     def begin(self) -> None:
-        """Give the C the state of the engine."""
+        """Copy the engine's state to the struct of the C code."""
         image = self._machine.read()
         for _, part in self._results[:-1]:
             given = self._of_engine(part).astype(part.c_dtype).view(np.uint8)
@@ -53,7 +53,7 @@ class Mirror:
         self._machine.write(0, image)
 
     def give(self) -> None:
-        """Give the C the inputs and the control words that the engine has."""
+        """Copy the engine's inputs and control words to the struct of the C code."""
         for part in self._inputs:
             self._machine.write(part.c, self._of_engine(part).astype(part.c_dtype))
         for at in self._layout.slots:
@@ -63,9 +63,9 @@ class Mirror:
         self._machine.call("step")
 
     def difference(self) -> str:
-        """Return the first array whose bits differ from those of the engine, with its numbers; "" if none differs.
+        """Describe the first array whose bits differ between the C code and the engine; "" if there is no difference.
 
-        NaNs count as equal: their bits differ between processors.
+        Two NaNs count as equal, because the bits of NaNs differ between processors.
         """
         image = self._machine.read()
         for name, part in self._results:
@@ -84,7 +84,7 @@ class Mirror:
         return ""
 
     def commands(self) -> np.ndarray:
-        """Return the commands that the C computed, float64."""
+        """Return the commands that the C code computed, (m,) float64."""
         part = self._layout.commands
         return self._machine.read()[part.c : part.c + 8 * part.count].view(np.float64)
 

@@ -1,8 +1,8 @@
-"""Parameters of the C function of a kernel, made from the declaration of the kernel's row.
+"""Parameters of a kernel's C function, generated from the declaration of the kernel's arguments in Python.
 
-The C source of a kernel has only a name, a version and a body (``kernels/*.h``). Its parameters have the names and the
-order of the row's words. A body that uses a word which the row has lost does not compile. A word that a body does not
-use gives a warning, so a new word cannot be forgotten either.
+The C source of a kernel (``kernels/*.h``) contains only a name, a version and a body. The generated parameters have the
+names and the order of the arguments in Python, which are the words of an operation's row. If an argument is removed in
+Python, a C body that uses it does not compile. If an argument is added, the compiler warns of the unused parameter.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ SAMPLES = frozenset({"data", "out"})
 
 
 def parameters(kernel: Kernel) -> dict[str, str]:
-    """Return the C parameters of a kernel in their order: name of a word -> C type.
+    """Return the parameters of a kernel's C function in their order: name -> C type.
 
-    Raise ProgramError if a declaration has no C type.
+    Raise ProgramError if an argument's declaration has no equivalent C type.
     """
     found = _types(kernel.row)
     pairs = any(isinstance(word, Synapses) and word.of == 2 for word in kernel.row.values())

@@ -1,4 +1,4 @@
-"""Processor in the loop: exported C controls from an emulated processor, beside the engine."""
+"""Processor in the loop: exported C controls from an emulated processor, and is compared with the engine."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ __all__ = ["Processor", "Ticks"]
 
 @dataclass
 class Ticks:
-    """Figures of some ticks of a processor.
+    """Statistics of successive ticks on a processor.
 
-    instructions, most : of all ticks together, and of the longest
-    differing : ticks after which the commands, or a bit of the state, differ from the engine
-    first : text on the first of them; "" if there is none
+    ticks : number of ticks
+    instructions, most : number of instructions in all ticks together, and in the longest tick
+    differing : number of ticks after which a bit of the commands or of the state differs from the engine
+    first : text on the first of the differing ticks; "" if there is none
     """
 
     ticks: int = 0
@@ -39,9 +40,10 @@ class Ticks:
 
 
 class Processor:
-    """An emulated processor that runs the C of a controller. It is called after each tick of the bound Program.
+    """An emulated processor that runs the exported C of a controller. Call this object after each tick of ``bound``.
 
-    It gets the inputs of this tick. Its commands replace those of the engine, so that they act in the environment.
+    The processor computes the tick from the engine's inputs. Its commands then replace the engine's commands, so that
+    they act in the environment.
     """
 
     def __init__(self, bound: Bound, e: Exported, target: str, optimise: str = "-Os") -> None:
@@ -63,6 +65,6 @@ class Processor:
         self._command[:] = self._mirror.commands()
 
     def take(self) -> Ticks:
-        """Return what has been done since the last call."""
+        """Return the statistics of the ticks since the last call of this method."""
         done, self._done = self._done, Ticks()
         return done

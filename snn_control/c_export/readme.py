@@ -1,4 +1,4 @@
-"""The README of an exported controller: what the files are, sizes, and how a program calls the controller."""
+"""The README of an exported controller: a list of the files, sizes, and example code that calls the controller."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["constant_bytes", "readme"]
 
 
 def constant_bytes(e: Exported) -> int:
-    """Return the size of the constants: parameters, weights and initial state."""
+    """Return the size of the constants in C: parameters, weights and initial state [bytes]."""
     return sum(one.n_bytes for one in e.arrays.constants) + Initial(e).n_bytes
 
 
 def example(e: Exported) -> str:
-    """Return the lines of C that run the controller."""
+    """Return example C code that runs the controller."""
     n, lines = e.name, []
     for one in e.inputs:
         if one.facts.kind == "value":
@@ -33,7 +33,7 @@ def example(e: Exported) -> str:
 
 
 def readme(e: Exported) -> str:
-    """Return the text of README.md."""
+    """Return the text of the file README.md."""
     n = e.name
     return f"""\
 # {n}

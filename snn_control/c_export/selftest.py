@@ -1,7 +1,7 @@
-"""NAME_selftest.c: embedded ticks with the results that the engine gave for them.
+"""NAME_selftest.c: a self-test in C, with the inputs of some ticks and the results that the engine computed from them.
 
-It shows on the robot's own processor that compiler, flags and rounding mode keep the bits of the engine. For each tick,
-a hash of the whole state and the words of the commands are compared.
+On the robot's processor, the self-test checks that compiler, flags and rounding mode lead to the same bits as in the
+engine. After each tick, it compares a hash of the whole state, and the bits of the commands.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ ADDS = {
 
 
 def selftest(e: Exported) -> str:
-    """Return the text of NAME_selftest.c. The engine runs the ticks."""
+    """Return the text of the file NAME_selftest.c. The engine runs the ticks to compute the expected results."""
     given, hashes, commands = _run(e)
     n = e.name
     tables = [line for one, what in zip(e.inputs, given, strict=True) for line in _tables(e, one, what)]
@@ -99,7 +99,11 @@ int {n}_selftest(void) {{
 
 # what the engine does ----------------------------------------------------------------------------------------------
 def _run(e: Exported) -> tuple[list[Given], list[int], np.ndarray]:
-    """Run the ticks. Return what they give to each input, and the hash of the state and the commands after each."""
+    """Run the ticks in the engine.
+
+    Return three values: the samples and events of each input, the hash of the state after each tick, and the commands
+    after each tick, (TICKS, m) float64.
+    """
     ticks, hashes, commands = ExampleTicks(e), [], []
     bound = ticks.bound
     control = bound.array("control")
@@ -114,7 +118,7 @@ def _run(e: Exported) -> tuple[list[Given], list[int], np.ndarray]:
 
 
 def _hash(e: Exported, bound: Bound) -> int:
-    """Return the hash that the C computes after a tick."""
+    """Return the hash of the engine's state that the C code must compute after a tick."""
     words = [_words(bound, one) for one in _state(e)]
     w = np.concatenate(words)
     w ^= w >> np.uint32(15)
@@ -139,7 +143,7 @@ def _state(e: Exported) -> list[CArray]:
 
 # what is written ---------------------------------------------------------------------------------------------------
 def _tables(e: Exported, one: Input, what: Given) -> Iterator[str]:
-    """Yield the constant arrays with what the ticks give to an input."""
+    """Yield the C definitions of the constant arrays with an input's samples or events in all ticks."""
     n = one.name
     if one.facts.kind == "value":
         yield array(f"static const uint8_t fresh_{n}[{TICKS}]", [str(k) for k in what.fresh])
@@ -156,7 +160,7 @@ def _tables(e: Exported, one: Input, what: Given) -> Iterator[str]:
 
 
 def _gives(e: Exported, one: Input) -> Iterator[str]:
-    """Yield the statements that give an input what it gets in tick t."""
+    """Yield the C statements that pass the samples or events of tick t to an input."""
     if one.facts.kind == "value":
         yield f"if (fresh_{one.name}[t]) {e.name}_set_{one.name}(s, given_{one.name} + {one.facts.size} * t);"
         return
@@ -167,7 +171,7 @@ def _gives(e: Exported, one: Input) -> Iterator[str]:
 
 
 def _adders(e: Exported) -> Iterator[str]:
-    """Yield the functions that add arrays to the hash, for the types that the state has."""
+    """Yield the C functions that add an array to the hash, one for each element type in the state."""
     kinds = {one.c_type for one in _state(e)}
     rings = [one for one in _state(e) if one.ring]
     if rings:
@@ -179,7 +183,7 @@ def _adders(e: Exported) -> Iterator[str]:
 
 
 def _hashed(e: Exported) -> Iterator[str]:
-    """Yield the statements that add the members of the state to the hash."""
+    """Yield the C statements that add the members of the state to the hash."""
     if any(one.ring for one in _state(e)):
         yield "int32_t k;"
     for one in _state(e):

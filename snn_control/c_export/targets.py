@@ -1,4 +1,4 @@
-"""Processors of microcontrollers: how zig compiles for them, and images that an emulator runs."""
+"""Microcontroller processors: compile exported C for them with zig, and build images that an emulator runs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["FLASH_AT", "RAM_AT", "ROOM", "TARGETS", "Target", "build_image", "bu
 
 @dataclass(frozen=True)
 class Target:
-    """A processor.
+    """A processor for which exported C can be compiled.
 
-    flags : of zig
+    flags : compiler flags of zig
     model : name of the processor in the emulator; "" for AArch64
-    cycles : estimated cycles of one instruction, without wait states of the flash
+    cycles : estimated clock cycles per instruction, without wait states of the flash
     """
 
     flags: tuple[str, ...]
@@ -27,7 +27,10 @@ class Target:
     cycles: float = 1.6
 
     def seconds(self, instructions: float, mhz: float) -> float:
-        """Return the estimated time of instructions, without wait states of the flash."""
+        """Return the estimated run time of instructions [s], without wait states of the flash.
+
+        mhz : clock rate [MHz]
+        """
         return instructions * self.cycles / (mhz * 1e6)
 
 
@@ -88,14 +91,21 @@ void *memcpy(void *to, const void *from, __SIZE_TYPE__ n) {
 
 
 def build_object(folder: Path, name: str, target: Target, optimise: str, build: Path) -> Elf:
-    """Compile the controller of a folder alone; return the object file, from which sizes are read."""
+    """Compile the controller in a folder, without its self-test, and return the object file, to read its code size.
+
+    optimise : optimisation flag of the compiler
+    build : folder for the compiler's output
+    """
     made = build / f"{name}.o"
     compile_c(zig(), [*target.flags, *FREESTANDING, optimise, "-c", folder / f"{name}.c", "-o", made])
     return Elf(made)
 
 
 def build_program(folder: Path, name: str, target: Target, optimise: str, build: Path) -> Elf:
-    """Link a program that uses all functions of the controller, without the self-test; sizes are read from it."""
+    """Link a program that uses all functions of the controller except the self-test. Return it, to read its sizes.
+
+    The arguments are those of `build_object`.
+    """
     main, script, image = build / "used.c", build / "used.ld", build / "used.elf"
     functions = sorted(build_object(folder, name, target, optimise, build).functions & _interface(folder, name))
     declared = "\n".join(f"extern void {one}(void);" for one in functions)
@@ -117,9 +127,10 @@ def _interface(folder: Path, name: str) -> set[str]:
 def build_image(
     folder: Path, name: str, target: Target, optimise: str, build: Path, flags: tuple[str, ...] = (), floats: int = 64
 ) -> Elf:
-    """Compile and link the controller of a folder with its self-test; return an image that the emulator runs.
+    """Compile and link the controller in a folder with its self-test. Return an image that the emulator runs.
 
-    floats : size of a buffer for samples
+    flags : further flags of the compiler
+    floats : number of float in the image's buffer for input samples
     """
     main, script, image = build / "main.c", build / "image.ld", build / "image.elf"
     main.write_text(MAIN.format(name=name, floats=floats) + STANDARD)

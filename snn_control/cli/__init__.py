@@ -1,5 +1,4 @@
-"""The command line: ``snn_control COMMAND``. Each command has its own file, which imports other packages only when the
-command runs."""
+"""The command line ``snn_control COMMAND``. Each command has a module, which imports other packages when it runs."""
 
 from __future__ import annotations
 
@@ -37,8 +36,10 @@ FILE is a controller file (.yaml), or the name of one that ships with the packag
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser with one-line errors. Subcommands use this class, too, so that an error in a subcommand names
-    the --help of this subcommand."""
+    """An ``ArgumentParser`` with one-line errors.
+
+    Subcommands also use this class, so that an error in a subcommand refers to the --help of this subcommand.
+    """
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         found, unknown = super().parse_known_args(None if args is None else each_alone(args), namespace)
@@ -54,7 +55,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> Parser:
-    """Make the parser of all commands."""
+    """Return the command-line parser with all commands."""
     made = Parser(
         prog="snn_control",
         description="Spiking neural networks that control robots: one compiled controller for Gymnasium and ROS 2.",
@@ -70,6 +71,10 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return its exit code.
+
+    arguments : command-line arguments; None: those of this process
+
+    The exit codes are:
 
     - 0: success
     - 1: a run failed, for example because a loop crashed, hung or was not closed

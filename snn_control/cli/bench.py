@@ -1,4 +1,4 @@
-"""``snn_control bench``: measure what a controller costs, and how fast it could run on this computer."""
+"""``snn_control bench``: measure the cost of a controller, and its fastest control rate on this computer."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def add_to(commands: Any) -> None:
 
 
 def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
-    """Measure all figures of the command, and return them as plain data.
+    """Measure all results of ``snn_control bench``, and return them as plain data that JSON can represent.
 
-    phase : function that is called with a text before each part of the measurement
+    phase : function that is called with a text before each part of the measurement, to show progress
     """
     phase("compiling")
     start = time.perf_counter()
@@ -93,7 +93,7 @@ def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
 
 
 def counts(controller: Controller) -> dict[str, Any]:
-    """Return the workload of a controller's run and the estimated energy, as plain data."""
+    """Return the operations and the estimated energy of the run that a controller has made, as plain data."""
     found, ticks = workload(controller.bound), controller.counters()["ticks"]
     steps_a_second = 1 / controller.program.facts.dt
     estimate = energy.estimate(controller.bound)
@@ -113,7 +113,7 @@ def counts(controller: Controller) -> dict[str, Any]:
 
 
 def limits(controller: Controller, tick: dict[str, float], seconds: float, phase: Any) -> dict[str, Any]:
-    """Measure the wake-up latency of this computer, and the fastest rate of the controller. Return both as plain data.
+    """Measure the wake-up latency of this computer and the fastest control rate of a controller, as plain data.
 
     tick : percentiles and mean of the duration of a tick in the loop [us]
     seconds : duration of each measurement of the wake-up latency [s]
@@ -137,7 +137,7 @@ def limits(controller: Controller, tick: dict[str, float], seconds: float, phase
 
 
 def advice(result: dict[str, Any]) -> list[str]:
-    """Return advice, one text per line, that follows from the measured figures."""
+    """Return advice based on the results of `measure`, one text for each line."""
     period, tick = result["period_us"], result["time_us"]["loop"]
     found = [f"missing: {Finding(**one)}" for one in result["wake_up"]["idle"]["missing"]]
     if tick["p99"] > 0.5 * period:
@@ -167,7 +167,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def show(result: dict[str, Any]) -> None:
-    """Print the figures as tables and lines."""
+    """Print the results of `measure` as tables and lines."""
     seen = result["stimulus"]
     print(f"ready to tick after {result['start_s']:.2f} s, {counted(result['compiled'], 'function')} compiled; "
           f"{counted(seen['ticks'], 'tick')} of {result['period_us']:g} us, {seen['shows']}")  # fmt: skip

@@ -1,4 +1,4 @@
-"""``snn_control check``: validate a controller file, run it, and report its problems, size and cost."""
+"""``snn_control check``: validate a controller file, run the controller, and report its problems, size and cost."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def add_to(commands: Any) -> None:
 
 
 def rough_cost(spec: ControllerSpec, program: Program) -> float:
-    """Return a rough estimate of the duration of a tick [us], from numbers of neurons and synapses alone.
+    """Return a rough estimate of the duration of a tick [us], from the numbers of neurons and synapses only.
 
-    It assumes that all neurons fire at 20 Hz.
+    The estimate assumes that all neurons fire at 20 Hz.
     """
     facts, spiking = program.facts, set(program.facts.spiking)
     neurons = sum(p.size for p in facts.populations)
@@ -84,8 +84,8 @@ def rough_cost(spec: ControllerSpec, program: Program) -> float:
 def check_ros(spec: ControllerSpec) -> tuple[str, list[Finding]]:
     """Check the section ``ros`` of a controller file.
 
-    Return a text on how far the section could be checked, and the warnings. Raises DescriptionError for anything that
-    every node would refuse.
+    Return a text that states how much of the section could be checked, and the warnings. Raises DescriptionError for a
+    fault because of which every node would refuse the file.
     """
     if not spec.ros_inputs and not spec.ros_outputs:
         return "not there", []
@@ -99,7 +99,7 @@ def check_ros(spec: ControllerSpec) -> tuple[str, list[Finding]]:
 
 
 def check_training(spec: ControllerSpec) -> None:
-    """Raise DescriptionError if ``train`` would refuse a name or a limit in ``training.trainable``."""
+    """Raise DescriptionError if ``snn_control train`` would refuse a name or a limit in ``training.trainable``."""
     if spec.training.trainable:
         from ..training.gradients.parameters import Parameters
 
@@ -108,7 +108,7 @@ def check_training(spec: ControllerSpec) -> None:
 
 
 def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Build the controller of a file, run it on a stimulus, and return the results of the check as plain data."""
+    """Build a file's controller, run the controller on a stimulus, and return the check's results as plain data."""
     spec = load_spec(path)
     check_training(spec)
     ros, missing = check_ros(spec)
@@ -142,7 +142,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _limits_of(one: Output) -> dict[str, Any]:
-    """Return the finite limits of an output: name -> number, or list of numbers if the output has several."""
+    """Return the finite limits of an output: name of the limit -> number, or a list with one number per component."""
     sides = {key: side for key, side in zip(("low", "high"), one.limits, strict=True) if np.isfinite(side).any()}
     sides |= {key: getattr(one, key) for key in MOTION_LIMITS if one.given(key).any()}
     found = {key: np.broadcast_to(np.asarray(side, np.float64), one.size).tolist() for key, side in sides.items()}
@@ -150,9 +150,9 @@ def _limits_of(one: Output) -> dict[str, Any]:
 
 
 def _once(weak: list[Finding], seen: list[Finding]) -> list[Finding]:
-    """Return the warnings about the file and about the run, without repetitions.
+    """Combine the warnings about the file and those about the run, without repetitions.
 
-    A population without a connection is silent in every run, so only the warnings about the file mention it.
+    A population without a connection is silent in every run. Only the warning about the file is then kept.
 
     weak : warnings about the file
     seen : warnings about the run
@@ -171,7 +171,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def show(d: dict[str, Any], file: str) -> None:
-    """Print the results of the check (`describe`) as tables and lines, then the warnings."""
+    """Print the results of `describe` as tables and lines, then the warnings."""
     table("inputs", ["name", "kind", "required"], [
         [i["name"], i["kind"], "stops the commands" if i["stop_when"] else i["required"]] for i in d["inputs"]
     ])  # fmt: skip

@@ -1,4 +1,4 @@
-"""Arguments, their checks, and output that several commands share."""
+"""Functions that several commands share: declare and check arguments, make environments, and print output."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SHARED: dict[str, dict[str, Any]] = {
 
 
 def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None:
-    """Add an argument that several commands share, from the table `SHARED`, to a parser.
+    """Add to a parser an argument from the table `SHARED`, whose arguments several commands have in common.
 
     name : name of the argument
     other : keyword arguments of ``add_argument``, which replace those in `SHARED`
@@ -52,7 +52,7 @@ def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None
 
 
 def write_new(options: argparse.Namespace, text: str) -> bool:
-    """Write a text to ``options.file``, or print it if no file name is given. Return whether a file was written."""
+    """Write a text to ``options.file``, or print the text if this is None. Return whether a file was written."""
     if options.file is None:
         sys.stdout.write(text)
         return False
@@ -63,10 +63,11 @@ def write_new(options: argparse.Namespace, text: str) -> bool:
 
 
 def add_command(commands: Any, name: str, run: Any, summary: str, more: str = "") -> argparse.ArgumentParser:
-    """Add a subcommand and return its parser. In its help, the text ``more`` comes after the options.
+    """Add a subcommand, and return the subcommand's parser.
 
     run : function that runs the subcommand; its argument is the parsed options
     summary : one line for the list of commands
+    more : text after the options in the subcommand's help
     """
     parser = commands.add_parser(
         name,
@@ -80,13 +81,13 @@ def add_command(commands: Any, name: str, run: Any, summary: str, more: str = ""
 
 
 def add_out(parser: argparse.ArgumentParser, name: str, what: str, required: bool = False) -> None:
-    """Add two options: ``--out``, which names a new file, and ``--force``, which allows to replace an existing file."""
+    """Add the options ``--out``, the path of a new file, and ``--force``, which permits replacing an existing file."""
     parser.add_argument("--out", metavar=name, required=required, help=what)
     parser.add_argument("--force", action="store_true", help="replace the file of --out if it exists already")
 
 
 def check_out(options: argparse.Namespace) -> None:
-    """Raise DescriptionError if ``--out`` cannot be written, or if it exists and ``--force`` is not given."""
+    """Raise DescriptionError if the file of ``--out`` cannot be written, or exists while ``--force`` is missing."""
     if not options.out:
         return
     out = Path(options.out)
@@ -101,18 +102,22 @@ def check_out(options: argparse.Namespace) -> None:
 
 
 def check_free(option: str, path: str | None, force: bool) -> None:
-    """Raise DescriptionError if the file that an option names exists, unless ``--force`` is given."""
+    """Raise DescriptionError if the file of an option already exists and may not be replaced.
+
+    path : value of the option; None: the option is missing
+    force : whether ``--force`` permits replacing the file
+    """
     if path is not None and os.path.exists(path) and not force:
         raise DescriptionError(option, path, "exists already", "choose another name, or give --force")
 
 
 def number(least: float, unit: str = "") -> Callable[[str], float]:
-    """Return a converter for argparse (``type=``) that accepts finite numbers from ``least`` on."""
+    """Return a converter for argparse (``type=``) that accepts finite numbers >= ``least``."""
     return _number(float, f" is not a number{unit and ' of seconds'}", least, sys.float_info.max, unit)
 
 
 def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
-    """Return a converter for argparse (``type=``) that accepts whole numbers from ``least`` to ``most``."""
+    """Return a converter for argparse (``type=``) that accepts integers from ``least`` to ``most``."""
     return _number(int, ": must be a whole number", least, most, "")
 
 
@@ -131,7 +136,7 @@ def _number(kind: Any, rule: str, least: float, most: float, unit: str) -> Calla
 
 
 def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
-    """Convert texts such as ``["frequency=0.8", "motion=random"]`` to keyword arguments, whose values are read as YAML.
+    """Convert texts such as ``["frequency=0.8", "motion=random"]`` to keyword arguments, with values parsed as YAML.
 
     option : name of the option, for errors
     """
@@ -150,7 +155,7 @@ def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
 
 
 def arguments_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments for `make_environment` that ``--arg`` and ``--perturb`` give."""
+    """Return the ``arguments`` of `make_environment`, from the options ``--arg`` and ``--perturb``."""
     from ..controller_file.perturbations import Perturbations
     from ..training.environments.gymnasium_calls import PERTURB
 
@@ -159,9 +164,9 @@ def arguments_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def each_alone(arguments: Sequence[str], option: str = "--perturb") -> list[str]:
-    """Repeat an option before each of the pairs that follow it, so that one option can have several.
+    """Repeat an option before each of its ``name=value`` pairs, because argparse would take FILE as another pair.
 
-    ``--perturb a=1 b=2 FILE`` becomes ``--perturb a=1 --perturb b=2 FILE``, in which argparse finds FILE.
+    ``--perturb a=1 b=2 FILE`` becomes ``--perturb a=1 --perturb b=2 FILE``.
     """
     found: list[str] = []
     repeats = False
@@ -175,21 +180,24 @@ def each_alone(arguments: Sequence[str], option: str = "--perturb") -> list[str]
 
 
 def need_extra(module: str, extra: str) -> None:
-    """Raise SnnControlError with the command that installs an optional dependency, if it is missing. Nothing is
-    imported."""
+    """Raise SnnControlError if an optional dependency is missing. The error names the command that installs it.
+
+    module : module to look for, which is not imported
+    extra : extra of this package that installs the module
+    """
     if importlib.util.find_spec(module) is None:
         raise SnnControlError(f"this needs {module}: {how_to_install(extra)}")
 
 
 def environment(identity: str) -> str:
-    """Return the id of an environment, or of a shipped world from its name alone. (A converter for argparse.)"""
+    """Convert an environment's id, or the name of a shipped world, to an id. This is a converter for argparse."""
     from sim_worlds import WORLDS
 
     return f"sim_worlds:{identity}" if identity in WORLDS else identity
 
 
 def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
-    """Make a Gymnasium environment. Errors are raised with one-line messages."""
+    """Make the Gymnasium environment ``identity``. Errors are raised with one-line messages."""
     need_extra("gymnasium", "sim")
     from ..training.environments.gymnasium_calls import make
 
@@ -200,7 +208,10 @@ def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -
 
 
 def check_fit(controller: Controller, env: Any, file: str) -> None:
-    """Raise DescriptionError if a controller does not fit an environment. The message begins with the file's name."""
+    """Raise DescriptionError if a controller's inputs or outputs do not fit an environment's spaces.
+
+    file : name of the controller file, with which the message begins
+    """
     outputs = {name: (output.size, output.actions or None) for name, output in controller.outputs.items()}
     with in_file(file):
         check_action(outputs, env.action_space)
@@ -209,9 +220,9 @@ def check_fit(controller: Controller, env: Any, file: str) -> None:
 
 @contextmanager
 def our_output() -> Iterator[None]:
-    """Context in which everything that an environment prints, from Python or from C, goes to standard error.
+    """Context manager that redirects everything that an environment prints, from Python or C, to standard error.
 
-    Standard output then has only the report of the command.
+    Standard output then contains only the report of the command.
     """
     sys.stdout.flush()
     ours, libc = os.dup(1), ctypes.CDLL(None)
@@ -232,7 +243,7 @@ def print_json(value: Any) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows as a table, which may be wider than the terminal. Numbers are right-aligned and never cut."""
+    """Print rows as a table, which may be wider than the terminal. Numbers are right-aligned and never truncated."""
     from rich.console import Console
     from rich.markup import escape
     from rich.measure import Measurement

@@ -1,4 +1,4 @@
-"""``snn_control demo``: run world and controller as two ROS 2 processes, then print a table and write a report."""
+"""``snn_control demo``: run a world and its controller as two ROS 2 processes, print a table and write a report."""
 
 from __future__ import annotations
 
@@ -109,9 +109,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def warm_up(spec: ControllerSpec, env: Any, say: Any) -> Controller:
-    """Compile all code once in this process, so that later processes find it in the cache. Return the controller.
+    """Compile all code in this process, so that later processes find the code in the cache. Return the controller.
 
-    say : function that shows progress
+    say : function that prints a text, to show progress
     """
     from ..controller import Controller
     from ..engine.compile import compilations, compile_callback

@@ -1,4 +1,4 @@
-"""Make the report of a closed loop over ROS 2, from the files that its two processes wrote, and from the world."""
+"""Make the report of ``snn_control demo`` about a closed loop over ROS 2, from the files of its two processes."""
 
 from __future__ import annotations
 
@@ -44,8 +44,7 @@ ABOUT_THE_STEPS = "Skipped: periods of real time in which the world made no step
 
 
 def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
-    """Return statistics of the tracking error in the scored part of an episode, which begins at
-    ``tracking.scored_from``.
+    """Return statistics of the tracking error from the time ``tracking.scored_from`` to the end of an episode.
 
     error : (steps,) tracking errors
     step : time from one error to the next [s]
@@ -60,7 +59,9 @@ def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
 
 
 def roughness(commands: Any, limit: Any, step: float, scored_from: float) -> dict[str, float]:
-    """Return measures of the roughness of commands, from the time ``scored_from`` [s] on.
+    """Return two measures of the roughness of commands from the time ``scored_from`` [s] on.
+
+    They are the rms of the changes from step to step, and the rate of swings from one limit to the opposite limit.
 
     commands : (steps, axes) commands
     limit : largest absolute value of a command, as a number or as an (axes,) array
@@ -77,7 +78,7 @@ def roughness(commands: Any, limit: Any, step: float, scored_from: float) -> dic
 
 
 def commanded(actions: Any) -> float:
-    """Return the share of the steps in which the command was not zero, so that it acted on the world.
+    """Return the fraction of the steps in which the command was not zero.
 
     actions : (steps, axes), commands that the world applied
     """
@@ -85,12 +86,11 @@ def commanded(actions: Any) -> float:
 
 
 def span_of_commands(commands: Any) -> tuple[int, int]:
-    """Return the index of the first command that is not zero, and how many commands between the first and the last such
-    command are zero.
+    """Return the index of the first nonzero command, and the number of zero commands between the first and the last.
 
-    Zero is the safe command. The world starts with the first command that is not zero.
+    A zero command is the safe command. The world starts with the first nonzero command.
 
-    commands : (ticks, axes)
+    commands : (ticks, axes), commands of the controller
     """
     moving = np.flatnonzero(np.any(commands != 0, axis=1))
     return (int(moving[0]), int(moving[-1] - moving[0] + 1 - moving.size)) if moving.size else (0, 0)
@@ -99,11 +99,10 @@ def span_of_commands(commands: Any) -> tuple[int, int]:
 def judged(
     tracking: Tracking | None, row: dict[str, float], share: float, goal: Goal | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Judge a closed loop by criteria. For each criterion, return the value that was found, the wanted value, and
-    whether it is met.
+    """Judge a closed loop by criteria: name of the criterion -> measured value, required value, and whether it is met.
 
     row : result of `score` if the world has a tracking task, otherwise the scores of the world
-    share : share of the steps with a command, see `commanded`
+    share : fraction of the steps with a command, see `commanded`
     """
     rows = [("a command in", f"at least {CLOSED_SHARE:.0%}", f"{share:.1%} of the steps", share >= CLOSED_SHARE)]
     if tracking is not None:
@@ -145,7 +144,7 @@ def stages_a_second(stages: dict[str, dict[str, Any]], steps_per_s: float) -> di
 
 
 def about_the_stages(spec: ControllerSpec) -> str:
-    """Return a text for the report on the operations in each stage of a tick, mainly in the stages without spikes."""
+    """Return a text for the report about the operations in each stage of a tick, mainly in stages without spikes."""
     graded = [p.name for p in spec.network.populations if isinstance(p.neuron, LI)]
     said = ["AC: a spike adds a weight.", "MAC: a value that is not a spike is multiplied by a weight."]
     if any(isinstance(i, EventsInput) for i in spec.inputs):
@@ -157,7 +156,7 @@ def about_the_stages(spec: ControllerSpec) -> str:
 
 
 def network_summary(counters: dict[str, Any], microwatt: float, seconds: float, steps_per_s: float) -> dict[str, Any]:
-    """Return the activity and the cost of the network as plain data.
+    """Return a summary of the network's activity and cost, as plain data.
 
     counters : result of `snn_control.controller.Controller.counters`
     microwatt : estimated power of the network [uW]
@@ -178,8 +177,9 @@ def network_summary(counters: dict[str, Any], microwatt: float, seconds: float, 
 
 
 def loop_times(stats: dict[str, Any], period: float) -> dict[str, Any]:
-    """Return the number of ticks of a loop, and percentiles of its times [us].
+    """Return the numbers of ticks and of missed ticks of a loop, and percentiles of its latencies [us].
 
+    stats : statistics of the loop
     period : period of the loop [s]
     """
     names = {"p50": "p50", "p99": "p99", "p999": "p99.9", "max": "max"}
@@ -206,7 +206,7 @@ def about_the_guard(between: int) -> str:
 def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
     """Return the part of the summary about this machine and its software.
 
-    rights : the real-time rights that the loop had
+    rights : the real-time rights that the system granted to the loop
     """
     from ..record.provenance import commit, machine, software
     from ..ros.ports.transport import middleware
@@ -230,8 +230,7 @@ def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
 
 @dataclass
 class Finished:
-    """A run that has ended: the data that its two processes wrote, and a world and a controller like those of the
-    run."""
+    """A run that has ended: the data that its two processes wrote, and new instances of its world and controller."""
 
     options: argparse.Namespace
     settings: dict[str, Any]
@@ -255,7 +254,7 @@ class Finished:
         self.cameras = [i for i in self.spec.inputs if isinstance(i, EventsInput)]
 
     def row(self, error: Any, scores: Mapping[str, float], commands: Any) -> dict[str, float]:
-        """Return one row of the report's table: the scores of an episode and the roughness of its commands.
+        """Return one row of the report's table: the scores of an episode, and the roughness of its commands.
 
         error : (steps,) tracking errors from the world's info; None if the world tracks nothing
         scores : the world's scores of the episode
@@ -267,7 +266,7 @@ class Finished:
         return score(tracking, error, self.step) | roughness(commands, limit, self.step, tracking.scored_from)
 
     def summary(self) -> dict[str, Any]:
-        """Return the texts and numbers of the report as plain data."""
+        """Return all texts and numbers of the report as plain data."""
         from ..report.event_plots import event_counters
 
         options, facts = self.options, self.facts
@@ -299,9 +298,9 @@ class Finished:
         }
 
     def tracked(self, share: float) -> dict[str, Any]:
-        """Return the part of the summary about the world's task.
+        """Return the part of the summary about the world's tracking task.
 
-        share : share of the steps with a command, see `commanded`
+        share : fraction of the steps with a command, see `commanded`
         """
         options, tracking = self.options, self.tracking
         scores = {name.removeprefix("score."): x[0] for name, x in self.world.items() if name.startswith("score.")}
@@ -353,8 +352,7 @@ class Finished:
         return arrays
 
     def row_of(self, baseline: Any) -> dict[str, float]:
-        """Play an episode with a classical controller of the world, without ROS, and return its row of the table
-        (`row`)."""
+        """Play an episode with a classical controller of the world, without ROS. Return its `row` of the table."""
         infos, commands = [], []
 
         def choose(observation: Any, info: Any) -> Any:
@@ -368,9 +366,10 @@ class Finished:
         return self.row(error, last.get("score", {}), np.reshape(commands, (len(commands), -1)))
 
     def frames(self) -> dict[str, Any]:
-        """Return pictures of the run and their times [s]. Both are empty if the world cannot draw pictures.
+        """Return pictures of the run and their times [s]; there are none if the world cannot draw pictures.
 
-        The recorded actions are played again to draw them. The world is deterministic, so the second run is the same.
+        To draw the pictures, the recorded actions are applied again. The world is deterministic, so the second run is
+        identical to the first.
         """
         if "rgb_array" not in self.env.metadata["render_modes"]:
             return {}

@@ -1,4 +1,4 @@
-"""``snn_control deploy``: write a folder from which a robot runs a controller, without compiling at its start."""
+"""``snn_control deploy``: write a folder with which a robot runs a controller, without compiling at the start."""
 
 from __future__ import annotations
 
@@ -103,10 +103,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _compile(folder: Path, parameters: list[str]) -> int:
-    """Compile the code into the cache of the folder. Return the number of compiled functions.
+    """Compile all code into the cache of the folder. Return the number of compiled functions.
 
-    To compile everything, the node is started and runs until it is active. If ROS is not installed, the controller
-    makes one step instead.
+    For this purpose, the controller node is started and runs until it is active. If ROS is not installed, the
+    controller makes one step instead.
     """
     from ..engine.code_cache import usable_folder
 
@@ -134,7 +134,7 @@ def _start(file: Path, parameters: list[str]) -> list[str]:
 
 
 def _start_once(file: Path, parameters: list[str], environment: dict[str, str]) -> None:
-    """Run the node until it reports that it is active. Records and states are written to a temporary folder."""
+    """Run the node until it reports that it is active. Its recordings and learned weights go to a temporary folder."""
     with TemporaryDirectory() as folder:
         there = {key: f"{key}:={folder}/{key}.npz" for key in ("record", "state")}  # write elsewhere, raise no alarm
         there["supervise"] = "supervise:=0.0"
@@ -142,7 +142,7 @@ def _start_once(file: Path, parameters: list[str], environment: dict[str, str]) 
 
 
 def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
-    """Run the command ``line`` of a node until the node is active.
+    """Run the command line ``line``, which starts a node, until the node is active.
 
     Raises RuntimeFault if the node ends before it is active, or if its compiled code was not written to the cache.
     """
@@ -166,9 +166,9 @@ def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
 
 
 def _unit(options: argparse.Namespace, folder: Path, user: str, start: list[str]) -> str:
-    """Return the text of the systemd unit.
+    """Return the text of the systemd unit that runs the controller node.
 
-    Raises DescriptionError if an option has a text that is not allowed in a unit.
+    Raises DescriptionError if an option contains characters that a systemd unit does not permit.
     """
     text = files("snn_control").joinpath("templates", "service.txt").read_text(encoding="utf-8")
     environment = {"SNN_CONTROL_CACHE": f"{folder}/cache"} | {key: os.environ[key] for key in KEPT if key in os.environ}
@@ -190,12 +190,12 @@ def _unit(options: argparse.Namespace, folder: Path, user: str, start: list[str]
 
 
 def _plain(value: str | Path) -> str:
-    """Return a text for a systemd unit, in which each % is escaped, because % begins a specifier."""
+    """Escape each % in a text for a systemd unit, in which % begins a specifier."""
     return str(value).replace("%", "%%")
 
 
 def _quoted(word: str) -> str:
-    """Escape one word of a command line for a systemd unit."""
+    """Escape one argument of a command line, for a systemd unit."""
     safe = re.fullmatch(r"[\w@%+=:,./$-]+", word)
     return _plain(word if safe else '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"')
 
@@ -213,7 +213,7 @@ analyzers:
 def _twist_mux(spec: ControllerSpec) -> dict[str, str]:
     """Return the configuration files for twist_mux: file name -> text.
 
-    There are none unless the controller commands a mobile base with one kind of Twist message.
+    The result is empty unless the controller commands a mobile base, with one kind of Twist message.
     """
     types = {topic.type: topic for topic in spec.ros_outputs.values() if topic.type in TWISTS}
     if len(types) != 1:

@@ -1,4 +1,4 @@
-"""``snn_control doctor``: check whether this computer is fit for a real-time controller."""
+"""``snn_control doctor``: check whether this computer is suitable for a real-time controller."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Play episodes with a controller and with baselines, in this process or in several processes, with the same
-results."""
+"""Play episodes with a controller and with baselines, in one process or in several; the results are the same."""
 
 from __future__ import annotations
 
@@ -41,11 +40,14 @@ More = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True)
 class World:
-    """Everything that a process needs to play episodes: controller file, environment and limits.
+    """The settings that a process needs to play episodes: controller file, environment and limits.
 
-    steps : maximum number of steps of an episode; None: no limit other than that of the environment
-    keep_learning : whether learned weights are kept from one episode to the next
-    target : processor of `snn_control.c_export.targets.TARGETS` that controls, emulated; "": the engine controls
+    file : path of the controller file
+    environment : id of the Gymnasium environment
+    arguments : keyword arguments of the environment
+    steps : maximum number of steps of an episode; None: only the environment limits the steps
+    keep_learning : whether an episode starts with the learned weights of the previous episode
+    target : emulated processor that controls, a key of `snn_control.c_export.targets.TARGETS`; "": the engine controls
     """
 
     file: str
@@ -57,7 +59,7 @@ class World:
 
 
 def baselines_of(env: Any) -> Mapping[str, Any]:
-    """Return the classical controllers of an environment, by name (`sim_worlds.core.World.baselines`)."""
+    """Return the classical controllers of an environment: name -> controller, see `sim_worlds.core.World.baselines`."""
     return env.unwrapped.baselines() if hasattr(env.unwrapped, "baselines") else {}
 
 
@@ -77,7 +79,7 @@ class Player:
         self.env.close()
 
     def _perturb(self, more: More) -> None:
-        """Make another environment if it must be perturbed otherwise."""
+        """Replace the environment by a new one if ``more`` differs from the present additional perturbations."""
         if more != self._more:
             self.env.close()
             own = self.world.arguments
@@ -87,19 +89,22 @@ class Player:
             self._more = more
 
     def others(self) -> tuple[str, ...]:
-        """Return the names of everything that the controller is compared with: chance, and the environment's
-        baselines."""
+        """Return the names of the actors for comparison: chance, and the environment's baselines."""
         there = baselines_of(self.env)
         return CHANCE, *(name for name in self.env.metadata.get("compared_with", ()) if name in there)
 
     def play(
         self, who: str, seed: int, more: More = (), before_step: Callable[[], object] | None = None
     ) -> dict[str, Any]:
-        """Play an episode. Return its seed, its number of steps, its return, and the environment's scores if there are
-        any.
+        """Play an episode, and return its result.
 
-        For the controller, the result also has the cost: spikes, operations and time. In a perturbed environment, it
-        has the values that the episode drew. Raises DescriptionError for any exception of the environment.
+        The result contains:
+
+        - the seed, the number of steps, the return, and the environment's scores if it has any
+        - for the controller, also the cost: spikes, operations and time
+        - for a perturbed environment, also the randomly drawn values of the perturbations
+
+        Raises DescriptionError for any exception of the environment.
 
         who : CONTROLLER, CHANCE or the name of a baseline
         more : perturbations in addition to those of the world
@@ -168,9 +173,9 @@ HEADINGS = {
 def statistics_of(
     spec: ControllerSpec | None, program: Program, episodes: Sequence[EpisodeStatistics]
 ) -> dict[str, Any]:
-    """Return statistics of the commands and of the neurons that fired, as `command_rows` does.
+    """Return tables with statistics of the commands and of the neurons' activity, in the format of `command_rows`.
 
-    The tables are empty if there is no description of the controller, or if there are no episodes.
+    The tables are empty if ``spec`` is None, or if there are no episodes.
     """
     return command_rows(spec, program, episodes) if spec and episodes else {"commands": [], "neurons": []}
 
@@ -204,11 +209,10 @@ def _play(who: str, seed: int, more: More = ()) -> dict[str, Any]:
 
 
 def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, dict[str, Any]], None, None]:
-    """Play episodes in ``jobs`` processes. As soon as an episode ends, yield its task and its result (see
-    `Player.play`).
+    """Play episodes in ``jobs`` processes. As soon as an episode ends, yield its task and its result.
 
-    If the iterator is closed early, the processes are stopped. Raises any exception that an episode raised, and
-    RuntimeFault if a process died.
+    `Player.play` describes the result. If the iterator is closed early, the processes are stopped. Raises any exception
+    that an episode raised, and RuntimeFault if a process died.
     """
     context, before = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(jobs, context, _begin, (world,))
@@ -231,9 +235,9 @@ def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Generator[tu
 
 @contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """Context in which new processes ignore Ctrl-C.
+    """Context manager in which new processes ignore Ctrl-C.
 
-    A terminal sends Ctrl-C to all processes, but here the parent process alone stops the others.
+    A terminal sends Ctrl-C to all processes, but only the parent process must react: it stops the others.
     """
     old = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

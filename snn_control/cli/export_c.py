@@ -1,4 +1,4 @@
-"""The part of ``snn_control export`` that writes C: checks, measurements on a target, and what is printed."""
+"""The part of ``snn_control export`` that writes C: checks, measurements on an emulated target, and the report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPTIMISE = ("-Os", "-O2", "-O3")
 
 
 def n_bytes(text: str) -> int:
-    """Convert a text such as 128k or 1M to bytes. (A converter for argparse.)"""
+    """Convert a text such as 128k or 1M to a number of bytes. This is a converter for argparse."""
     found = re.fullmatch(r"(\d+)([kKmM]?)(?:i?[bB])?", text)
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r}: must be a number of bytes, e.g. 65536, 128k or 1M")
@@ -79,9 +79,9 @@ def export_c(options: argparse.Namespace) -> int:
 
 
 def _measured(e: Any, options: argparse.Namespace) -> list[str]:
-    """Compile and run a controller for the target. Return the lines of the report.
+    """Compile a controller for the target, and run it on the emulated processor. Return the lines of the report.
 
-    Raise DescriptionError if the controller does not fit.
+    Raise DescriptionError if the controller needs more memory than ``--flash`` or ``--ram``.
     """
     from ..c_export.measure import TICKS, check_fits, measure
 

@@ -1,4 +1,4 @@
-"""``snn_control identify``: compare a recorded run with a simulation: delay, gains, noise."""
+"""``snn_control identify``: estimate delay, gains and noise of a robot, from a recorded run and a simulation."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _read(options: argparse.Namespace) -> tuple[InputLog, ControllerSpec]:
-    """Return the inputs of the record, and the controller that acted."""
+    """Read the recorded inputs of a run, and the controller that acted in the run."""
     file = Path(options.record)
     if file.suffix == ".mcap" or companion(file, "inputs").is_file():
         _, log, spec, _ = read_run_record(file, controller=not options.controller)
@@ -93,9 +93,10 @@ def _read(options: argparse.Namespace) -> tuple[InputLog, ControllerSpec]:
 
 
 def _episode(log: InputLog, controller: Controller, simulation: Simulation) -> tuple[Episode, list[str]]:
-    """Return what the controller observed and did, step by step, and the names of the observed numbers.
+    """Return the controller's observations and commands, step by step, and the names of the observed numbers.
 
-    A step is a step of the environment: ``repeat`` ticks. The commands are computed again from the inputs.
+    A step is a step of the environment, which is ``repeat`` ticks. The controller computes the commands again from the
+    recorded inputs.
     """
     from ..training.identification.linear_response import Episode
 

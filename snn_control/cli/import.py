@@ -80,7 +80,7 @@ def add_to(commands: Any) -> None:
 
 
 def pair(text: str) -> tuple[str, str]:
-    """Return a text such as ``reset_delay=true`` as a pair (key, value). (A converter for argparse.)"""
+    """Convert a text such as ``reset_delay=true`` to a pair (key, value). This is a converter for argparse."""
     key, _, value = text.partition("=")
     if not key or not value:
         raise argparse.ArgumentTypeError(f"{text!r}: must look like reset_delay=true")
@@ -88,7 +88,7 @@ def pair(text: str) -> tuple[str, str]:
 
 
 def describe(imported: Imported) -> dict[str, Any]:
-    """Return the imported network as plain data."""
+    """Return a description of the imported network as plain data."""
     network = imported.network
     sizes = {p.name: p.size for p in network.populations} | dict(imported.inputs)
     return {
@@ -134,8 +134,8 @@ def hints(imported: Imported) -> None:
 def compare(imported: Imported, options: argparse.Namespace) -> bool:
     """Compare the activity of the imported network with that of the original, and print the result.
 
-    If they differ, also print the dialects and options with which they would be identical. Return whether they are
-    identical.
+    If the activities differ, also print the dialects and options with which they would be identical. Return whether
+    they are identical.
     """
     from ..nir.verification import load_activity, search_dialects, verify
 
@@ -163,7 +163,7 @@ def compare(imported: Imported, options: argparse.Namespace) -> bool:
 
 
 def open_points(imported: Imported, options: argparse.Namespace) -> list[str]:
-    """Return remarks for the controller file: the source of its period, and what the user still has to fill in."""
+    """Return remarks for the controller file: the source of its period, and values that the user must still fill in."""
     from ..nir.importing import DIALECTS
 
     points = []
@@ -179,8 +179,7 @@ def open_points(imported: Imported, options: argparse.Namespace) -> list[str]:
 
 
 def controller_of(imported: Imported, options: argparse.Namespace) -> ControllerSpec:
-    """Return a controller around an imported network: the inputs drive the network, and the outputs are decoded from
-    it."""
+    """Return a controller that contains an imported network, with inputs that drive it and outputs decoded from it."""
     from ..controller_file import ControllerSpec
     from ..nir.wrapping import outputs_of, steps_of, value_inputs
 
@@ -196,7 +195,7 @@ def controller_of(imported: Imported, options: argparse.Namespace) -> Controller
 
 
 def read(options: argparse.Namespace) -> Imported:
-    """Import the network that the options name.
+    """Import the network that the options select.
 
     Raises DescriptionError if the network cannot be imported. If the user must choose a dialect, raises
     SnnControlError, which names the possible dialects.
@@ -218,7 +217,7 @@ def read(options: argparse.Namespace) -> Imported:
 
 
 def command(options: argparse.Namespace, file: str) -> str:
-    """Return the command that reads the file with these options."""
+    """Return the ``snn_control import`` command that reads the file with these options."""
     said = ["snn_control import", file, *([f"--dialect {options.dialect}"] if options.dialect else [])]
     said += [f"--option {key}={value}" for key, value in options.option]
     for name, arguments in {"--dt": {}, **CONTROLLER_OPTIONS}.items():

@@ -58,7 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def convert(options: argparse.Namespace) -> int:
-    """Convert the policy that the options name. Return the exit code."""
+    """Convert the policy that the options select. Return the exit code of the command."""
     from ..errors import optional
     from ..gym_adapter.period import period_of
     from ..training.conversion.conversion import Conversion
@@ -97,7 +97,7 @@ def _settings(options: argparse.Namespace) -> Any:
 
 
 def _policy(options: argparse.Namespace, env: Any) -> Any:
-    """Read the policy, and check that it fits the environment."""
+    """Read the trained policy, and check that the policy fits the environment."""
     ends = [getattr(env.action_space, end, 0.0) for end in ("low", "high")]
     if not np.isfinite(ends).all():
         rule = "has actions without bounds, which a controller's limits need"
@@ -118,9 +118,9 @@ def _policy(options: argparse.Namespace, env: Any) -> Any:
 
 
 def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder: Path, cpu: float) -> int:
-    """Print the comparison. Write the controller file if the controller keeps enough of the policy's return.
+    """Print the comparison of controller and policy. If the controller's return is sufficient, write its file.
 
-    Return the exit code.
+    Return the exit code of the command.
     """
     from ..files import writing
 
@@ -176,7 +176,7 @@ def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder
 
 
 def _shortfall(options: argparse.Namespace, c: Comparison) -> str:
-    """Return why the controller is not good enough, and what to do."""
+    """Return a text on the controller's insufficient return, with advice."""
     if c.policy.mean() <= c.chance:
         given = "the statistics of its VecNormalize are missing (--normalize FILE.pkl), or " * (not options.normalize)
         return f"the policy itself is no better than random actions: {given}it was trained in another environment"
@@ -186,10 +186,11 @@ def _shortfall(options: argparse.Namespace, c: Comparison) -> str:
 
 
 def _energies(found: Converted, run: Conversion) -> dict[str, float | None]:
-    """Return the estimated energy of a step with memory accesses [nJ]: of the controller (``nanojoule``), of the policy
-    (``policy_nanojoule``), and of the policy with int8 weights (``policy_int8_nanojoule``).
+    """Return the estimated energy per step, including memory accesses [nJ].
 
-    The energy of the policy is None if its layers are not known.
+    nanojoule : energy of the controller
+    policy_nanojoule : energy of the policy; None if the policy's layers are not known
+    policy_int8_nanojoule : energy of the policy with int8 weights; None if the policy's layers are not known
     """
     from ..analysis.energy import estimate, memory
     from ..analysis.perceptron import perceptron
@@ -206,7 +207,7 @@ def _energies(found: Converted, run: Conversion) -> dict[str, float | None]:
 
 
 def _page(options: argparse.Namespace, found: Converted, folder: Path) -> str | None:
-    """Write the page of the conversion, as `train` does. Return the path of the page; None if writing fails."""
+    """Write the HTML page about the conversion. Return the path of the page; None if writing fails."""
     from ..findings import Finding
     from ..training.result import Trained
     from .train import conduct_of, spread
@@ -227,7 +228,7 @@ def _page(options: argparse.Namespace, found: Converted, folder: Path) -> str | 
 
 
 def command_of(options: argparse.Namespace) -> str:
-    """Return the command that makes the same controller. Options that do not change the result are left out."""
+    """Return the command that converts to the same controller. Options that do not change the result are left out."""
     import shlex
 
     said = ["snn_control import", shlex.quote(options.file), f"--env {options.env}"]

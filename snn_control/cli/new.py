@@ -1,4 +1,4 @@
-"""``snn_control new``: write a commented controller file to start from."""
+"""``snn_control new``: write a commented controller file as a template."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ FRAMES = (
 
 
 def camera_size(text: str) -> tuple[int, int]:
-    """Return a text such as ``640x480`` as a pair (width, height). (A converter for argparse.)"""
+    """Convert a text such as ``640x480`` to a pair (width, height). This is a converter for argparse."""
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r}: must be width x height in pixels, e.g. 640x480")
@@ -93,7 +93,7 @@ def camera_size(text: str) -> tuple[int, int]:
 
 
 def frame_size(text: str) -> tuple[int, int]:
-    """Return a text as `camera_size` does, with smaller limits for frames."""
+    """Convert a text such as ``640x480`` to a pair (width, height), with the smaller limits of frames."""
     size = camera_size(text)
     if max(size) > MAX_FRAME_PX:
         raise argparse.ArgumentTypeError(f"{text!r}: each side of a frame must be at most {MAX_FRAME_PX} pixels")
@@ -123,7 +123,7 @@ def add_to(commands: Any) -> None:
 
 
 def template(size: tuple[int, int] | None) -> str:
-    """Return the text of a controller file for an event camera or, if ``size`` is None, for numbers.
+    """Return the text of a controller file with an event camera or, if ``size`` is None, with a value input.
 
     size : width and height of the camera [pixel]
     """
@@ -138,7 +138,7 @@ def template(size: tuple[int, int] | None) -> str:
 
 
 def for_frames(size: tuple[int, int], topic: str) -> str:
-    """Return the text of a controller file for frames of an ordinary camera.
+    """Return the text of a controller file whose events come from the frames of a conventional camera.
 
     size : width and height of the frames [pixel]
     topic : topic of the images
@@ -162,21 +162,21 @@ def _replaced(name: str, text: str, changes: Sequence[tuple[str, str]]) -> str:
 
 
 def for_robot(kind: str) -> str:
-    """Return the text of a controller file for a kind of robot. ``kind`` is a key of `ROBOTS`."""
+    """Return the text of a controller file for the kind of robot ``kind``, a key of `ROBOTS`."""
     name, changes, _ = ROBOTS[kind]
     text = files("snn_control").joinpath("templates", "robots", f"{name}.yaml").read_text(encoding="utf-8")
     return _replaced(f"{name}.yaml", text, changes)
 
 
 def named(options: argparse.Namespace) -> str:
-    """Return the part of the command line that names the environment and its arguments, for the head of the file."""
+    """Return the options that select the environment and its arguments, for the comment at the head of the file."""
     return " ".join([f"--env {shlex.quote(options.env)}", *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
 
 
 def for_environment(options: argparse.Namespace) -> str:
     """Return the text of a controller file that fits the environment of ``--env``.
 
-    Raises DescriptionError if no controller fits the spaces of the environment, or if the environment cannot be played.
+    Raises DescriptionError if no controller fits the spaces of the environment, or if the environment fails.
     """
     from ..training.starting_point.file_text import STEPS, starting_point
 

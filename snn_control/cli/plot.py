@@ -1,4 +1,4 @@
-"""``snn_control plot``: draw figures of a controller, and a page that shows them and plays a stimulus."""
+"""``snn_control plot``: draw figures of a controller, and write a page with these figures and its run on a stimulus."""
 
 from __future__ import annotations
 

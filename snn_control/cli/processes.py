@@ -1,4 +1,4 @@
-"""Start, watch and stop the node processes of a command. Each process writes a log into the run's folder."""
+"""Start, monitor and stop the node processes of a command. Each process writes a log to the folder of the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ __all__ = ["failure", "run_processes"]
 
 
 def failure(folder: Path, codes: Mapping[str, int]) -> str:
-    """Return a text on the processes that failed, with the last line that each of them wrote to its log."""
+    """Return a text about the processes that failed, with the last line of each one's log.
+
+    folder : folder of the run, with the logs
+    codes : exit codes by the names of the processes
+    """
     said = []
     for name in (name for name, code in codes.items() if code):
         path = folder / f"{name}.log"
@@ -37,12 +41,12 @@ def run_processes(
     seconds: float | None = None,
     limit: float | None = None,
 ) -> dict[str, int]:
-    """Start processes, wait until a needed process ends, and stop the others in order. Return their exit codes by name.
+    """Start processes, wait until a ``needed`` process ends, and stop the others. Return the exit codes by name.
 
-    The records that the processes write replace those of an earlier run.
+    Recordings of an earlier run in the folder are replaced.
 
     say : function that prints a line
-    quiet : whether no progress bar is shown
+    quiet : whether to show no progress bar
     seconds : expected duration, for the progress bar [s]; None: not known
     limit : time after which RuntimeFault is raised [s]; None: no limit
     """
@@ -79,7 +83,7 @@ def run_processes(
 
 
 def end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent process ends, even if the parent is killed."""
+    """Make the kernel end this process when its parent process ends, even if the parent is killed."""
     import ctypes
 
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
@@ -88,7 +92,7 @@ def end_with_parent() -> None:
 def end_process(process: subprocess.Popen) -> int:
     """End a process with SIGINT, as ``ros2 launch`` does, and return its exit code.
 
-    The process gets SIGKILL only if it does not end within 10 s.
+    If the process does not end within 10 s, it receives SIGKILL.
     """
     if process.poll() is None:
         process.send_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""The part of ``snn_control run`` with an emulated processor in the loop: ``--target``."""
+"""The option ``--target`` of ``snn_control run``, which puts an emulated processor in the control loop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_processor_options(parser: Any) -> None:
 
 
 def check_processor(options: argparse.Namespace) -> None:
-    """Raise DescriptionError if the options do not fit ``--target``."""
+    """Raise DescriptionError if other options are incompatible with ``--target``."""
     if options.mhz is not None and not options.target:
         raise DescriptionError("--mhz", options.mhz, "needs --target")
     if options.target and options.keep_learning:
@@ -38,7 +38,7 @@ def check_processor(options: argparse.Namespace) -> None:
 
 
 def processor_of(controller: Controller, path: Path, target: str) -> Processor:
-    """Return an emulated processor with a controller, whose commands then replace those of the engine.
+    """Return an emulated processor that runs a controller, and whose commands replace those of the engine.
 
     Raise DescriptionError if the controller cannot be exported, and RuntimeFault if a package of the extra ``c`` is
     missing.
@@ -56,9 +56,10 @@ def processor_of(controller: Controller, path: Path, target: str) -> Processor:
 
 
 def figures_of(options: argparse.Namespace, episodes: Mapping[int, Ticks], period: float) -> dict[str, Any]:
-    """Return the figures of the processor for JSON.
+    """Return statistics of the emulated processor, as plain data for JSON.
 
-    episodes : seed of an episode -> what it did there
+    episodes : seed of an episode -> statistics of the processor's ticks in this episode
+    period : control period [s]
     """
     from ..c_export.targets import TARGETS
 

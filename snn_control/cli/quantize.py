@@ -1,4 +1,4 @@
-"""``snn_control quantize FILE --env ID --out Q.yaml``: give a trained controller int8 weights."""
+"""``snn_control quantize FILE --env ID --out Q.yaml``: convert the weights of a trained controller to int8."""
 
 from __future__ import annotations
 
@@ -94,7 +94,10 @@ def run(options: argparse.Namespace) -> int:
 def _played(
     environment: str, arguments: dict[str, Any], seeds: Any, specs: dict[str, ControllerSpec]
 ) -> dict[str, Evaluation]:
-    """Play the episodes with these seeds with each controller."""
+    """Play the episodes with these seeds with each controller: name of the controller -> its evaluation.
+
+    specs : the controllers by name
+    """
     from ..controller import build_program
     from ..training.environments.evaluation import with_environments
     from ..training.environments.vector import Interface
@@ -106,9 +109,10 @@ def _played(
 
 
 def _tell(options: argparse.Namespace, played: dict[str, Evaluation], sizes: dict[str, int], best: str) -> None:
-    """Print the returns and the sizes.
+    """Print the returns and the sizes of the controllers.
 
-    best : name of the controller that was written
+    played : evaluations of the controllers by name
+    best : name of the controller that was written to the file
     """
     rows = {
         name: {"mean": one.score, "std": float(one.returns.std()), "worst": float(one.returns.min()),

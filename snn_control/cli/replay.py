@@ -1,4 +1,4 @@
-"""``snn_control replay``: repeat a recorded run and compare every bit with the record."""
+"""``snn_control replay``: compute a recorded run again, and compare every bit with the recording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of ``snn_control replay`` that runs a record through exported C, beside the engine."""
+"""The part of ``snn_control replay`` that runs recorded inputs in exported C, and compares it with the engine."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["replay_c"]
 
 
 def replay_c(controller: Any, log: Any, folder: str) -> tuple[int, str]:
-    """Run the ticks of an input log in the engine and in the C of a folder, which is compiled for this computer.
+    """Run the ticks of an input log in the engine and in the exported C of a folder, compiled for this computer.
 
-    Return the number of ticks, and a text on the first difference of a bit of state or command; "" if there is none.
+    Return the number of ticks, and a text about the first bit of state or command that differs; "" if none differs.
 
-    Raise DescriptionError if the folder has no C of this controller, or if the log has something that C cannot repeat:
-    tuned numbers, or a motion that a supervisor handed over.
+    Raise DescriptionError if the folder does not contain the C of this controller, or if the log contains changes that
+    the C cannot repeat: tuned parameters, or commands that a supervisor continued.
     """
     from ..c_export.host import HostMachine
     from ..c_export.layout import read_layout

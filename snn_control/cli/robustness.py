@@ -1,4 +1,4 @@
-"""``snn_control run --robustness``: the score of a controller with each perturbation of its environment."""
+"""``snn_control run --robustness``: measure a controller's return under each perturbation of its environment."""
 
 from __future__ import annotations
 
@@ -52,11 +52,14 @@ def run_robustness(options: argparse.Namespace) -> int:
 
 
 def measure(world: World, episodes: int, seed: int, jobs: int | None, show: bool = False) -> Robustness:
-    """Play all values of `GRID` that the environment can do, each alone, with the controller and the baselines.
+    """Play episodes with the controller and the baselines under each perturbation in `GRID`, one value at a time.
 
-    seed : seed of the first of the ``episodes`` episodes, which are the same for every value
+    Perturbations that the environment does not support are left out.
+
+    episodes : number of episodes for each value
+    seed : seed of the first episode; the episodes have the same seeds for every value
     jobs : number of processes; None: one for each core
-    show : whether to show a progress bar, if there is a terminal
+    show : whether to show a progress bar, if standard error is a terminal
     """
     from ..training.environments.perturbed.apply import possible
 
@@ -82,7 +85,7 @@ def measure(world: World, episodes: int, seed: int, jobs: int | None, show: bool
 
 
 def _played(world: World, tasks: list[Task], jobs: int, show: bool) -> Mapping[Task, float]:
-    """Play all tasks, and return the return of each."""
+    """Play the episodes of all tasks: task -> return of its episode."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,4 +1,4 @@
-"""``snn_control ros``: topics, services and parameters from the command line, for installations without ``ros2``."""
+"""``snn_control ros``: use topics, services and parameters from the command line, on computers without ``ros2``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The command ``ros2 snn ...``, and a check for ``ros2 doctor``.
 
-The classes here are entry points for ros2cli and ros2doctor, which find them by name and call their methods. Neither
-package is needed to import this module.
+The classes here are entry points for ros2cli and ros2doctor. These packages find the classes by name and call their
+methods. This module does not import the packages.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace, player: Player) -> None:
-    """Raise DescriptionError if controller, environment and options do not fit."""
+    """Raise DescriptionError if controller, environment and options do not fit together."""
     common.check_fit(player.controller, player.env, options.file)
     for flag, path in (("--record", options.record), ("--video", options.video)):
         if path:
@@ -131,9 +131,9 @@ def _play(
     rows: dict[Task, dict[str, Any]],
     notes: list[str],
 ) -> int:
-    """Play all tasks. Return the number of processes that played them.
+    """Play the episodes of all tasks. Return the number of processes that played them.
 
-    rows : dictionary to which the results are added; after an interrupt, it has those of the completed episodes
+    rows : dictionary to which the results are added; after an interrupt, it contains the completed episodes
     notes : list to which notes about written files are appended
     """
     from rich.console import Console
@@ -157,7 +157,7 @@ def _play(
 
 
 def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[str]) -> dict[str, Any]:
-    """Play the first episode, and return its result. If the options ask for this, record its inputs and make a video.
+    """Play the first episode, and return its result. Record its inputs and make a video if the options request them.
 
     notes : list to which notes about written files are appended
     """
@@ -201,7 +201,7 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
 
 
 def _origin(options: argparse.Namespace, row: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Return where a record comes from, for the record."""
+    """Return the origin of recorded inputs, to be stored with them: environment, seed, controller and commit."""
     from ..record.provenance import commit
 
     return {
@@ -212,7 +212,10 @@ def _origin(options: argparse.Namespace, row: dict[str, Any], seed: int) -> dict
 
 # output -------------------------------------------------------------------------------------------------------
 def _result(options: argparse.Namespace, player: Player, played: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return the result of the command for JSON, without the duration and the number of processes."""
+    """Return the result of ``snn_control run`` as plain data for JSON, without duration and number of processes.
+
+    played : results of the episodes by actor: the controller, chance, and the baselines
+    """
     rows, program = played[CONTROLLER], player.controller.program
     conduct, ticks = [row.pop("conduct") for row in rows], {row["seed"]: row.pop("processor") for row in rows}
     of_chance = {row["seed"]: row["return"] for row in played.get(CHANCE, [])}
@@ -297,8 +300,7 @@ def _line(who: str, one: dict[str, Any]) -> list[Any]:
 
 
 def _print_scores(rows: list[dict[str, Any]], units: dict[str, str]) -> None:
-    """Print the environment's scores. There is a row for each episode or, for many episodes, the mean, least and
-    largest score.
+    """Print the environment's scores: a row for each episode or, for many episodes, mean, minimum and maximum.
 
     units : name of a score -> its unit, from the environment's metadata (``score_units``)
     """

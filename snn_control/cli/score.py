@@ -1,4 +1,4 @@
-"""``snn_control score FILE|all``: score controllers and policies by the protocol of the scoreboard."""
+"""``snn_control score FILE|all``: evaluate controllers and policies with the protocol of the scoreboard."""
 
 from __future__ import annotations
 
@@ -93,7 +93,12 @@ def _one(options: argparse.Namespace) -> int:
 
 
 def _played(file: str, task: Task, folder: Path, normalize: str | None, quiet: bool) -> tuple[str, dict[str, Any]]:
-    """Play the episodes of a task. Return the kind of what played, and the results."""
+    """Play the episodes of a task of the scoreboard.
+
+    Return the kind of actor ("controller", "policy" or "chance"), and the results.
+
+    normalize : file of VecNormalize with statistics of a policy's observations; None: no normalisation
+    """
     from rich.console import Console
     from rich.progress import Progress
 
@@ -134,7 +139,7 @@ def _actor(file: str, env: Any, folder: Path, normalize: str | None) -> tuple[st
 
 # the whole board ---------------------------------------------------------------------------------------------
 def _again(options: argparse.Namespace) -> int:
-    """Play all rows of the board again, and compare the digests."""
+    """Play the episodes of all rows of the scoreboard again, and compare the digests of the results."""
     from ..scoreboard.protocol import task_of
     from ..scoreboard.row import read_board
 

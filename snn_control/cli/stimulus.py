@@ -1,4 +1,4 @@
-"""Options of several commands that select a stimulus: an environment, a recording, or the default stimulus."""
+"""Command-line options that select a controller's stimulus: an environment, a recording, or the default stimulus."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECONDS, MOST_TICKS = 10.0, 2_000  # limits for an environment
 
 
 def add_stimulus(parser: argparse.ArgumentParser) -> None:
-    """Add the options that select a stimulus."""
+    """Add the options that select a stimulus to a command's parser; see `stimulus_of`."""
     parser.add_argument("--env", type=environment, metavar="ID", help="environment in which it acts, or module:ID")
     add_shared(parser, "--arg")
     parser.add_argument("--input", metavar="FILE", help="recording to take the inputs from")

@@ -1,4 +1,4 @@
-"""``snn_control train``: train any controller file in any Gymnasium environment, or by a shipped recipe."""
+"""``snn_control train``: train a controller file in a Gymnasium environment, or train by a shipped recipe."""
 
 from __future__ import annotations
 
@@ -150,7 +150,10 @@ def _file(options: argparse.Namespace) -> int:
 
 
 def _perturbations(path: Path, given: Sequence[str]) -> list[str]:
-    """Return the perturbations of a controller file's section ``training``, replaced by those of the command."""
+    """Return the perturbations for the training, as texts; those of the command replace those of the controller file.
+
+    given : values of the option ``--perturb``
+    """
     from ..controller_file import load_spec
     from ..controller_file.perturbations import Perturbations
 
@@ -158,14 +161,14 @@ def _perturbations(path: Path, given: Sequence[str]) -> list[str]:
 
 
 def _given(options: argparse.Namespace) -> list[str]:
-    """Return the options that select the environment, quoted for a shell."""
+    """Return the command-line options that select the environment, quoted for a shell."""
     perturb = ["--perturb", *options.perturb] if options.perturb else []
     return [options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg), *perturb]
 
 
 @contextmanager
 def _page(options: argparse.Namespace, folder: Path) -> Iterator[None]:
-    """Serve the live page of a training in another process, so that the training keeps its processor."""
+    """Context manager that serves the live page of a training, in another process, so as not to slow the training."""
     if not options.watch:
         yield
         return
@@ -189,11 +192,12 @@ def _ended(early: bool, begun: bool = True) -> int:
 
 
 def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], folder: Path, out: Path) -> int:
-    """Train with several seeds, and return the exit code.
+    """Train with several seeds, and return the exit code of the command.
 
-    Write one controller file for each seed, and write the controller with the best validation to ``out``, too.
+    Write one controller file for each seed. Also write the controller with the best validation return to ``out``.
 
     asked : keyword arguments for `train`
+    folder : folder of the run
     """
     from ..training.distributed.seeds import train_seeds
 
@@ -217,7 +221,7 @@ def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], fol
 
 
 def _head(options: argparse.Namespace, trained: Trained) -> str:
-    """Return the first lines of the trained controller file: the command that made it, and its score."""
+    """Return the comment at the head of the trained controller file: the training command, and the evaluated return."""
     given = [options.file, "--env", *_given(options)]
     own = {key: getattr(options, key) for key in ("how", "teacher", "seed", "steps")}
     given += [f"--{key} {value}" for key, value in own.items() if value is not None]
@@ -238,7 +242,10 @@ def _tell(
     out: Path,
     arguments: dict[str, Any],
 ) -> None:
-    """Print the scores of the best seed and, if there are several, of all seeds. Write a page about the best seed."""
+    """Print the scores of the best seed and, if there are several, of all seeds. Write a page about the best seed.
+
+    trained : results of the training by seed
+    """
     import numpy as np
 
     from .episodes import print_statistics
@@ -305,7 +312,7 @@ def spread(returns: Any) -> dict[str, float]:
 
 
 def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Collection[int]) -> dict[str, dict[str, float]]:
-    """Return the scores of chance and of the environment's baselines, in the episodes with these seeds."""
+    """Return the scores of chance and of the environment's baselines, in the episodes with these seeds, by name."""
     import numpy as np
 
     from .episodes import Player, World
@@ -376,7 +383,7 @@ def _recipe(options: argparse.Namespace) -> int:
 
 
 def _taught(options: argparse.Namespace, recipe: TaughtRecipe) -> int:
-    """Train a controller by the procedure of its recipe, and return the exit code."""
+    """Train a controller with the procedure of a recipe, and return the exit code of the command."""
     from ..training.recipes import controller_file
 
     common.need_extra("gymnasium", "sim")

@@ -1,4 +1,4 @@
-"""Progress of training on standard error: on a terminal a bar for each run, otherwise a line for each phase."""
+"""Show the progress of training on standard error: a bar per run on a terminal, otherwise a line for each phase."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Display", "display"]
 
 @contextmanager
 def display(names: Sequence[str]) -> Iterator[Display]:
-    """Context in which the progress of runs with these names is shown."""
+    """Context manager that shows the progress of training runs with these names; it yields their `Display`."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -25,14 +25,14 @@ def display(names: Sequence[str]) -> Iterator[Display]:
 
 
 class Display:
-    """Shows the progress of several runs. Use `display` to make it."""
+    """Shows the progress of several training runs. The function `display` creates this object."""
 
     def __init__(self, bars: Any, names: Sequence[str]) -> None:
         self._bars = bars
         self._lines = {name: bars.add_task(f"{name}: first phase", total=None) for name in names}
 
     def phase(self, name: str, phase: Phase) -> None:
-        """Show that a run has completed a phase."""
+        """Show that the run ``name`` has completed a phase of its training."""
         for one in phase.warnings:
             self.say(f"warning: {one}" if len(self._lines) == 1 else f"warning: {name}: {one}")
         state = "" if phase.stage == "learning" else f"{phase.stage}, "
@@ -44,13 +44,21 @@ class Display:
             self.say(f"{name}: {phase.steps} of {phase.total_timesteps} steps, {phase.seconds:.0f} s: {state}")
 
     def round(self, name: str, number: int, rounds: int, state: str) -> None:
-        """Show that a recipe has completed a round."""
+        """Show that the recipe ``name`` has completed a round of its procedure.
+
+        number : number of the completed round
+        rounds : number of all rounds
+        state : text about the state of the training
+        """
         self._bars.update(self._lines[name], description=f"{name}: {state}", total=rounds, completed=number)
         if self._bars.disable:
             self.say(f"{name}: {number} of {rounds} rounds: {state}")
 
     def died(self, name: str, why: str) -> None:
-        """Show that a run's worker has died and will be replaced."""
+        """Show that a worker process of the run ``name`` has died and will be replaced.
+
+        why : reason for the death
+        """
         self.say(f"{name}: its worker died ({why}); another one continues from its checkpoint")
 
     def say(self, line: str) -> None:

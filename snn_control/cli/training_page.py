@@ -1,4 +1,4 @@
-"""Write the page about a training run, with a video and the activity of one episode, for ``snn_control train``."""
+"""Write the HTML page of ``snn_control train`` about a training run, with a video and the activity of one episode."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def make_page(
     folder: Path, file: Path, env: str, arguments: Mapping[str, Any], runs: Mapping[str, Trained],
     scores: Mapping[str, Mapping[str, float]], compared: Mapping[str, Any], conduct: Mapping[str, Any],
 ) -> Path | None:  # fmt: skip
-    """Write the page into a run's folder and return its path.
+    """Write the page to a run's folder, and return the page's path.
 
-    If this fails, print one line on standard error and return None, because training does not depend on the page.
+    If writing fails, print one line on standard error and return None, because the training itself has succeeded.
 
     file : file of the trained controller
     runs : name of a run -> its result; the selected run comes first
-    scores : name -> mean, std, worst and best of its returns in the new episodes; the controller comes first
-    compared : the names in ``scores`` that are no runs of this training, such as baselines
+    scores : name -> mean, std, worst and best of the returns in new episodes; the controller comes first
+    compared : the names in ``scores`` that are not runs of this training, such as baselines
     conduct : result of `command_rows`
     """
     kept = next(iter(runs.values()))
@@ -75,9 +75,9 @@ def make_page(
 
 
 def _curve(histories: Sequence[Sequence[Mapping[str, Any]]], actors: Mapping[str, float]) -> dict[str, Any] | None:
-    """Return the learning curve for the page; None if there is none.
+    """Return the learning curve for the page; None if the histories contain none.
 
-    histories : for each seed the rows of its phases; the selected seed comes first
+    histories : for each seed, one mapping per phase of the training; the selected seed comes first
     actors : mean returns of actors that do not learn, by name; not used for online learning, whose phases have no
         validation
     """
@@ -140,8 +140,7 @@ def _sections(
 def _episode(
     trained: Trained, env: str, arguments: Mapping[str, Any], seed: int, score: float
 ) -> tuple[Stimulus, Clip | Omitted]:
-    """Play the episode with a seed again. Return the controller's inputs, and a video or the reason why there is
-    none."""
+    """Play the episode with a seed again. Return the controller's inputs, and a video or the reason for its absence."""
     controller = Controller.from_spec(trained.spec)
     with tempfile.TemporaryDirectory() as folder:
         world, video, missing = _drawn(env, arguments, seed, Path(folder) / "episode.gif")
@@ -160,9 +159,9 @@ def _episode(
 
 
 def _drawn(env: str, arguments: Mapping[str, Any], seed: int, path: Path) -> tuple[Any, EpisodeVideo | None, str]:
-    """Make the environment for the video. Return the environment, the video, and an empty text.
+    """Make an environment that draws pictures for a video. Return the environment, the video, and an empty text.
 
-    If there is no video, return None in its place, and the reason as the text.
+    If no video is possible, the second value is None, and the text is the reason.
     """
     plain = make_environment(env, arguments)
     if "rgb_array" not in (plain.metadata.get("render_modes") or []):

@@ -1,4 +1,4 @@
-"""``snn_control watch``: show a world, a robot, a training or a record in a browser."""
+"""``snn_control watch``: show a simulated world, a robot, a training or a recorded run in a browser."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ def watch(options: argparse.Namespace) -> int:
 
 
 def _kind(options: argparse.Namespace) -> Callable[[argparse.Namespace], Any]:
-    """Return the function that makes the `Source` of the live page, which the options select.
+    """Return the function that makes the live page's `Source`: a world, a robot, a training or a recorded run.
 
-    Raises DescriptionError if arguments contradict each other.
+    Raises DescriptionError if options contradict each other.
     """
     if options.env is None:
         for flag, given in (("--arg", options.arg), ("--perturb", options.perturb)):
@@ -158,7 +158,7 @@ def _training(options: argparse.Namespace) -> Any:
 
 
 def _environment(identity: str, arguments: dict[str, Any]) -> Any:
-    """Make the environment; if it can draw pictures here, make it with a render mode."""
+    """Make an environment, with a render mode if the environment can draw pictures on this computer."""
     try:
         env = common.make_environment(identity, arguments, render_mode="rgb_array")
     except DescriptionError:

@@ -66,7 +66,7 @@ def world_class(name: str) -> Any:
 
 
 def _facts(name: str) -> dict[str, Any]:
-    """Return the data for a world's line in the list. Nothing is simulated."""
+    """Return the data for a world's line in the list, without simulating the world."""
     metadata = world_class(name).metadata
     return {
         "title": metadata.get("title", ""), "controller": metadata.get("controller"), "wanted": _wanted(metadata),
@@ -76,7 +76,10 @@ def _facts(name: str) -> dict[str, Any]:
 
 
 def _wanted(metadata: Any) -> str:
-    """Return a text on the criterion by which ``demo`` judges a run; empty if the world names none."""
+    """Return the text of the criterion by which ``snn_control demo`` judges a run; "" if the world has no criterion.
+
+    metadata : the environment's metadata
+    """
     if tracking := metadata.get("tracking"):
         return f"at most {tracking.closed:g} {tracking.unit} rms"
     if goal := metadata.get("goal"):
@@ -99,13 +102,13 @@ def _details(name: str) -> dict[str, Any]:
 
 
 def _made_by(file: Path) -> list[str]:
-    """Return the commands that made a controller file, from the comment at its head."""
+    """Return the commands that made a controller file, from the comment at the head of the file."""
     head = file.read_text().splitlines()[:20]
     return [line.removeprefix(MADE_BY) for line in head if line.startswith(MADE_BY)]
 
 
 def _line(facts: dict[str, Any]) -> str:
-    """Return title, controller, criterion and baselines of a world in one line."""
+    """Return one line of text with title, controller, criterion and baselines of a world."""
     controller, baselines = facts["controller"], ", ".join(facts["baselines"])
     parts = [
         facts["title"],
@@ -117,7 +120,7 @@ def _line(facts: dict[str, Any]) -> str:
 
 
 def _arg(name: str, value: Any) -> str:
-    """Return the option ``--arg`` that gives a world this argument, quoted for a shell."""
+    """Return the option ``--arg NAME=VALUE`` that passes an argument to a world, quoted for a shell."""
     return f"--arg {shlex.quote(f'{name}={value if isinstance(value, str) else json.dumps(value)}')}"
 
 

@@ -1,7 +1,7 @@
 """Event cameras: decode and encode their packets, and read, write and draw recordings.
 
-`codecs` and `packets` are compiled and serve the real-time loop; `Decoder` and `open_recording` serve Python. Filters
-and pooling belong to the encoders of a controller's input (`snn_control.coding`) and run in the tick.
+`codecs` and `packets` are compiled functions for the real-time loop. `Decoder` and `open_recording` are for use from
+Python. Event filters and pooling belong to the inputs of a controller (`snn_control.coding`) and run in the tick.
 """
 
 from .columns import Events

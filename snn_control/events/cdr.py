@@ -1,12 +1,12 @@
-"""Read CDR, the form of serialized ROS messages, in compiled code: error codes, a cursor, numbers and stamps.
+"""Read CDR, the encoding of serialized ROS messages, in compiled code: error codes, a cursor, numbers and stamps.
 
-CDR (OMG CDR as DDS uses it, "XCDR1") is a header of 4 bytes, the encapsulation, followed by the fields. The second byte
-of the header says whether numbers are big endian (0) or little endian (1). Each field is aligned to its own size,
-counted from byte 4.
+A message in CDR (OMG CDR as DDS uses it, "XCDR1") begins with a header of 4 bytes, the encapsulation. The fields of the
+message follow. The second byte of the header is 0 for big-endian numbers and 1 for little-endian numbers. Each number
+is aligned to its own size, counted from byte 4 of the message.
 
 A *cursor* is the offset of the next field in a message, counted from byte 4. `begin`, `offset_after` and
-`offset_after_text` return the next cursor or a negative error code. A function that gets an error code as its cursor
-returns this code unchanged.
+`offset_after_text` return the next cursor or a negative error code. If the cursor passed to a function is an error
+code, the function returns this code unchanged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ENCAPSULATION, TRUNCATED, MISSING = -1, -2, -3
 def get_u32(address, big):
     """Read the uint32 at ``address`` as int64.
 
-    big : whether the bytes are big endian
+    big : whether the bytes are big-endian
     """
     v = load_u32(address)
     if big:
@@ -41,7 +41,7 @@ def get_u32(address, big):
 def get_u16(address, big):
     """Read the uint16 at ``address`` as int64.
 
-    big : whether the bytes are big endian
+    big : whether the bytes are big-endian
     """
     v = load_u16(address)
     return (v & 0xFF) << 8 | v >> 8 if big else v
@@ -69,15 +69,15 @@ def get_stamp(address, big):
 
 @register_jitable
 def is_big(address):
-    """Return whether the message at ``address`` is big endian."""
+    """Return whether the message at ``address`` is big-endian."""
     return load_u8(address + 1) == 0
 
 
 @register_jitable
 def begin(address, length):
-    """Return the cursor at the first field of a CDR message, which is 0.
+    """Return the cursor of a CDR message's first field, 0, after checking the message's header.
 
-    Return ENCAPSULATION if the ``length`` bytes at ``address`` do not begin like a CDR message.
+    Return ENCAPSULATION if the ``length`` bytes at ``address`` do not begin with a valid header.
     """
     if length < 4 or load_u8(address) != 0 or load_u8(address + 1) > 1:
         return np.int64(ENCAPSULATION)
@@ -86,8 +86,10 @@ def begin(address, length):
 
 @register_jitable(forceinline=True)
 def offset_after(o, align, size, end):
-    """Align the cursor ``o``, and move it by ``size`` bytes. Return the new cursor, or TRUNCATED if it is beyond
-    ``end``."""
+    """Align the cursor ``o``, and move it by ``size`` bytes.
+
+    Return the new cursor, or TRUNCATED if it is beyond the cursor ``end`` at the end of the message.
+    """
     if o < 0:
         return o
     o = (o + align - 1) & -align
@@ -107,10 +109,10 @@ def offset_after_text(base, o, end, big):
 
 @register_jitable
 def word_number(words, address, size):
-    """Return the index of a text in a list of words; -1 if the list does not have it.
+    """Return the index of a text in a list of texts; -1 if the list does not contain the text.
 
-    words : (n, width) uint8, the words
-    address : address of the text
+    words : (n, width) uint8, the list of texts, each closed by a NUL
+    address : address of the text to find
     size : number of bytes of the text, with the closing NUL
     """
     for k in range(words.shape[0]):

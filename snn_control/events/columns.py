@@ -24,7 +24,7 @@ BLOCK = 1 << 22
 
 
 def empty_columns(n: int) -> tuple[np.ndarray, ...]:
-    """Return columns t, x, y, p for ``n`` events, with undefined contents."""
+    """Return uninitialised arrays t, x, y, p for ``n`` events, with the dtypes of `Events`."""
     return tuple(np.empty(n, dtype) for dtype in EVENT_COLUMNS.values())
 
 
@@ -35,8 +35,8 @@ class Events:
     t : (n,) int64, time on the sensor's clock in ``unit``
     x, y : (n,) uint16, column and row [pixel], row 0 at the top
     p : (n,) uint8, polarity; 1: brighter (ON), 0: darker (OFF)
-    unit : "us" or "ns", the unit of the times in the encoding
-    width, height : size of the sensor [pixel]; None if it is not known
+    unit : unit of ``t``, "us" or "ns"
+    width, height : size of the sensor [pixel]; None: not known
     """
 
     t: np.ndarray = field(default_factory=lambda: np.empty(0, EVENT_COLUMNS["t"]))
@@ -55,18 +55,17 @@ class Events:
 
     @property
     def ns(self) -> np.ndarray:
-        """Times in nanoseconds, (n,) int64."""
+        """The times of the events in nanoseconds, (n,) int64."""
         return self.t * NANOSECONDS[self.unit]
 
     @classmethod
     def concatenate(cls, parts: Iterable[Events]) -> Events:
-        """Concatenate events. The result has the unit and the size of the first part."""
+        """Concatenate events. The result has the time unit and the sensor size of the first element of ``parts``."""
         parts = list(parts) or [cls()]
         return replace(parts[0], **{key: np.concatenate([getattr(part, key) for part in parts]) for key in "txyp"})
 
     def digest(self) -> str:
-        """Return the first 16 hex digits of the sha256 of the columns t (<i8), x (<u2), y (<u2), p (u1), one after
-        another."""
+        """Return the first 16 hex digits of the SHA-256 of the columns t (<i8), x (<u2), y (<u2), p (u1), in order."""
         digest = hashlib.sha256()
         for name, dtype in EVENT_COLUMNS.items():
             digest.update(np.ascontiguousarray(getattr(self, name), dtype).tobytes())
@@ -74,9 +73,9 @@ class Events:
 
 
 class Spool:
-    """Stores chunks of events. Afterwards, each column can be read as a whole, in blocks of bytes.
+    """Collects chunks of events, after which each column can be read from its beginning to its end, in blocks of bytes.
 
-    A spool uses at most 64 MB of memory per column. The rest is in temporary files of this process.
+    A spool uses at most 64 MB of memory per column, and temporary files of this process for the rest.
     """
 
     def __init__(self, names: str = "txyp") -> None:
@@ -96,7 +95,7 @@ class Spool:
         self.count += len(events)
 
     def blocks(self, name: str) -> Iterator[bytes]:
-        """Yield the bytes of a column of all events, in blocks, from the beginning of the column."""
+        """Yield the bytes of the column ``name`` of all events, in blocks, from the beginning of the column."""
         file = self._files[name]
         file.seek(0)
         while block := file.read(BLOCK):

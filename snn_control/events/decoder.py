@@ -1,4 +1,4 @@
-"""`Decoder`: decode the packets of one event camera to events, in Python."""
+"""`Decoder`: decode the packets of one event camera to events, from Python code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOM = 1 << 16  # initial room of the columns, in events
 
 
 class Decoder:
-    """Decodes the packets of one stream in order, because times and rows may continue from packet to packet.
+    """Decodes the packets of one stream. Pass them in order, because times and rows may continue from packet to packet.
 
     encoding : one of `snn_control.events.codecs.ENCODINGS`
     width, height : size of the sensor [pixel]; None: not known, so no event counts as outside the frame
@@ -35,9 +35,9 @@ class Decoder:
     def decode(self, packet: bytes | np.ndarray, time_base: int = 0, big_endian: bool = False) -> Events:
         """Return the events of the next packet.
 
-        packet : bytes, or an array that is read as bytes; bytes after the last whole word are dropped and counted
-        time_base : time base of the packet [ns], clipped to -2^61 .. 2^62. Only encodings with times relative to a time
-            base use it
+        packet : bytes, or an array whose bytes are read; bytes after the last whole word are dropped and counted
+        time_base : time base of the packet [ns], clipped to -2^61 .. 2^62; only used by encodings with times relative
+            to a time base
         big_endian : whether the bytes of each word are in big-endian order
         """
         raw = np.frombuffer(packet, np.uint8)
@@ -80,5 +80,5 @@ class Decoder:
 
     @property
     def counters(self) -> dict[str, int]:
-        """All counters by name, summed over all decoded packets."""
+        """The counters of events and problems in all decoded packets: name -> count."""
         return {name: int(self.state[word]) for name, word in words.COUNTERS.items()}

@@ -1,7 +1,8 @@
-"""Draw events as (rows, columns, 3) uint8 pictures. ON is orange, OFF is blue: colour-blind people see the difference.
+"""Draw events as (rows, columns, 3) uint8 pictures: ON is orange, OFF is blue, which colour-blind people distinguish.
 
-Each style of picture has a `Painter`: add events in order (``add``), then request the picture at a time (``image``).
-Only numpy is used. For a 1280x720 sensor, drawing 30 pictures per second takes a fraction of one core.
+Each style of picture has a `Painter`. Its method ``add`` adds events in order, and its method ``image`` returns the
+picture at a time. Only numpy is used. For a 1280x720 sensor, drawing 30 pictures per second takes a fraction of one
+core.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ SENSORS = ((128, 128), (240, 180), (304, 240), (320, 240), (346, 260), (640, 480
 def mixed(on: np.ndarray, off: np.ndarray) -> np.ndarray:
     """Return a mixture of the colours of ON events, OFF events and the background, (..., 3) uint8.
 
-    on : share of the ON colour, 0 to 1
-    off : share of the OFF colour, 0 to 1
+    on : fraction of the ON colour, 0 to 1
+    off : fraction of the OFF colour, 0 to 1
     """
     back = np.array(BACK, np.float32)
     light = on[..., None] * (np.array(ON) - back) + off[..., None] * (np.array(OFF) - back)
@@ -37,7 +38,7 @@ def mixed(on: np.ndarray, off: np.ndarray) -> np.ndarray:
 
 
 class Painter:
-    """Draws pictures of one sensor.
+    """Base of the painters, which draw pictures of one sensor's events.
 
     width, height : size of the sensor [pixel]; events outside are left out
     shrink : a pixel of the picture stands for shrink x shrink pixels of the sensor
@@ -54,8 +55,10 @@ class Painter:
         self.shape = -(-height // shrink), -(-width // shrink)
 
     def _places(self, events: Events) -> tuple[np.ndarray, Events]:
-        """Return two values: for each event in the frame, the index of its pixel in the flattened picture, (n,), and
-        these events."""
+        """Return two values for the events inside the frame: their pixels' indices, (n,), and the events.
+
+        An index counts the pixels of the flattened picture.
+        """
         if len(events) and (int(events.x.max()) >= self.width or int(events.y.max()) >= self.height):
             inside = (events.x < self.width) & (events.y < self.height)
             events = events[inside]
@@ -65,7 +68,7 @@ class Painter:
         return y.astype(np.intp) * self.shape[1] + x, events
 
     def add(self, events: Events) -> None:
-        """Add the next events."""
+        """Add the next events of the sensor to the picture."""
         raise NotImplementedError
 
     def image(self, t_ns: int) -> np.ndarray:
@@ -77,7 +80,7 @@ class Painter:
 
 
 class Polarity(Painter):
-    """Draws the number of ON and OFF events of each pixel since the last picture. More events are brighter."""
+    """Draws the number of ON and OFF events of each pixel since the last picture. More events make a pixel brighter."""
 
     def __init__(self, width: int, height: int, shrink: int = 1) -> None:
         super().__init__(width, height, shrink)
@@ -100,7 +103,7 @@ class Polarity(Painter):
 
 
 class Surface(Painter):
-    """Draws a time surface: each pixel shows its last event, which fades as exp(-age / tau)."""
+    """Draws a time surface: each pixel shows its last event with a brightness of exp(-age / tau)."""
 
     tau = 0.03  # s
     memory = FADE * tau
@@ -127,7 +130,7 @@ class Surface(Painter):
 
 
 class Grey(Painter):
-    """Draws a leaky sum of the polarities as a grey picture, which resembles a camera's image without static parts."""
+    """Draws a leaky sum of the polarities as a grey picture, similar to a camera's image without its static parts."""
 
     tau = 0.1  # s
     memory = FADE * tau
@@ -164,22 +167,28 @@ STYLES: dict[str, type[Painter]] = {"polarity": Polarity, "surface": Surface, "g
 
 
 def painter(style: str, width: int, height: int, shrink: int = 1) -> Painter:
-    """Return the painter of a style. Raise InputError if the style is unknown."""
+    """Return a new painter of the style ``style``. Raise InputError if the style is unknown."""
     if style not in STYLES:
         raise InputError(f"style = {style!r}: is not known; {nearest(style, STYLES)}")
     return STYLES[style](width, height, shrink)
 
 
 def fitting(width: int, height: int, room: Sequence[int]) -> tuple[int, int]:
-    """Return the integer factors (shrink, enlarge) with which a sensor's picture best fits into ``room``, (width,
-    height)."""
+    """Return the integer factors (shrink, enlarge) with which a sensor's picture best fits into ``room``.
+
+    room : (width, height) of the available space [pixel]
+    """
     shrink = max(1, -(-width // room[0]), -(-height // room[1]))
     columns, rows = -(-width // shrink), -(-height // shrink)
     return shrink, max(1, min(room[0] // columns, room[1] // rows))
 
 
 def likely_size(columns: int, rows: int) -> tuple[int, int]:
-    """Return the likely (width, height) of a sensor, from the numbers of columns and rows that were seen."""
+    """Return the likely (width, height) of a sensor [pixel].
+
+    columns : number of columns in which events were seen: the largest x, plus 1
+    rows : number of rows in which events were seen: the largest y, plus 1
+    """
     fits = [size for size in SENSORS if size[0] >= columns and size[1] >= rows]
     return min(fits, key=lambda size: size[0] * size[1], default=(columns, rows))
 

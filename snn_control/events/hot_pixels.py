@@ -1,11 +1,12 @@
 """Find hot pixels in a recording: pixels of an event camera that fire without a cause.
 
-A pixel is hot if it had more events than a threshold, and more than ``rate`` events per second. The threshold is the
-median number of events of the active pixels, plus ``deviations`` robust deviations. Active pixels are those with at
-least one event. The robust deviation is 1.4826 times the median of the distances from the median; for a normal
-distribution, this is the standard deviation. It is set to at least the square root of the median, which is the standard
-deviation of a Poisson count. Record a still scene, or cover the lens: a pixel under a moving edge can fire as often as
-a hot pixel.
+A pixel is hot if it has more events than a threshold, and more than ``rate`` events per second. The threshold is the
+median number of events of the active pixels, plus ``deviations`` times the robust deviation. Active pixels are those
+with at least one event. The robust deviation is 1.4826 times the median absolute deviation, which estimates the
+standard deviation of a normal distribution. It is at least the square root of the median, the standard deviation of a
+Poisson count.
+
+Record a still scene, or cover the lens, because a pixel under a moving edge can fire as often as a hot pixel.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class HotPixelMask:
     mask : (height, width) bool, true if the pixel is hot
     counts : (height, width) int64, number of events of each pixel
     duration : length of the recording [s]
-    threshold : a pixel with more events than this number is hot
+    threshold : number of events above which a pixel is hot
     """
 
     mask: np.ndarray
@@ -44,7 +45,7 @@ class HotPixelMask:
 
     @property
     def pixels(self) -> np.ndarray:
-        """Column and row of each hot pixel, (n, 2) int64. The pixel with the most events comes first."""
+        """Column and row of each hot pixel, (n, 2) int64, sorted by the number of events, most events first."""
         rows, columns = np.nonzero(self.mask)
         order = np.argsort(-self.counts[rows, columns], kind="stable")
         return np.stack([columns, rows], axis=1)[order]
@@ -65,11 +66,11 @@ class HotPixelMask:
 def learn_hot_pixels(
     chunks: Iterable[Events], width: int, height: int, deviations: float = DEVIATIONS, rate: float = RATE
 ) -> HotPixelMask:
-    """Count the events of each pixel, and find pixels that have far too many.
+    """Count the events of each pixel, and find the hot pixels, which have far more events than the others.
 
     chunks : events in the order of their arrival; events outside the frame are ignored
     width, height : size of the sensor [pixel]
-    deviations : threshold, in robust deviations above the median, see the docstring of the module
+    deviations : distance of the threshold from the median, in robust deviations (see the module)
     rate : minimum rate of a hot pixel [1/s]
 
     Raise DescriptionError if there are no events, or if the sensor has more pixels than a camera can have.
@@ -98,8 +99,7 @@ def learn_hot_pixels(
 
 
 def save_mask(path: str | os.PathLike, found: HotPixelMask) -> None:
-    """Write the mask and its statistics as an .npz file, which a filter ``{type: hot_pixels, mask: file.npz#mask}`` can
-    use."""
+    """Write the mask and its statistics to an .npz file, for a filter ``{type: hot_pixels, mask: file.npz#mask}``."""
     numbers = {"duration": np.array(found.duration), "threshold": np.array(found.threshold)}
     arrays = {"mask": found.mask, "counts": found.counts, **numbers}
     replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
-"""Read the serialized messages of event cameras in compiled code, and write event packets. These message types are
-read:
+"""Read the serialized messages of event cameras in compiled code, and write event packets.
+
+These message types are read:
 
 event_camera_msgs/msg/EventPacket, which older bags call event_array_msgs/msg/EventArray: header, uint32 height, uint32
 width, uint64 seq, uint64 time_base [ns], string encoding, bool is_bigendian, uint8[] events.
@@ -52,7 +53,7 @@ for _k, _name in enumerate(ENCODINGS):
 
 @register_jitable
 def encoding_number(address, size):
-    """Return the index of an encoding's name in ENCODINGS; -1 if the name is unknown.
+    """Return the index in ENCODINGS of an encoding's name in a message; -1 if the encoding is unknown.
 
     address : address of the name
     size : number of bytes of the name, with the closing NUL
@@ -62,13 +63,13 @@ def encoding_number(address, size):
 
 @register_jitable
 def parse_packet(address, length, words):
-    """Read everything except the events of a serialized packet. All arguments are int64.
+    """Read all fields except the events of a serialized EventPacket. All arguments are int64.
 
     address : address of the message
     length : number of bytes of the message, including the encapsulation
     words : address of int64[PACKET_WORDS], to which the fields are written
 
-    Return 0, or ENCAPSULATION or TRUNCATED if the message is malformed.
+    Return 0 or, if the message is malformed, ENCAPSULATION or TRUNCATED.
     """
     o = cdr.begin(address, length)
     if o < 0:
@@ -133,7 +134,7 @@ def parse_event_array(address, length, capacity, x, y, p, t, words):
 
 
 def payload(message: bytes, words: np.ndarray) -> np.ndarray:
-    """Return the encoded events of a packet, (n,) uint8.
+    """Return the encoded events of a serialized EventPacket, (n,) uint8.
 
     words : the words that `parse_packet` wrote for this packet
     """
@@ -144,7 +145,7 @@ def packet_cdr(
     events: bytes, encoding: str, width: int, height: int, seq: int, stamp_ns: int, time_base: int = 0,
     frame_id: str = "",
 ) -> bytes:  # fmt: skip
-    """Return a serialized EventPacket for ``publisher.publish`` or a bag.
+    """Return a serialized EventPacket, to pass to ``publisher.publish`` or to write to a bag.
 
     events : the encoded events
     encoding : name of the encoding
@@ -220,8 +221,8 @@ def parse_events(address, length, capacity, x, y, p, t, scratch):
 def _layout(base, o, fields, end, big):
     """Read the list of PointFields at the cursor ``o``.
 
-    Return six values: the cursor after the list; the offsets of x, y, p and t in a point [bytes], -1 for a missing
-    field; and whether these four fields have the types that events need.
+    Return six values: the cursor after the list, four offsets, and whether x, y, p and t have the types that events
+    need. The offsets are those of x, y, p and t in a point [bytes]; -1: the field is missing.
     """
     x = y = p = t = np.int64(-1)
     good: Any = True
@@ -244,8 +245,12 @@ def _layout(base, o, fields, end, big):
 def _field(base, o, end, big):
     """Read one PointField at the cursor ``o``.
 
-    Return four values: the cursor after the field; the field's name if it is one letter, otherwise 0; its offset in a
-    point [bytes]; and the type of its number, or 0 if the field has several numbers.
+    Return four values:
+
+    - cursor after the field
+    - name of the field as a character code; 0 if the name is longer than one letter
+    - offset of the field in a point [bytes]
+    - type of the field's number; 0 if the field has several numbers
     """
     name = ((o + 3) & -4) + 4
     behind_name = cdr.offset_after_text(base, o, end, big)

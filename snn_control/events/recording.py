@@ -1,4 +1,4 @@
-"""`Recording`: the base of all open files of events, which are read in chunks of bounded size."""
+"""`Recording`: the base class of all file formats of events; a recording is read in chunks of bounded size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OWN_COUNTERS = ("gaps", "reordered", "jumps", "malformed", "encoding_changes", "
 
 
 def refused(path: str | os.PathLike, rule: str, fix: str = "") -> DescriptionError:
-    """Return the error to raise for a file that is not a recording, or that is too damaged to be read."""
+    """Return the exception to raise for a file that is not a recording, or is too damaged to be read."""
     return DescriptionError(str(path), NO_VALUE, rule, fix)
 
 
@@ -31,15 +31,15 @@ class Recording:
 
     path : path of the file
     encoding : encoding of the events
-    layout : what was found in a file that can hold events in several ways; "" for other files
+    layout : description of the layout that was detected, for formats with several layouts; "" for other formats
     unit : unit of the times, "us" or "ns"
     topic : topic of the events; None if the file has no topics
-    width, height : size of the sensor [pixel], as the caller gave it or as the file states it; None if it is not known,
-        so that no event counts as outside the frame
+    width, height : size of the sensor [pixel], from the caller or from the file; None: not known, so that no event
+        counts as outside the frame
     messages : number of messages of the topic that were read; None if the file has no messages
     size_bytes : size of the file [bytes]
-    bytes_read : how much of the file was read [bytes], for a progress bar
-    most : upper limit of the number of events, if it is known before they are read
+    bytes_read : number of bytes of the file read so far, for a progress bar
+    most : upper limit of the number of events, if the limit is known before reading
 
     `chunks` may be called several times, and starts from the beginning each time. ``counters`` and ``triggers`` are
     complete when all events have been read.
@@ -66,11 +66,11 @@ class Recording:
         self._room: tuple[np.ndarray, ...] | None = None  # columns into which the next events may be decoded
 
     def _pieces(self) -> Iterator[Events]:
-        """Yield the events, in pieces of any size up to some millions."""
+        """Yield the events in pieces, each with at most some millions of events; subclasses implement this method."""
         raise NotImplementedError
 
     def chunks(self) -> Iterator[Events]:
-        """Yield the events, in chunks of at most about a million. Memory does not grow with the file."""
+        """Yield the events in chunks of at most about a million events. Memory does not grow with the file."""
         self._begin()
         waiting, count = list[Events](), 0
         for piece in filter(len, self._pieces()):
@@ -83,7 +83,7 @@ class Recording:
             yield Events.concatenate(waiting)
 
     def read(self) -> Events:
-        """Return all events as one object."""
+        """Return all events of the recording."""
         self._begin()
         if self.most is None:
             return Events.concatenate([self._none(), *self._pieces()])
@@ -101,7 +101,7 @@ class Recording:
 
     @property
     def counters(self) -> dict[str, int]:
-        """All counters by name: those of a decoder, and `OWN_COUNTERS`."""
+        """All counters, name -> count: the counters of a `Decoder`, and `OWN_COUNTERS`."""
         total = dict(self._counts)
         for decoder in self._decoders.values():
             for name, n in decoder.counters.items():
@@ -115,8 +115,10 @@ class Recording:
         return np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
 
     def _decoder(self) -> Decoder:
-        """Return a new decoder for this recording's encoding. Its counters and triggers are added to those of the
-        recording."""
+        """Return a new decoder for this recording's encoding.
+
+        The decoder's counters and triggers are added to those of the recording.
+        """
         self._decoders[self.encoding] = Decoder(self.encoding, self.width, self.height)
         return self._decoders[self.encoding]
 
@@ -124,7 +126,7 @@ class Recording:
         return Events(unit=self.unit, width=self.width, height=self.height)
 
     def _in_frame(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
-        """Return the events of decoded columns. Events outside a known frame are counted and left out."""
+        """Return the columns as `Events`. Events outside the frame, if the frame is known, are counted and left out."""
         if self.width is not None or self.height is not None:
             inside = (x < (self.width or 1 << 16)) & (y < (self.height or 1 << 16))
             if outside := len(inside) - int(np.count_nonzero(inside)):

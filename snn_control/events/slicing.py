@@ -1,14 +1,15 @@
-"""Cut a recording into the ticks of a controller, by the sensor's time.
+"""Divide a recording into the ticks of a controller, by the sensor's time.
 
-Tick k holds the events with t in [t0 + k P, t0 + (k + 1) P), where t0 is the time of the first event and P is the
-period. Events are never reordered. Irregular events are handled and counted as follows; the names in brackets are the
-counters:
+Tick k contains the events with t in [t0 + k P, t0 + (k + 1) P), where t0 is the time of the first event and P is the
+control period. Events are never reordered. Irregular events are handled and counted as follows:
 
-- An event of an earlier tick is put into the current tick (``late``).
-- A time more than `BACK` before the newest time is a jump of the clock (``jumps_back``). A pause longer than the
-  longest gap is cut out (``gaps``, ``skipped_ns``). In both cases the event begins the next tick. A shorter pause is
-  kept, as ticks without events.
-- Events beyond a tick's capacity are left out and counted (``dropped``).
+| event | treatment | counters |
+|---|---|---|
+| belongs to an earlier tick | added to the current tick | ``late`` |
+| more than `BACK` before the newest time | the clock jumped: the event begins the next tick | ``jumps_back`` |
+| after a pause longer than the longest gap | cut out: the event begins the next tick | ``gaps``, ``skipped_ns`` |
+| after a shorter pause | kept as ticks without events | |
+| exceeds the capacity of a tick | left out | ``dropped`` |
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ COUNTERS = {"late": LATE, "jumps_back": JUMPS_BACK, "gaps": GAPS, "skipped_ns": 
 
 
 def assign(state, t, ticks, offsets):
-    """Compute the tick of each event, and its time in the tick.
+    """Compute, for each event, the index of its tick and its time within the tick.
 
     state : int64[10]; this module defines the meaning of each word
     t : (n,) int64, times [ns], in the order of arrival
@@ -63,10 +64,10 @@ def assign(state, t, ticks, offsets):
 
 @dataclass(frozen=True, eq=False)
 class Tick(Events):
-    """The events of one tick. ``t`` is the time since the start of the tick [ns].
+    """The events of one tick. ``t`` is the time of each event since the start of the tick [ns].
 
     index : index of the tick, from 0 on
-    dropped : number of the tick's events that were left out, because the tick had more events than the capacity
+    dropped : number of events that were left out, because the tick had more events than its capacity
     """
 
     unit: str = "ns"
@@ -79,10 +80,10 @@ class Slicer:
 
     period_ns : length of a tick [ns]
     capacity : maximum number of events in a tick
-    longest_gap : a pause longer than this [s] and longer than a tick is cut out
+    longest_gap : a pause without events that is longer than this [s], and longer than a tick, is cut out
 
-    The attribute ``counters`` has these counts of the events up to now: events, dropped, late, jumps_back, gaps and
-    skipped_ns. The module describes them.
+    The attribute ``counters`` contains the counts up to now, with the keys events, dropped, late, jumps_back, gaps and
+    skipped_ns, see the module.
     """
 
     def __init__(self, period_ns: int, capacity: int, longest_gap: float = LONGEST_GAP) -> None:
@@ -102,7 +103,7 @@ class Slicer:
         return counted | {name: int(self._state[word]) for name, word in COUNTERS.items()}
 
     def ticks(self, chunks: Iterable[Events]) -> Iterator[Tick]:
-        """Yield all ticks, from the tick of the first event to that of the last event, also ticks without events."""
+        """Yield all ticks from the first event to the last event, including ticks without events."""
         tick = Tick()
         for events in chunks:
             ticks, offsets = self._place(events)
@@ -119,13 +120,13 @@ class Slicer:
             yield tick
 
     def timed(self, chunks: Iterable[Events]) -> Iterator[Events]:
-        """Yield the chunks with new times: ns since the start of tick 0, without the pauses that were cut out."""
+        """Yield the chunks with times since the start of tick 0 [ns], not counting pauses that were cut out."""
         for events in chunks:
             ticks, offsets = self._place(events)
             yield replace(events, t=ticks * self.period_ns + offsets, unit="ns")
 
     def _filled(self, tick: Tick, columns: Sequence[np.ndarray]) -> Tick:
-        """Append events to a tick as far as its capacity allows, and count the others as dropped. Return the new tick.
+        """Return a tick with further events, as many as its capacity allows. The others are counted as dropped.
 
         columns : the events' columns t, x, y, p
         """
@@ -146,10 +147,10 @@ class Slicer:
 
 
 def part(chunks: Iterable[Events], begin: float | None = None, end: float | None = None) -> Iterator[Events]:
-    """Yield the events with begin <= t < end. No chunk is empty.
+    """Yield the events with begin <= t < end, in chunks that are not empty.
 
-    begin : time after the first event [s]; None: no limit
-    end : time after the first event [s]; None: no limit
+    begin : begin of the interval, as time after the first event [s]; None: no limit
+    end : end of the interval, as time after the first event [s]; None: no limit
     """
     start: int | None = None
     least, most = round((begin or 0) * 1e9), FURTHEST if end is None else min(round(end * 1e9), FURTHEST)

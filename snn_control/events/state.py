@@ -1,19 +1,23 @@
-"""The state of a decoder: int64 words, one block for each camera, kept from message to message.
+"""The state of a decoder of event packets: int64 words, one block for each camera, kept from packet to packet.
 
-Words that the caller sets
-scale      output times are the encoding's own times, multiplied by this number: 1, or 1000 to convert us to ns
-time_base  time base of the packet that is decoded [ns], for encodings whose times are relative to it
-width, height  size of the sensor [pixel]; 0: not known, so no event counts as outside the frame
-until      only events before this output time are decoded; NEVER: all events
-fresh      1 before the first call for a packet, because some encodings reset their state with each packet; the call
-           clears it
-Words that a call of ``decode`` sets
-consumed   number of bytes that the call used; not all bytes if there was no more room, or ``until`` was reached
-triggers_written  number of external triggers that the call wrote
-Numbers that are counted over all messages
-triggers, unknown words, wraps of the clock, glitches (small steps back of the clock), events outside the frame, events
-and triggers before the first time, bytes after the last whole word
-The words from OWN on belong to the codec.
+The caller sets these words:
+
+scale : factor from the encoding's times to the output times: 1, or 1000 to convert us to ns
+time_base : time base of the packet that is decoded [ns], for encodings whose times are relative to a time base
+width, height : size of the sensor [pixel]; 0: not known, so no event counts as outside the frame
+until : only events before this output time are decoded; NEVER: all events
+fresh : set to 1 before the first call for a packet, because some encodings reset their state with each packet. The
+    call sets this word to 0
+
+A call of ``decode`` sets these words:
+
+consumed : number of bytes that the call decoded; less than all if there was no more room, or ``until`` was reached
+triggers_written : number of external triggers that the call wrote
+
+These words are counters over all packets: triggers, unknown words, wraps of the clock, glitches (small steps back of
+the clock), events outside the frame, events and triggers before the first time, bytes after the last whole word.
+
+The words from OWN on are for the codec's own state.
 """
 
 from __future__ import annotations

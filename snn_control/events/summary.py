@@ -1,4 +1,4 @@
-"""Compute statistics of events, such as rates and the busiest pixels, in one pass and bounded memory."""
+"""Compute statistics of events, such as rates and the pixels with the most events, in one pass and bounded memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WINDOW = 10_000_000  # ns, of the peak rate
 
 
 class Summary:
-    """Statistics of events, which are added in chunks.
+    """Statistics of a recording's events, to which the events are added in chunks.
 
     events : number of events
     on : number of ON events
@@ -26,9 +26,8 @@ class Summary:
     digest : see `Events.digest`; set by `summarize`
     duration : time from the earliest to the latest event [s]
     mean_rate : events per second over the duration
-    peak_rate : events per second in the busiest window of 10 ms; windows start at multiples of 10 ms. In a short
-        recording the events cover only a part of the first and the last window, so the mean rate may be higher; it is
-        then used instead
+    peak_rate : events per second in the window of 10 ms with the most events; windows start at multiples of 10 ms. At
+        least ``mean_rate``, which can be higher in a short recording that only partly covers its windows
     """
 
     def __init__(self, unit: str) -> None:
@@ -42,7 +41,7 @@ class Summary:
         self._pixels: np.ndarray | None = np.zeros((1, 1), np.int64)
 
     def add(self, events: Events) -> None:
-        """Add the next events. There must be at least one event."""
+        """Add the next events to the statistics; ``events`` must not be empty."""
         least, most = int(events.t.min()), int(events.t.max())
         if self.first_t is None:
             self.first_t, self._least, self._most = int(events.t[0]), least, most
@@ -103,8 +102,8 @@ class Summary:
 def summarize(chunks: Iterable[Events], unit: str) -> Summary:
     """Return the `Summary` of all chunks, including the digest of all events.
 
-    For the digest, the times are hashed immediately. The other columns are kept in temporary files, because the digest
-    covers one column after another.
+    The digest covers one column after another. Therefore the times are hashed immediately, and the other columns are
+    first stored in temporary files.
     """
     summary, digest = Summary(unit), hashlib.sha256()
     with Spool("xyp") as rest:

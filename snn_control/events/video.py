@@ -1,6 +1,6 @@
-"""Read the frames of a video file, from which a simulated event camera makes events.
+"""Read the frames of a video file, as the source of a simulated event camera.
 
-This needs ``av``, from the extra ``events``.
+This module needs the library ``av``, which the extra ``events`` installs.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class Video:
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
         """Yield pairs (time after the first frame [s], luma as a (height, width) uint8 array).
 
-        A frame without a time, or with a time not later than the previous one, is placed one interval later.
+        If a frame has no time, or its time is not later than that of the previous frame, its time is one frame interval
+        after the previous frame.
         """
         first, last, start = None, -math.inf, None
         for k, (time, interval, frame) in enumerate(self._decoded()):
@@ -81,7 +82,7 @@ class Video:
                 yield now, frame
 
     def _decoded(self) -> Iterator[tuple[float | None, float, np.ndarray]]:
-        """Yield each frame that can be decoded: its time in the file or None, the usual interval [s], and its luma."""
+        """Yield each decodable frame: its time in the file [s] or None, the usual frame interval [s], and its luma."""
         import av
 
         with self._open() as container:

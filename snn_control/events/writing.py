@@ -1,5 +1,7 @@
-"""Write recordings: RAW files (EVT3 or EVT2), MCAP bags of EventPackets, HDF5, .npz and text files. Each file is
-written atomically."""
+"""Write recordings: RAW files (EVT3 or EVT2), MCAP bags of EventPackets, HDF5, .npz and text files.
+
+Each file is written atomically.
+"""
 
 from __future__ import annotations
 
@@ -58,14 +60,14 @@ uint32 nanosec
 def write_recording(
     path: str | PathLike, chunks: Chunks, unit: str, width: int | None, height: int | None, encoding: str = "evt3"
 ) -> tuple[int, str, int]:
-    """Write events to a file of one of the kinds in SUFFIXES, depending on the suffix of ``path``.
+    """Write events to a file. The suffix of ``path``, one of SUFFIXES, selects the format.
 
     chunks : function that returns the events, in chunks
     unit : unit of the events' times, "us" or "ns"
-    encoding : encoding of a .raw file, "evt3" or "evt2"; not used for other files
+    encoding : encoding of a .raw file, "evt3" or "evt2"; not used for other formats
 
-    Return three values: the number of events, the encoding ("" if it has no name), and the time that was subtracted
-    from every event [us], see `write_raw`.
+    Return three values: the number of events, the name of the encoding ("" if it has no name), and the time that was
+    subtracted from every event [us], see `write_raw`.
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".npz":
@@ -110,9 +112,11 @@ def write_raw(
 
     Return the number of events, and the time that was subtracted from every event [us].
 
-    The clock of these encodings wraps after 16.8 s (EVT3) or 4.8 hours (EVT2), so the file cannot state a later first
-    time. If the first time is later, a whole number of wraps is subtracted from all times. Raise InputError for events
-    that the encoding cannot carry: times that are not in order or not whole microseconds, and coordinates >= 2048.
+    The clock of these encodings wraps after 16.8 s (EVT3) or 4.8 hours (EVT2), so the file cannot represent a later
+    first time. If the first time is later, a whole number of wraps is subtracted from all times.
+
+    Raise InputError for events that the encoding cannot represent: times that are not in order or not whole
+    microseconds, and coordinates >= 2048.
     """
     count = shift = 0
 
@@ -137,7 +141,7 @@ def write_raw(
 
 
 def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
-    """Return the header that Metavision writes. Metavision's readers check its fields for plugin and integrator."""
+    """Return a RAW header as Metavision writes it. Metavision's readers check the fields for plugin and integrator."""
     known = width and height
     size, geometry = (f";height={height};width={width}", f"% geometry {width}x{height}\n") if known else ("", "")
     return (
@@ -147,8 +151,10 @@ def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
 
 
 def _bridge(encoding: str, last: int, first: int) -> bytes:
-    """Return additional EVT3 words with the time, for a pause from ``last`` to ``first`` [us] that is so long that the
-    clock could wrap unnoticed."""
+    """Return additional EVT3 time words for a pause from ``last`` to ``first`` [us] in which the clock could wrap.
+
+    Without them, a decoder would not notice the wrap.
+    """
     if encoding != "evt3" or last < 0:
         return b""
     highs = np.arange(last + STEP, first, STEP) >> 12 & 0xFFF
@@ -158,8 +164,8 @@ def _bridge(encoding: str, last: int, first: int) -> bytes:
 def write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height: int | None) -> tuple[int, str]:
     """Write an .mcap bag of event_camera_msgs/msg/EventPacket. Return the number of events and the encoding.
 
-    The encoding is evt3 if times are in us and evt3 can carry every event exactly. In all other cases it is mono (8
-    bytes per event, times in ns). Stamps and log times are the sensor's times.
+    The encoding is evt3 if times are in us and evt3 can represent every event exactly. Otherwise, the encoding is mono
+    (8 bytes per event, times in ns). Stamps and log times are the sensor's times.
 
     chunks : function that returns the events, in chunks; it may be called twice
     """
@@ -201,7 +207,7 @@ def _write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height:
 
 
 def packets_of(chunks: Iterable[Events], longest: int) -> Iterator[Events]:
-    """Divide chunks of events into parts for packets, none of which is longer than ``longest`` [ns]."""
+    """Divide chunks of events into the events of successive packets, each of which spans at most ``longest`` [ns]."""
     for events in chunks:
         windows = (events.ns - events.ns[0]) // longest
         cuts = [0, *(np.flatnonzero(np.diff(windows)) + 1), len(events)]

@@ -1,7 +1,11 @@
 """Write HDF5 files of events in the layout of the data set DSEC.
 
-``events/t`` (uint32, us after ``t_offset``), ``events/x``, ``events/y``, ``events/p``; ``t_offset`` [us]; and
-``ms_to_idx``, the index of the first event at or after each millisecond. The datasets are compressed with Blosc.
+The file contains these datasets, whose arrays are compressed with Blosc:
+
+events/t : uint32, times after ``t_offset`` [us]
+events/x, events/y, events/p : columns, rows and polarities
+t_offset : time of the first event [us]
+ms_to_idx : for each millisecond, the index of the first event at or after its beginning
 """
 
 from __future__ import annotations
@@ -24,13 +28,13 @@ BLOCK = 1 << 20  # entries that are computed at once
 
 
 class _TooLong(Exception):
-    """Raised if the times do not fit uint32."""
+    """Raised if the times exceed the range of uint32."""
 
 
 def write_hdf5(
     path: str | PathLike, chunks: Callable[[], Iterable[Events]], width: int | None, height: int | None
 ) -> int:
-    """Write events, and return their number. A recording of more than 71 min has int64 times.
+    """Write events to an HDF5 file, and return their number. For more than 71 min, the times are int64.
 
     chunks : function that returns the events, in chunks; it may be called twice
 
@@ -78,7 +82,7 @@ def _append(dataset: Any, values: np.ndarray) -> None:
 
 
 class _Clock:
-    """Checks the times of successive events, and finds the entries of ``ms_to_idx``."""
+    """Checks the times of successive events, and computes the entries of the dataset ``ms_to_idx``."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -86,7 +90,7 @@ class _Clock:
         self._last, self._next_ms = 0, 0
 
     def after_first(self, events: Events) -> np.ndarray:
-        """Return the times after the first event of all [us]."""
+        """Return the times of events, counted from the first event of the recording [us]."""
         if (odd := events.ns % 1000 != 0).any():
             time = f"events.t = {events.t[odd.argmax()]} {events.unit}"
             raise InputError(f"{time}: HDF5 in the layout of DSEC carries whole us; round the times")
@@ -103,7 +107,10 @@ class _Clock:
         return t
 
     def entries(self, t: np.ndarray, before: int) -> Iterable[np.ndarray]:
-        """Yield the entries for the milliseconds up to the last of ``t``; ``before`` events are earlier."""
+        """Yield the entries of ``ms_to_idx`` for the milliseconds up to the last time in ``t``.
+
+        before : number of events before those of ``t``
+        """
         end = int(t[-1]) // 1000 + 1
         for begin in range(self._next_ms, end, BLOCK):
             ms = np.arange(begin, min(begin + BLOCK, end))

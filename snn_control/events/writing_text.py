@@ -1,4 +1,4 @@
-"""Write text files of events: .txt with times in seconds, as data sets have it, and .csv with whole us or ns."""
+"""Write text files of events: .txt with times in seconds, as in many data sets, or .csv with whole us or ns."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ POINT, COMMA, SPACE, MINUS, ZERO, NEWLINE = (ord(c) for c in ".,\x20-0\n")
 def write_text(
     path: str | PathLike, chunks: Callable[[], Iterable[Events]], unit: str, width: int | None, height: int | None
 ) -> int:
-    """Write a text file, and return the number of events.
+    """Write events to a text file, and return the number of events.
 
-    A .csv file has commas, a line with the names of the columns, and times in ``unit``. Other files have spaces, a
-    comment in the place of that line, and times in seconds with 6 (us) or 9 (ns) decimals.
+    | file | separator | first line | times |
+    |---|---|---|---|
+    | .csv | comma | names of the columns | in ``unit`` |
+    | other | space | comment | in seconds, with 6 (us) or 9 (ns) decimals |
     """
     csv = Path(path).suffix.lower() == ".csv"
     size = f"# size {width}x{height}\n" if width and height else ""
@@ -54,7 +56,7 @@ def write_text(
 
 @register_jitable
 def _put(out, at, value, digits):
-    """Write a number of at least ``digits`` digits. Return the offset after it."""
+    """Write ``value`` as text with at least ``digits`` digits to offset ``at``. Return the offset after the number."""
     length, rest = 1, value // 10
     while rest:
         length, rest = length + 1, rest // 10
@@ -66,9 +68,10 @@ def _put(out, at, value, digits):
 
 
 def write_lines(t, x, y, p, between, decimals, out):
-    """Write a line for each event, with ``between`` between the numbers, and return the number of bytes.
+    """Write a line of text for each event to ``out``, and return the number of bytes.
 
-    decimals : decimals of the time, which is in units of 10^-decimals
+    between : character code of the separator between the numbers
+    decimals : number of decimals of the written times; ``t`` is in units of 10^-decimals
     """
     at, one = 0, 10**decimals
     for k in range(t.size):

@@ -1,4 +1,7 @@
-"""ROS 2: messages, ports, nodes and the supervisor. Only modules of this package import rclpy; this file does not."""
+"""ROS 2 interface: messages, ports, nodes and the supervisor.
+
+Only modules of this package import rclpy; this file does not.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,10 @@ NODES = ("controller_node", "world_node", "encoder_node", "view_node")
 
 
 def block_stop_signals() -> tuple[signal.Signals, ...]:
-    """Block the signals that end a node, and return the blocked signals. If SIGHUP is already ignored (nohup), it stays
-    ignored."""
+    """Block the signals that terminate a node, and return the blocked signals.
+
+    SIGHUP is left out if the process already ignores it, as under nohup.
+    """
     found = tuple(n for n in STOP_SIGNALS if not (n == signal.SIGHUP and signal.getsignal(n) == signal.SIG_IGN))
     signal.pthread_sigmask(signal.SIG_BLOCK, found)
     return found

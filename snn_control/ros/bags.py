@@ -1,10 +1,13 @@
 """Read a rosbag2 of ordinary messages as a stimulus: the topics of a controller's ``ros.inputs``, tick by tick.
 
-Numbers are read from the bag's bytes by the same program as in the control loop. Tick k begins k control periods after
-the first message of the bag, and receives the same data as in a live loop. A value input gets the newest message
-received so far. Before the first message, and when the newest message is older than ``stale``, it gets NaN, so the
-sample is rejected. An events input gets the events of all messages that were received during the tick's period. Frames
-become events as in a node; if a bag has no topic of Images, its ``compressed`` topic is used.
+The control loop's own program reads the numbers from the bag's bytes. Tick k begins k control periods after the first
+message of the bag, and receives the data that a live loop would receive:
+
+- A value input receives the newest message so far. Before the first message, and when the newest message is older than
+  ``stale``, the value input receives NaN, so the controller rejects the sample.
+- An events input receives the events of all messages that arrived during the tick's period.
+- Frames are converted to events as in a node. If the bag does not contain the Image topic, the topic with the suffix
+  ``/compressed`` is used.
 """
 
 from __future__ import annotations
@@ -35,8 +38,7 @@ MOST_NUMBERS = 100_000_000  # limit of the numbers held in memory, 8 bytes each
 
 
 def has_numbers(path: str | os.PathLike, spec: ControllerSpec) -> bool:
-    """Return whether ``path`` is a bag and the controller has an input of values or frames that is read from a
-    topic."""
+    """Return whether ``path`` is a bag and the controller reads at least one input of values or frames from a topic."""
     values = {one.name for one in spec.inputs if isinstance(one, ValueInput) or _of_frames(one)}
     return bool(values & spec.ros_inputs.keys()) and is_bag(Path(path))
 
@@ -46,9 +48,10 @@ def _of_frames(one: Input) -> bool:
 
 
 def bag_inputs(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None = None) -> Stimulus:
-    """Return the stimulus of a bag, which is a folder or its .db3 or .mcap file.
+    """Return the stimulus that a bag contains.
 
-    seconds : length of the part to use [s]; None: the whole bag
+    path : the bag's folder, or its .db3 or .mcap file
+    seconds : duration to read from the bag's start [s]; None: the whole bag
 
     Raises DescriptionError if the bag cannot be read, lacks the topic of a required input, or has unknown types.
     """
@@ -80,9 +83,9 @@ def bag_inputs(path: str | os.PathLike, spec: ControllerSpec, seconds: float | N
 
 
 def _newest(t: np.ndarray, rows: np.ndarray, now: np.ndarray, stale: float) -> np.ndarray:
-    """Return the newest sample that had arrived at each tick, (ticks, size) float64.
+    """Return, for each tick, the newest sample received by the time of the tick: (ticks, size) float64.
 
-    The sample is NaN if none had arrived by then, or if the newest one was older than ``stale`` [s].
+    The sample is NaN if none was received by then, or if the newest sample was older than ``stale`` [s].
 
     t : times at which the samples were received [ns], ascending
     rows : the samples, (n, size)
@@ -97,7 +100,7 @@ def _newest(t: np.ndarray, rows: np.ndarray, now: np.ndarray, stale: float) -> n
 
 
 class _Bag:
-    """Reader of the messages in a bag that belong to a controller's inputs."""
+    """Reads from a bag the messages of a controller's input topics."""
 
     def __init__(self, path: str | os.PathLike, spec: ControllerSpec) -> None:
         self.path, self.spec, self.malformed = str(path), spec, 0
@@ -105,11 +108,12 @@ class _Bag:
         self.topics = topics_of(self.storages)
 
     def read(self, one: Any) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return the times and the data of all messages for one input, as two arrays.
+        """Return the times and the data of all messages for the input ``one``, as two arrays.
 
-        The first array has the times of receipt [ns]: (n,) int64, ascending. The second array has one row for each
-        time: the input's values (n, size), or one event with the columns x, y and p (n, 3). The result is None if the
-        input is optional and its topic is not in the bag.
+        - times of receipt [ns], (n,) int64, ascending
+        - the data at these times: the samples of a value input, (n, size), or single events x, y, p, (n, 3)
+
+        Return None if the input is optional and its topic is not in the bag.
         """
         where, topic = f"ros.inputs.{one.name}", self.spec.ros_inputs.get(one.name)
         full, frames = None, _of_frames(one)
@@ -147,7 +151,7 @@ class _Bag:
                     self.malformed += 1
 
     def _values(self, topic: RosTopic, full: str, one: ValueInput) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the time of receipt [ns] and the values, (1, size) float64, of each message that can be read."""
+        """Yield the time of receipt [ns] and the values, (1, size) float64, of each well-formed message."""
         if importlib.util.find_spec("rclpy") is None:
             rule = "is a bag of messages whose types are looked up with rclpy, which is not installed"
             raise DescriptionError("--input", self.path, rule, how_to_install("ros"))
@@ -170,9 +174,9 @@ class _Bag:
                 self.malformed += 1
 
     def _events(self, topic: RosTopic, full: str, one: EventsInput) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the time of receipt [ns] and the events of each message that can be read.
+        """Yield the time of receipt [ns] and the events of each well-formed message.
 
-        The events are an (n, 3) array with the columns x, y and p. Events outside the frame are left out.
+        The events are an (n, 3) array with the columns x, y and p. Events outside the input's frame are left out.
         """
         if _of_frames(one):
             yield from self._frames(full, one)
@@ -190,7 +194,7 @@ class _Bag:
         self.malformed += counts["malformed"]
 
     def _frames(self, full: str, one: EventsInput) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the time of receipt [ns] and the events, as `_events`, of each frame that can be read."""
+        """Yield the time of receipt [ns] and the events of each well-formed frame, in the format of `_events`."""
         from .messages.frames import FrameReader
 
         reader = FrameReader(one, self.topics[full])

@@ -1,4 +1,4 @@
-"""Check a controller file's ``ros`` section against the message types, as far as that is possible without a node."""
+"""Check a controller file's ``ros`` section against the installed message types, without starting a node."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ __all__ = ["check_topics", "need_types"]
 def need_types(spec: ControllerSpec) -> None:
     """Raise DescriptionError for the first message type of the ``ros`` section that is not installed here.
 
-    Call this before starting processes that would fail without the type.
+    Call this function before starting processes, which would fail without the type.
     """
     for where, topic in _ends(spec):
         topics.message_class(where, topic.type)
 
 
 def check_topics(spec: ControllerSpec) -> list[Finding]:
-    """Return a finding for each message type that is not installed here.
+    """Check the topics of a controller, and return a finding for each message type that is not installed here.
 
-    The fields of such a type could not be checked. This is no error, because the file may be meant for another machine.
-    Raises DescriptionError for the first topic, type or field that any node would refuse. Missing topics are reported
-    by `snn_control.analysis.lint`.
+    The fields of a type that is not installed cannot be checked. This is not an error, because the file may be meant
+    for another machine. Raises DescriptionError for the first topic, type or field that any node would refuse.
+    `snn_control.analysis.lint` reports missing topics.
     """
     inputs, outputs = {i.name: i for i in spec.inputs}, {o.name: o for o in spec.outputs}
     missing: dict[str, str] = {}  # type -> how to install it

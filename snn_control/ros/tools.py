@@ -1,4 +1,4 @@
-"""List, publish and echo topics, call services and set parameters, on computers without ROS 2's own ``ros2``."""
+"""List, publish and echo topics, call services and set parameters, on computers without the command ``ros2``."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _node() -> Iterator[Any]:
 
 
 def _wait(node: Any, condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Spin the node until the condition is true, or for at most ``seconds``. Return the condition's last value."""
+    """Spin the node until ``condition()`` is true, at most for ``seconds``. Return the condition's last value."""
     end = time.monotonic() + seconds
     while not (value := condition()) and (left := end - time.monotonic()) > 0:
         node.executor.spin_once(min(left, 0.05))
@@ -58,7 +58,7 @@ def _result(node: Any, future: Any) -> Any:
 
 
 def _converted(kind: Any, value: Any) -> Any:
-    """Return a value from YAML as a field of this rosidl type accepts it."""
+    """Convert a value from YAML to the Python type that a field of the rosidl type ``kind`` accepts."""
     if isinstance(kind, NamespacedType):
         return fill(class_of(kind)(), value)
     if isinstance(kind, AbstractNestedType) and isinstance(value, list):
@@ -70,7 +70,7 @@ def _converted(kind: Any, value: Any) -> Any:
 def fill(message: Any, values: Any) -> Any:
     """Set fields of a message, and return the message.
 
-    values : mapping from a field's name to its value; the other fields stay as they are
+    values : mapping from a field's name to its value; other fields are not changed
 
     Raises DescriptionError.
     """
@@ -91,7 +91,7 @@ def _filled(message: Any, text: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return a message as mappings, lists, numbers and texts, so that it can be written as YAML."""
+    """Convert a message to mappings, lists, numbers and texts, so that it can be printed as YAML."""
     if hasattr(value, "SLOT_TYPES"):
         return {name: plain(getattr(value, name)) for name in fields_of(type(value))}
     if isinstance(value, str | int | float):
@@ -114,7 +114,7 @@ def list_topics() -> None:
 
 
 def publish(topic: str, kind: str, values: str, rate: float, once: bool) -> None:
-    """Publish a message ``rate`` times per second until interrupted.
+    """Publish a message ``rate`` times per second, until the user interrupts the command.
 
     If ``once`` is true, wait for a subscriber, and publish the message only once.
     """
@@ -132,7 +132,7 @@ def publish(topic: str, kind: str, values: str, rate: float, once: bool) -> None
 
 
 def echo(topic: str, kind: str, once: bool) -> None:
-    """Print the messages of a topic. The subscription uses the quality of service that the topic's publishers offer."""
+    """Print the messages of a topic, with the quality of service of the topic's publishers."""
     with _node() as node:
         name = node.resolve_topic_name(topic)
         found = _wait(node, lambda: node.get_publishers_info_by_topic(name), PATIENCE if not kind else 0.5)
@@ -170,7 +170,7 @@ def call_service(service: str, kind: str, values: str) -> None:
 
 
 def set_parameter(target: str, name: str, text: str) -> None:
-    """Set a parameter of a node. Raises DescriptionError, with the node's reason, if the node refuses the value."""
+    """Set a parameter of a node. Raises DescriptionError with the node's reason if the node refuses the value."""
     value = yaml.safe_load(text)
     with _node() as node:
         client = AsyncParameterClient(node, target)

@@ -1,5 +1,4 @@
-"""Show a running controller node on the live page. The node sends the frames as messages, and buttons call its
-services."""
+"""Show a running controller node on the live page: the node publishes the frames, and buttons call its services."""
 
 from __future__ import annotations
 
@@ -33,12 +32,11 @@ WAITING = 4  # frames; older ones are dropped and counted
 
 
 class WatchedNode:
-    """The live page's `Source` for a controller node, which is found by its name. If the node restarts, the page begins
-    again.
+    """The live page's `Source` for a controller node. If the node restarts, the page starts from the beginning.
 
     name : name of the node, with its namespace if it has one
 
-    Raises RuntimeFault if the node is not found.
+    Raises RuntimeFault if no node has this name.
     """
 
     data = b""
@@ -151,7 +149,7 @@ class WatchedNode:
         return ""
 
     def _ask(self, client: Any, request: Any) -> Any:
-        """Call a service, and return its answer. Raises InputError if no answer comes in time."""
+        """Call a service, and return its response. Raises InputError if no response arrives in time."""
         done, future = threading.Event(), client.call_async(request)
         future.add_done_callback(lambda _: done.set())
         if not done.wait(ANSWERS_WITHIN):

@@ -1,4 +1,4 @@
-"""Programs around an exported controller, each complete: for a PC, a Crazyflie, micro-ROS and ros2_control."""
+"""Complete programs around an exported controller: for a PC, a Crazyflie, micro-ROS and ros2_control."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A controller of a Crazyflie outside the tree of its firmware (``CONFIG_CONTROLLER_OOT``)."""
+"""An out-of-tree controller for the firmware of a Crazyflie (``CONFIG_CONTROLLER_OOT``)."""
 
 from __future__ import annotations
 

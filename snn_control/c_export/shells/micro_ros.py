@@ -1,4 +1,4 @@
-"""A micro-ROS node: it subscribes to a topic for each input of numbers, and publishes each output."""
+"""A micro-ROS node: it subscribes to one topic for each value input, and publishes one topic for each output."""
 
 from __future__ import annotations
 

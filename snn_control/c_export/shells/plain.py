@@ -1,4 +1,4 @@
-"""A program for a PC: it reads what arrives as text, and writes the commands of each tick."""
+"""A program for a PC: it reads samples and events as text, and writes the commands of each tick as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A controller plug-in of ros2_control: it claims command and state interfaces by name."""
+"""A controller plug-in for ros2_control, which claims command and state interfaces by name."""
 
 from __future__ import annotations
 

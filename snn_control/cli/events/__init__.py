@@ -1,4 +1,4 @@
-"""``snn_control events SUBCOMMAND``: work with recordings of event cameras. Each subcommand has its own file."""
+"""``snn_control events SUBCOMMAND``: work with recordings of event cameras. Each subcommand has its own module."""
 
 from __future__ import annotations
 
@@ -56,8 +56,7 @@ def add_to(commands: Any) -> None:
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
-    """Add the options that select a recording: FILE, ``--topic``, ``--columns``, ``--width``, ``--height``;
-    see `open_from`."""
+    """Add the arguments that select a recording: FILE, ``--topic``, ``--columns``, ``--width``, ``--height``."""
     text = "recording: RAW, DAT, AEDAT, a bag of ROS 2 (folder, .db3 or .mcap) or ROS 1, HDF5, .es, .npz, .npy or text"
     parser.add_argument("file", metavar="FILE", help=text)
     text = "topic of the events in a bag, or stream in another file: in HDF5 a path, or a part of it such as left"
@@ -70,9 +69,9 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
 
 
 def open_from(options: argparse.Namespace) -> Any:
-    """Open the recording that the options of `add_recording` name.
+    """Open the recording that the options of `add_recording` select.
 
-    Raises DescriptionError if it cannot be opened, or if only one of ``--width`` and ``--height`` is given.
+    Raises DescriptionError if the recording cannot be opened, or if only one of ``--width`` and ``--height`` is given.
     """
     from ...events import open_recording
 
@@ -84,9 +83,9 @@ def open_from(options: argparse.Namespace) -> Any:
 
 
 def size_of(recording: Any) -> tuple[int, int] | None:
-    """Return the sensor's (width, height), as the user gave it or the file states it; None if it is not known.
+    """Return the sensor's (width, height) [pixel], from the user or from the file; None if it is not known.
 
-    Some files state the size only together with the first events, so these are read first.
+    Some files contain the size only beside the first events. Therefore this function reads the first events.
     """
     if not (recording.width and recording.height):
         next(recording.chunks(), None)
@@ -96,7 +95,7 @@ def size_of(recording: Any) -> tuple[int, int] | None:
 def add_part(parser: argparse.ArgumentParser, first: str = "event") -> None:
     """Add the options ``--from S`` and ``--to S``, which select a part of a recording; see `check_part`.
 
-    first : from what the seconds S count: the first "event" or "frame"
+    first : origin of the times S [s], for the help: "event" for the first event, "frame" for the first frame
     """
     text = f"start S seconds after the first {first}"
     parser.add_argument("--from", dest="begin", type=number(0, " s"), default=None, metavar="S", help=text)
@@ -105,7 +104,7 @@ def add_part(parser: argparse.ArgumentParser, first: str = "event") -> None:
 
 
 def check_part(options: argparse.Namespace) -> None:
-    """Raise DescriptionError if the part between ``--from`` and ``--to`` is empty."""
+    """Raise DescriptionError if the interval between ``--from`` and ``--to`` is empty."""
     begin = options.begin or 0.0
     if options.end is not None and options.end <= begin:
         raise DescriptionError("--to", options.end, f"must be after --from = {begin:g}")
@@ -113,13 +112,13 @@ def check_part(options: argparse.Namespace) -> None:
 
 @contextmanager
 def progress(what: str, total: float | None, unit: str = "", quiet: bool = False) -> Iterator[Callable[..., None]]:
-    """Context that shows a progress bar if standard error is a terminal.
+    """Context manager that shows a progress bar if standard error is a terminal.
 
-    It yields a function ``move(done, count)``, which moves the bar to ``done``, a number up to ``total``, and shows the
-    number ``count``.
+    It yields a function ``move(done, count)``. This function moves the bar to ``done``, a number up to ``total``, and
+    shows the number ``count``.
 
     what : text beside the bar
-    unit : unit of ``count``
+    unit : unit of ``count``, as text beside the number
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -132,7 +131,7 @@ def progress(what: str, total: float | None, unit: str = "", quiet: bool = False
 
 
 def tracked(recording: Any, what: str) -> Iterator[Any]:
-    """Yield the chunks of a recording, with a progress bar on a terminal."""
+    """Yield the chunks of a recording, and show a progress bar if standard error is a terminal."""
     events = 0
     with progress(what, recording.size_bytes, "events") as move:
         for chunk in recording.chunks():
@@ -142,7 +141,10 @@ def tracked(recording: Any, what: str) -> Iterator[Any]:
 
 
 def check_suffix(option: str, out: str) -> None:
-    """Raise DescriptionError if a recording with this suffix cannot be written."""
+    """Raise DescriptionError if the suffix of the path ``out`` is not that of a format that can be written.
+
+    option : name of the option, for the error
+    """
     from ...events.writing import SUFFIXES
 
     if Path(out).suffix.lower() not in SUFFIXES:
@@ -150,7 +152,7 @@ def check_suffix(option: str, out: str) -> None:
 
 
 def faults(counters: Mapping[str, int]) -> list[str]:
-    """Return one line for each counter of a recording that indicates a problem."""
+    """Return one line of text for each counter of a recording that indicates a problem."""
     found = []
     for name in [*WRONG, *(other for other in counters if other not in WRONG and other not in NO_FAULT)]:
         if n := counters.get(name, 0):
@@ -162,6 +164,6 @@ def faults(counters: Mapping[str, int]) -> list[str]:
 
 
 def warn(recording: Any) -> None:
-    """Print the problems in the part of the recording that was read to standard error."""
+    """Print to standard error the problems in the part of the recording that was read."""
     for line in faults(recording.counters):
         print(f"warning: {recording.path}: {line}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``snn_control events convert``: convert a recording, or a part of it, to another kind of file."""
+"""``snn_control events convert``: convert a recording, or a part of it, to another file format."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
 def _write(
     options: argparse.Namespace, out: Path, chunks: Chunks, unit: str, size: tuple[int | None, int | None]
 ) -> tuple[int, str]:
-    """Write the file ``out``. Return the number of events, and remarks on the file for the user."""
+    """Write events to the file ``out``. Return the number of events, and remarks about the file for the user."""
     from ...events.writing import write_recording
 
     more = ""
@@ -92,9 +92,9 @@ def _write(
 
 
 def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Events]:
-    """Yield the events of a recording from ``begin`` to ``end`` in chunks.
+    """Yield the events of a recording from ``begin`` to ``end`` [s], in chunks.
 
-    Raises DescriptionError if a part was requested that has no events.
+    Raises DescriptionError if the user selected a part, and this part contains no events.
     """
     from ...events.slicing import part
 
@@ -107,9 +107,9 @@ def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Ev
 
 
 def _rounded(chunks: Chunks) -> tuple[Chunks, str]:
-    """Return the events with their times rounded to whole us and sorted, and remarks on these changes for the user.
+    """Return the events with times rounded to whole us and sorted, and remarks about these changes for the user.
 
-    A recording is held in memory only if its times are not in order.
+    The whole recording is stored in memory only if its times are not in order.
     """
     from ...events import Events
 

@@ -1,4 +1,4 @@
-"""``snn_control events hot-pixels``: find pixels that fire without light."""
+"""``snn_control events hot-pixels``: find pixels of an event camera that fire without a cause."""
 
 from __future__ import annotations
 

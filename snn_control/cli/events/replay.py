@@ -113,7 +113,9 @@ def run(options: argparse.Namespace) -> int:
 def _look(options: argparse.Namespace, recording: Recording, period: float) -> tuple[int, int, tuple[int, int]]:
     """Read the recording once to count its events.
 
-    Return the number of events to replay, the number of ticks, and the likely (width, height) of the sensor.
+    Return the number of events to replay, the number of ticks, and the likely (width, height) of the sensor [pixel].
+
+    period : control period [s]
 
     Raises DescriptionError if there are no events, or far too many ticks.
     """
@@ -134,9 +136,9 @@ def _look(options: argparse.Namespace, recording: Recording, period: float) -> t
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    """Return the run folder.
+    """Return the folder for the files of the run.
 
-    Raises DescriptionError if a file cannot be written, or if it exists and ``--force`` is not given.
+    Raises DescriptionError if a file cannot be written, or if a file exists and ``--force`` is not given.
     """
     name = Path(options.file).name.partition(".")[0]
     folder = Path(options.out or time.strftime(f"runs/replay-{name}-%Y%m%d-%H%M%S"))
@@ -150,7 +152,7 @@ def _folder(options: argparse.Namespace) -> Path:
 
 
 def _check_video(path: Path) -> None:
-    """Raise an error now if the video cannot be written. Otherwise the error would occur only after the replay."""
+    """Raise an error if the video cannot be written. Without this check, the error would occur after the replay."""
     from ...report.video_file import SUFFIXES
 
     if path.suffix.lower() not in SUFFIXES:
@@ -162,7 +164,7 @@ def _check_video(path: Path) -> None:
 
 
 def _values(pairs: list[str]) -> dict[str, list[float]]:
-    """Convert texts such as ``["joint_velocity=0,0"]`` to a dictionary: name of an input -> its numbers."""
+    """Convert texts such as ``["joint_velocity=0,0"]`` to a dictionary: name of an input -> numbers."""
     found = {}
     for pair in pairs:
         name, _, text = pair.partition("=")
@@ -175,11 +177,12 @@ def _values(pairs: list[str]) -> dict[str, list[float]]:
 
 @dataclass
 class Replay:
-    """A replay of a recording and its settings.
+    """A replay of a recording with a controller.
 
-    looked : the recording, opened without a given size; it has the properties that the file states
-    recording : the recording, opened with the size of the controller's camera, so that events outside the frame take
-        none of a tick's capacity
+    options : command-line options
+    looked : the recording as opened without a size, for reports of the file's properties
+    recording : the recording as opened with the size of the controller's camera, so that events outside the camera's
+        frame do not count towards the capacity of a tick
     events : number of events to replay
     ticks : number of ticks to replay
     folder : folder of the run
@@ -208,14 +211,14 @@ class Replay:
         return part(self.recording.chunks(), self.options.begin, self.options.end)
 
     def slicer(self) -> Slicer:
-        """Make a slicer that divides the events into ticks."""
+        """Return a new slicer that divides the events into the controller's ticks."""
         return Slicer(self.fitted.period_ns, self.fitted.camera.capacity, self.options.longest_gap)
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int], None]]:
-        """Context with a progress bar for the share of the file that was read.
+        """Context manager with a progress bar for the fraction of the file that was read.
 
-        It yields a function. Call this function in every tick, with the index of the tick.
+        It yields a function, which must be called in every tick with the index of the tick.
         """
         with progress(what, self.recording.size_bytes, "ticks", self.options.json) as bar:
 
@@ -244,7 +247,7 @@ class Replay:
         return arrays, slicer.counters, self.controller.counters()
 
     def summary(self, seconds: float, arrays: Arrays, sliced: dict[str, int], counters: Any) -> dict[str, Any]:
-        """Return the summary of the run, which is printed and saved.
+        """Return the summary of the run, which the command prints and saves.
 
         seconds : duration of the run [s]
         arrays : the recorded arrays
@@ -285,7 +288,7 @@ class Replay:
         return summary
 
     def finish(self, summary: dict[str, Any], arrays: Arrays) -> None:
-        """Write the run folder, its pictures and the video."""
+        """Write the files of the run: summary and data, the report's pictures, and the video."""
         from ...record.run_folder import write_run
         from ...report.run_pictures import named_arrays
 
@@ -308,7 +311,7 @@ class Replay:
                 write_replay_video(options.video, fitted, ticks, arrays, options.speed, summary["title"], move)
 
     def report(self, summary: dict[str, Any], arrays: Arrays) -> None:
-        """Write the run folder with its report. If the report cannot be drawn, write the folder without it."""
+        """Write the folder of the run with a report. If drawing the report fails, write the folder without a report."""
         from ...record.input_log import InputLog
         from ...record.recorded_run import RecordedRun, read_run_record
         from ...record.run_folder import write_run
@@ -330,7 +333,7 @@ class Replay:
 
 
 def _ranges(spec: ControllerSpec, command: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Return, for each number of the command, its unit, and its smallest, largest and mean value over all ticks."""
+    """Return unit, minimum, maximum and mean over all ticks for each number of the command: label -> these values."""
     units = [o.unit for o in spec.outputs for _ in range(o.size)]
     columns = zip(output_names(spec), units, command.T, strict=True)
     return {

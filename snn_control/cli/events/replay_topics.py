@@ -1,4 +1,4 @@
-"""``snn_control events replay --ros``: a node sends the recording, as a world would, over DDS to a controller node."""
+"""``snn_control events replay --ros``: a node publishes the recording, as a world node does, for a controller node."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORLD = "sim_worlds:EventReplay-v0"
 def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
     """Raise an error if a replay over ROS is not possible.
 
-    Reasons are missing software, an input or output without a topic, or a setting that a node would refuse.
+    Possible reasons are missing software, an input or output without a topic, and a setting that a node would refuse.
     """
     for module, extra in (("rclpy", "ros"), ("gymnasium", "sim")):
         need_extra(module, extra)
@@ -40,7 +40,7 @@ def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
 def on_topics(
     options: argparse.Namespace, fitted: Fitted, folder: Path, say: Callable[..., None]
 ) -> tuple[dict[str, np.ndarray], dict[str, int], dict[str, Any]]:
-    """Run the folder's ``controller.yaml`` over ROS, and read the files that the two nodes saved.
+    """Run the ``controller.yaml`` in the folder over ROS, and read the files that the two nodes wrote.
 
     Return three values: the recorded arrays (see `replay`), the counters of the slicer, and the counters of the
     controller.
@@ -91,7 +91,7 @@ def on_topics(
 def _first_tick(activity: Mapping[str, np.ndarray]) -> int:
     """Return the index of the first tick in which a controller node received an input.
 
-    It is not 0 in real time, because the node then starts before the recording.
+    In real time, the index is not 0, because the node starts before the recording.
     """
     given = np.flatnonzero(activity["stamp_ns"] > 0)
     return int(given[0]) if given.size else 0

@@ -1,4 +1,4 @@
-"""``snn_control events simulate``: simulate the events that a camera would give for a video."""
+"""``snn_control events simulate``: simulate the events that an event camera would output for a video."""
 
 from __future__ import annotations
 
@@ -99,7 +99,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tracked(film: Any, counts: dict[str, int]) -> Iterator[Any]:
-    """Yield the frames, with a progress bar on a terminal."""
+    """Yield the frames of a video, and show a progress bar if standard error is a terminal.
+
+    film : the video
+    counts : counters for the progress bar
+    """
     with progress("simulating", film.frames, "events") as move:
         for frame in film:
             counts["frames"] += 1

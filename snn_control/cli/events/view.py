@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def begin_of(recording: Any, survey: Any) -> float:
-    """Return the time from the first event of a recording to the first one of a part of it [s]."""
+    """Return the time from the first event of a recording to the first event of the surveyed part [s]."""
     return (survey.first - int(next(recording.chunks()).ns[0])) * 1e-9
 
 

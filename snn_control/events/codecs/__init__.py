@@ -1,23 +1,24 @@
 """Packet codecs: one file for each encoding, or for several similar encodings.
 
-Such a file defines a codec whose name is that of the encoding in capitals. Usually `packet_loop.word_codec` makes the
-codec from a function that decodes one word. The codec also has an ``encode`` if this package writes such packets. Each
-codec has:
+Such a file defines a codec as a variable with the name of the encoding in capitals. Usually, `packet_loop.word_codec`
+makes the codec from a function that decodes one word. The codec also has a function ``encode`` if this package writes
+packets in the encoding. Each codec has these functions:
 
 ``decode(state, data, t, x, y, p, triggers) -> events written``
     state : (32,) int64, see `snn_control.events.state`
     data : the packet as (n,) unsigned numbers of the encoding's ``item`` (uint16 or uint32)
-    t, x, y, p : int64, uint16, uint16, uint8 arrays of equal length, written from index 0 on. A word is left for the
-        next call if there is no room for its events; room for 32 events is enough for any word. Elements after the last
-        event may be overwritten
-    triggers : (m, 2) int64 rows of t and id << 1 | edge. A trigger that does not fit is left for the next call. If m is
-        0, triggers are only counted
+    t, x, y, p : int64, uint16, uint16, uint8 arrays of equal length, written from index 0 on. If there is no room for
+        the events of a word, the word is left for the next call; room for 32 events is enough for any word. Elements
+        after the last event may be overwritten
+    triggers : (m, 2) int64, for each trigger the columns t and id << 1 | edge. A trigger that does not fit is left for
+        the next call. If m is 0, triggers are only counted
 Before the first call for a packet, set ``state[FRESH]`` to 1 and ``state[TIME_BASE]`` to the packet's time base.
-``decode`` never raises, reads no byte beyond ``data`` and writes no byte beyond the columns.
+``decode`` never raises, reads no byte beyond ``data`` and writes no byte beyond the arrays.
 
-``decode_at(state, data, size, columns) -> events written`` does the same with addresses, for ports: ``size`` is in
-bytes, ``columns`` points to int64 [t, x, y, p, room]. Bytes after the last whole word of a packet are dropped and
-counted, as a packet starts with a whole word. Triggers are only counted.
+``decode_at(state, data, size, columns) -> events written`` decodes a packet at memory addresses, for ports. ``size`` is
+in bytes, and ``columns`` points to five int64: the addresses of t, x, y and p, and the room [events]. Bytes after the
+last whole word of a packet are dropped and counted, because each packet starts with a whole word. Triggers are only
+counted.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """The codecs of the packet encodings EVT2 and EVT2.1 (Prophesee, "EVT 2.0 format", "EVT 2.1 format").
 
 EVT2 has 32-bit words with the type in bits 28..31. EVT2.1 has 64-bit words: the upper half is like a word of EVT2, the
-lower half is a mask of 32 pixels. Words of EVT2.1 are read as two 32-bit halves, because the alignment of a payload is
-4 bytes. Older firmware swaps the halves ("endianness=legacy" in RAW headers); this encoding is evt21_legacy.
+lower half is a mask of 32 pixels. Words of EVT2.1 are read as two 32-bit halves, because a payload is only aligned to 4
+bytes. Older firmware swaps the halves ("endianness=legacy" in RAW headers); this encoding is evt21_legacy.
 
-The state of these codecs is the upper part of the time (the high time), the number of wraps of the 34-bit clock, and
-whether a time is known. The clock has wrapped if the high time falls by more than half of its range, so a single wrong
-bit does not count as a wrap. Smaller steps back are glitches of the clock, and the output times go back too. (OpenEB 5
-detects a wrap only in a step of nearly the whole range.)
+The state of these codecs consists of the upper part of the time (the high time), the number of wraps of the 34-bit
+clock, and whether a time is known. A fall of the high time by more than half of its range counts as a wrap of the
+clock. A smaller step back counts as a glitch, and the output times go back too. OpenEB 5, in contrast, detects a wrap
+only in a step of nearly the whole range.
 """
 
 from __future__ import annotations
@@ -29,14 +29,13 @@ MOST_LOOPS = (1 << 18) - 1  # 142 years: times in ns stay within int64
 
 @register_jitable
 def time_of(state, word):
-    """Return the output time of a word, whose low time is in bits 22..27. It is the encoding's time, multiplied by
-    SCALE."""
+    """Return the output time of a word with the low time in bits 22..27: the encoding's time, multiplied by SCALE."""
     return (state[LOOPS] << 34 | state[HIGH] << 6 | word >> 22 & 0x3F) * state[words.SCALE]
 
 
 @register_jitable
 def set_high(state, high):
-    """Store the high time of a word, and count a wrap or a glitch of the clock."""
+    """Store the high time of a time word. If the time has stepped back, count a wrap or a glitch of the clock."""
     back = state[HIGH] - high if state[KNOWN] else 0
     if back > HALF:
         state[LOOPS] = min(state[LOOPS] + 1, MOST_LOOPS)
@@ -48,8 +47,10 @@ def set_high(state, high):
 
 @register_jitable
 def decode_rest(state, word, triggers):
-    """Decode a word that is not an event: a time, a trigger or another type. Return 0, or STOP if the word must wait
-    for the next call."""
+    """Decode a word that is not an event: a time, a trigger or another type.
+
+    Return 0, or STOP if the word must wait for the next call.
+    """
     kind = word >> 28
     if kind == 8:
         set_high(state, word & 0xFFFFFFF)
@@ -76,9 +77,10 @@ def _word(state, data, k, n, t, x, y, p, triggers):
 def encode(events: Events) -> bytes:
     """Encode events as a packet of EVT2 that does not depend on earlier packets.
 
-    The format carries microseconds modulo 2^34. To decode times from 2^34 us (4.8 h) on, all earlier packets are
-    needed. Raise InputError for coordinates >= 2048, and for times that are negative, not in order, not whole
-    microseconds, or at least 2^33 us after the previous time.
+    The format stores times modulo 2^34 us (4.8 h). For later times, a decoder needs all earlier packets.
+
+    Raise InputError for coordinates >= 2048, and for times that are negative, not in order, not whole microseconds, or
+    at least 2^33 us after the previous time.
     """
     t, x, y, p = checked(events, "evt2", "us", 2048, 2048)
     step = np.diff(t, prepend=t[:1])

@@ -1,11 +1,14 @@
 """The codec of the packet encoding EVT3: 16-bit words, type in bits 12..15 (Prophesee, "EVT 3.0 format").
 
-The codec's state is the upper and lower part of the time (high and low time), the number of wraps of the 24-bit clock,
-the row, base column and base polarity, and which part of the time is known (1: high, 2: high and low).
+The codec's state consists of:
+
+- the upper and the lower part of the time (high and low time), and which part is known (1: high, 2: high and low)
+- the number of wraps of the 24-bit clock
+- the present row, base column and base polarity
 
 `_word` decodes every type of word, one word at a time. `_run` decodes common words faster, while there is room. It
-first packs each event into column t, as four fields of 12 bits (lanes). From the lowest lane on, these are: column and
-polarity, row, low time, high time.
+first packs each event into one element of column t, as four fields of 12 bits (lanes). From the lowest lane on, these
+are: column and polarity, row, low time, high time.
 """
 
 from __future__ import annotations
@@ -64,7 +67,7 @@ def _each(builder, value):
 
 @intrinsic
 def _others(typingctx, data, at, rows, columns, lows, high):
-    """Return a uint64 whose bit j is set if item ``at + j`` is not a common word (see `run_of_common`)."""
+    """Return a uint64 whose bit j is set if item ``at + j`` of ``data`` is not a common word, see `run_of_common`."""
 
     def gen(context, builder, sig, args):
         word = _load(VECTOR, context, builder, sig.args[0], *args[:2])
@@ -81,7 +84,7 @@ def _others(typingctx, data, at, rows, columns, lows, high):
 
 @register_jitable
 def quad(data, at):
-    """Return the four items from ``at`` on of a uint16 array as one uint64, the first item in the lowest bits.
+    """Return four consecutive items of a uint16 array as one uint64, the first item in the lowest bits.
 
     at : uint64, index of the first item
     """
@@ -92,10 +95,10 @@ def quad(data, at):
 
 @register_jitable
 def run_of_common(data, k, rows, columns, lows, high):
-    """Return how many of the consecutive words from item ``k`` on are common words, at most WINDOW.
+    """Return how many words from item ``k`` of ``data`` on are common words without a gap, at most WINDOW.
 
-    Common words are rows below ``rows``, events in columns below ``columns``, low times below ``lows``, and the word
-    ``high``.
+    Common words are: a row below ``rows``, an event in a column below ``columns``, a low time below ``lows``, and the
+    word ``high``, which repeats the present high time.
     """
     at = min(k, np.uint64(data.size - WINDOW))
     if data[at + np.uint64(WINDOW - 1)] < 0:
@@ -113,7 +116,7 @@ def _time(state):
 
 @register_jitable
 def _low(state, low):
-    """Store the low time. If it is not before ``until``, its events are not due: store nothing, and return STOP."""
+    """Store the low time. If the resulting time is not before ``until``, store nothing and return STOP."""
     after = state[LOOPS] << 24 | state[HIGH] << 12 | low
     if state[KNOWN] > 0:
         if after * state[words.SCALE] >= state[words.UNTIL]:
@@ -136,8 +139,9 @@ def _high(state, high):
 
 @uncounted
 def _word(state, word, n, t, x, y, p, triggers):
-    """Decode one word, and write its events from index ``n`` of the columns on. Arguments are as in
-    `snn_control.events.codecs`.
+    """Decode one word, and write its events from index ``n`` of the columns on.
+
+    `snn_control.events.codecs` describes the arguments.
 
     Return the number of events written, or STOP if the word must wait for the next call.
     """
@@ -175,8 +179,12 @@ def _word(state, word, n, t, x, y, p, triggers):
 
 @register_jitable(forceinline=True)
 def _write_mask(event, mask, n, t):
-    """Write a packed event for each set bit of ``mask``, from index ``n`` on, in groups of eight. Return the next
-    index."""
+    """Write a packed event to ``t`` for each set bit of ``mask``, from index ``n`` on. Return the next index.
+
+    The function writes in groups of eight, so elements after the last event may be overwritten.
+
+    event : the packed event of the mask's lowest bit
+    """
     left, at = mask, n
     while True:
         for lane in range(8):
@@ -192,12 +200,12 @@ def _write_words(data, k, end, packed, n, t):
     """Write the packed events of common words to column ``t``, from index ``n`` on.
 
     data : items of the packet; the words are the items ``k`` to ``end - 1``
-    packed : the present lanes (see the module), which each word changes
+    packed : the four lanes before the first word, see the module's docstring
 
     Return the lanes after the last word, and the next index of the column.
 
-    The code does not branch on the words, because they are unpredictable. It writes each word to its lane, and then all
-    lanes to index ``n``. Only an event advances ``n``.
+    The loop does not branch on the type of a word, because the CPU cannot predict the type. It writes each word to its
+    lane, and then all lanes to index ``n``. Only an event advances ``n``.
     """
     while k < end:
         word = np.uint64(data[k])
@@ -213,7 +221,7 @@ def _write_words(data, k, end, packed, n, t):
 def _unpack(begin, end, epoch, scale, t, x, y, p):
     """Convert the packed events ``begin`` to ``end - 1`` in column ``t`` to the columns t, x, y and p.
 
-    epoch : time of the clock's wraps, in the encoding's unit
+    epoch : time of all wraps of the clock so far, in the encoding's unit
     scale : factor from the encoding's unit to the output's unit
 
     The compiler vectorises this loop.
@@ -226,9 +234,9 @@ def _unpack(begin, end, epoch, scale, t, x, y, p):
 
 @uncounted
 def _run(state, data, k, n, t, x, y, p):
-    """Decode common words from item ``k`` on, as long as a time is known and their events are before ``until``.
+    """Decode common words from item ``k`` of ``data`` on, while a time is known and the events are before ``until``.
 
-    Return the item and the index of the columns from which `_word` must continue.
+    Return the index of the next item and the next index of the columns, from which `_word` must continue.
     """
     width = min(state[words.WIDTH], 2048) if state[words.WIDTH] > 0 else 2048
     height = min(state[words.HEIGHT], 2048) if state[words.HEIGHT] > 0 else 2048

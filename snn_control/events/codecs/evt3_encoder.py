@@ -1,5 +1,7 @@
-"""Encode events as EVT3 words like a sensor: write only what changes, and write dense rows as masks of 12, 12 and 8
-pixels."""
+"""Encode events as EVT3 words like a sensor: write times and rows only when they change, and dense rows as masks.
+
+The masks cover 12, 12 and 8 pixels.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ MAX_DURATION_US = 1 << 42  # us from the first event to the last
 def _group(t, x, y, p, i, first):
     """Return how many events from index ``i`` on fit into one group of masks.
 
-    They have the same time, row and polarity, and their columns ascend within the group's pixels.
+    Events of a group have the same time, row and polarity, and ascending columns within the group's pixels.
 
     first : column of the group's first pixel
     """
@@ -35,9 +37,9 @@ def _group(t, x, y, p, i, first):
 def write_words(t, x, y, p, out):
     """Write the EVT3 words of events to ``out``. Return the number of words.
 
-    t : int64, times [us]
-    x, y, p : int64, columns, rows and polarities
-    out : uint16
+    t : (n,) int64, times [us]
+    x, y, p : (n,) int64, columns, rows and polarities
+    out : uint16, with room for the words
     """
     i, k = 0, 0
     now, high, row, base, polarity = np.int64(-1), t[0] >> 12, np.int64(-1), np.int64(-GROUP), np.int64(0)
@@ -74,10 +76,11 @@ def write_words(t, x, y, p, out):
 def encode(events: Events) -> bytes:
     """Encode events as a packet of EVT3 that does not depend on earlier packets: it starts with the whole time.
 
-    The format carries microseconds modulo 2^24. To decode times from 2^24 us (16.8 s) on, all earlier packets are
-    needed, with pauses of less than 16.7 s between packets. Within a packet, additional words with the clock's time are
-    written during a longer pause. Raise InputError for coordinates >= 2048, and for times that are negative, not in
-    order, not whole us, or more than 2^42 us apart.
+    The format stores times modulo 2^24 us (16.8 s). For later times, a decoder needs all earlier packets, with pauses
+    of less than 16.7 s between packets. For a longer pause within a packet, additional time words are written.
+
+    Raise InputError for coordinates >= 2048, and for times that are negative, not in order, not whole us, or more than
+    2^42 us apart.
     """
     t, x, y, p = checked(events, "evt3", "us", 2048, 2048)
     if not len(t):

@@ -1,8 +1,8 @@
 """The codec of the packet encoding EVT4: 32-bit words with the type in bits 28..31 (Prophesee, "EVT 4.0 format").
 
-Words are laid out as in EVT2, with other numbers of types. In addition, a vector has two words: the position of its
-first pixel, then a mask of 32 pixels in a row. The second word has no type. The codec's state is that of EVT2, and the
-first word of a vector whose mask has not been read.
+Words have the layout of EVT2, but other type numbers. In addition, there are vectors of two words: the position of the
+first pixel, then a mask of 32 pixels in a row. The second word has no type field. The codec's state is that of EVT2
+plus the first word of a vector whose second word has not been read yet.
 """
 
 from __future__ import annotations

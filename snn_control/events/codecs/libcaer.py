@@ -1,13 +1,17 @@
 """The codecs of the packet encodings libcaer and libcaer_cmp, as event_camera_codecs defines them.
 
-The encoding libcaer has the polarity events of the library libcaer: uint32 data, int32 time [us]. The codec's state is
-the last time within the packet, and the number of overflows of 2^31 us in the packet. Each packet resets both. Times
-count from the packet's ``time_base``.
+The encoding libcaer consists of the polarity events of the library libcaer: uint32 data, int32 time [us]. Times count
+from the packet's ``time_base``. The codec's state consists of the last time in the packet, and the number of overflows
+of 2^31 us in the packet. Each packet resets these two numbers.
 
 The encoding libcaer_cmp has 16-bit words with the type in bits 12..15. The pixels of a mask lie along a column of the
-sensor. The codec's state has two parts. The high and low time are relative to the packet's ``time_base``, and start at
-0 in each packet. The column, base row and base polarity are kept from packet to packet. (event_camera_codecs has a name
-for type 6, a mask of 12 pixels, but its decoder ignores it. Here type 6 counts as unknown, like all higher types.)
+sensor. The codec's state has two parts:
+
+- The high and low time are relative to the packet's ``time_base``, and start at 0 in each packet.
+- The column, base row and base polarity continue from packet to packet.
+
+The decoder of event_camera_codecs ignores type 6, which it defines as a mask of 12 pixels. Here type 6 counts as
+unknown, like all higher types.
 """
 
 from __future__ import annotations

@@ -1,8 +1,15 @@
-"""The codecs of mono (64-bit words of events) and trigger (of external triggers), as event_camera_codecs defines them.
+"""The codecs of the packet encodings mono (events) and trigger (external triggers), as in event_camera_codecs.
 
-A word of mono has the time after ``time_base`` [ns] in bits 0..31, x in 32..47, y in 48..62, and the polarity in 63. A
-word of trigger has the same time in bits 0..31, the id in 48..62, and the edge in 63. These codecs have no state of
-their own. Words are read as two 32-bit halves, because the alignment of a payload is 4 bytes.
+Both have 64-bit words, which are read as two 32-bit halves, because a payload is only aligned to 4 bytes:
+
+| bits | mono | trigger |
+|---|---|---|
+| 0..31 | time after the packet's ``time_base`` [ns] | time after the packet's ``time_base`` [ns] |
+| 32..47 | x | not used |
+| 48..62 | y | id of the trigger |
+| 63 | polarity | edge |
+
+These codecs store nothing from word to word.
 """
 
 from __future__ import annotations
@@ -33,7 +40,7 @@ def _trigger(state, data, k, n, t, x, y, p, triggers):
 
 
 def encode(events: Events, time_base: int = 0) -> bytes:
-    """Encode events as a packet of mono, to be sent with the same ``time_base`` [ns].
+    """Encode events as a packet in the encoding mono. The message must then have the same ``time_base`` [ns].
 
     Raise InputError for rows >= 32768, and for times that are not within 2^32 ns (4.3 s) after ``time_base``.
     """

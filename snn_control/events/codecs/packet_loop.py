@@ -1,7 +1,6 @@
-"""Make codecs: the loop over the words of a packet, around a compiled function that decodes one word.
+"""Make codecs from compiled functions that decode one word: this module adds the loop over the words of a packet.
 
-This module also has functions that such decoders share and, for encoders, the check that an encoding can carry the
-events.
+It also contains functions that these decoders share, and a check whether an encoding can represent given events.
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ def put(state, now, column, row, polarity, n, t, x, y, p):
     row : row of the event [pixel]
     polarity : 1 for ON, 0 for OFF
 
-    Return 1, or 0 if the event is outside the frame and was left out. Return STOP if the event is not due yet or there
-    is no room.
+    Return the number of events written: 1, or 0 for an event outside the frame. Return STOP if the event is not due yet
+    or the columns are full.
     """
     if now >= state[words.UNTIL] or n == t.size:
         return STOP
@@ -54,7 +53,7 @@ def put(state, now, column, row, polarity, n, t, x, y, p):
 def put_mask(state, now, mask, column, row, upright, polarity, n, t, x, y, p):
     """Write an event for each set bit of ``mask``. The lowest bit stands for the pixel at ``column``, ``row``.
 
-    upright : whether the next bits stand for pixels along a column; otherwise along a row
+    upright : whether the bits stand for pixels along a column of the sensor; otherwise along a row
 
     Other arguments are as in `put`. Return the number of events written. If not all of them can be written, write none
     and return STOP.
@@ -72,12 +71,12 @@ def put_mask(state, now, mask, column, row, upright, polarity, n, t, x, y, p):
 
 @register_jitable
 def put_trigger(state, now, number, edge, triggers):
-    """Write one external trigger. Return 0, or STOP if the trigger is not due yet or there is no room.
+    """Write one external trigger. Return 0, or STOP if the trigger is not due yet or ``triggers`` is full.
 
     now : output time of the trigger
     number : id of the trigger's input
     edge : 1 for a rising edge, 0 for a falling edge
-    triggers : (m, 2) int64, rows of the time and of id << 1 | edge; if m is 0, the trigger is counted but not stored
+    triggers : (m, 2) int64, the columns are time and id << 1 | edge; if m is 0, the trigger is counted but not stored
     """
     written = state[words.TRIGGERS_WRITTEN]
     if now >= state[words.UNTIL] or written == triggers.shape[0] > 0:
@@ -90,9 +89,9 @@ def put_trigger(state, now, number, edge, triggers):
 
 
 def refuse(wrong: np.ndarray, name: str, values: np.ndarray, rule: str) -> None:
-    """Raise InputError if any value of a column breaks a rule. The error shows the first such value and the rule.
+    """Raise InputError if any value of a column violates a rule. The error shows the first such value and the rule.
 
-    wrong : (n,) bool, which values break the rule
+    wrong : (n,) bool, true for values that violate the rule
     name : name of the column
     values : the values of the column
     """
@@ -104,11 +103,13 @@ def refuse(wrong: np.ndarray, name: str, values: np.ndarray, rule: str) -> None:
 def checked(
     events: Events, encoding: str, unit: str, columns: int, rows: int, ordered: bool = True
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Check events. Return t [``unit``], x, y and p (0 or 1) as four contiguous int64 arrays.
+    """Check that an encoding can represent events, and return t, x, y and p as four contiguous int64 arrays.
+
+    The times are returned in ``unit``, the polarities as 0 or 1.
 
     columns : x must be below this number
     rows : y must be below this number
-    ordered : whether a time must not be earlier than the previous one
+    ordered : whether the times must not decrease
 
     Raise InputError for arrays of unequal length, for x or y that are too large, and for times that are negative, not a
     whole number of ``unit``, or not in order.
@@ -130,18 +131,17 @@ def checked(
 
 @register_jitable
 def _keep(state):
-    """Do nothing at the beginning of a packet, for encodings whose state continues from packet to packet."""
+    """Do nothing at the beginning of a packet: the default ``begin`` of `word_codec`, for a state that continues."""
 
 
 def _named(function: Callable, encoding: str, module: str) -> Callable:
-    """Give ``function`` a name and a module that belong to its codec, because compiled code is stored under these
-    names."""
+    """Rename ``function`` and its module after its codec, because these names identify cached compiled code."""
     function.__name__, function.__module__ = f"{function.__name__}_{encoding}", module
     return function
 
 
 def _not_written(events: Events, time_base: int = 0) -> bytes:
-    """Raise InputError. This is the ``encode`` of encodings whose packets this package does not write."""
+    """Raise InputError: the function ``encode`` of encodings that this package only reads."""
     raise InputError("the encoding is read, but not written")
 
 
@@ -149,10 +149,10 @@ def _not_written(events: Events, time_base: int = 0) -> bytes:
 class Codec:
     """An encoding of event packets.
 
-    name : as in EventPacket.encoding
+    name : name of the encoding, as in EventPacket.encoding
     unit : unit of the times in this encoding, "us" or "ns"
-    item : type of the items of ``data`` for ``decode``, "<u2" or "<u4"
-    word : number of bytes of a whole word, a multiple of the number of bytes of an item
+    item : dtype of the argument ``data`` of ``decode``, "<u2" or "<u4"
+    word : size of a word [bytes], a multiple of the size of an item
     decode : see `snn_control.events.codecs`
     encode : Events -> bytes of a packet; raises InputError if this package does not write the encoding
     """
@@ -171,13 +171,15 @@ class Codec:
         return compile_function(self.decode, f"int64(int64[::1],Array({item},1,'C',readonly=True),{columns})")
 
     def address(self) -> int:
-        """Return the address of the compiled `decode_at`: ``int64 decode_at(int64 state, int64 data, int64 size, int64
-        columns)``."""
+        """Return the address of the compiled `decode_at`.
+
+        Its signature is ``int64 decode_at(int64 state, int64 data, int64 size, int64 columns)``.
+        """
         return compile_callback(self.decode_at, "int64(int64,int64,int64,int64)")
 
     @cached_property
     def decode_at(self) -> Callable:
-        """The function ``decode`` with addresses as arguments, before compilation; see `snn_control.events.codecs`."""
+        """The function `decode_at`, not compiled: ``decode`` with addresses as arguments, see `events.codecs`."""
         decode, word = self.decode, self.word
         view = {"<u2": u16, "<u4": u32}[self.item]
         items = word // np.dtype(self.item).itemsize

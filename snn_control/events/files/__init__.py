@@ -46,8 +46,10 @@ OTHERS = {
 
 
 def _opener(path: Path) -> tuple[str, str]:
-    """Return the module and the function that open the file or folder. Raise DescriptionError if this is not a
-    recording."""
+    """Return the names of the module and of the function that open the file or folder.
+
+    Raise DescriptionError if the path is not a recording.
+    """
     if path.is_dir():  # only a bag can be a folder
         head = BAGS[0]
     elif not path.is_file():
@@ -75,16 +77,16 @@ def open_recording(
     height: int | None = None,
     columns: str | None = None,
 ) -> Recording:
-    """Open a recording. Its format is detected by its contents.
+    """Open a recording. The format is detected from the contents of the file.
 
-    Supported are RAW (EVT2, EVT2.1, EVT3, EVT4), DAT, AEDAT 2, 3.1 and 4, bags of ROS 2 (a folder, a .db3 or an .mcap
-    file) and of ROS 1, HDF5, Event Stream, .npz, .npy and text.
+    Supported formats are RAW (EVT2, EVT2.1, EVT3, EVT4), DAT, AEDAT 2, 3.1 and 4, bags of ROS 2 (a folder, a .db3 or an
+    .mcap file) and of ROS 1, HDF5, Event Stream, .npz, .npy and text.
 
     path : path of the file, or of the folder of a bag
     topic : topic of the events, needed if a bag has several topics with events. For other files, the stream: the number
-        of a source in AEDAT, the path in HDF5 or a part of it, or the name of an array
+        of a source in AEDAT, the path in HDF5 or a part of the path, or the name of an array
     width, height : size of the sensor [pixel]; replaces the size in the file
-    columns : order of the columns and unit of the times, such as "t[us],x,y,p", for files that do not state them
+    columns : order of the columns and unit of the times, such as "t[us],x,y,p", for files that do not contain them
 
     Raise DescriptionError for a path that is not a recording or cannot be read, and for a topic that does not exist.
     """

@@ -7,7 +7,8 @@ DVS128   bit 0: polarity (0: ON), bits 1..7: x, bits 8..14: y, bit 15: external 
 DAVIS    bit 11: polarity (1: ON), bits 12..21: x, bits 22..30: y; bit 31: sample of a picture, bit 10: others
 =======  ======================================================================================================
 
-x counts from the right and y from the bottom. jAER and v2e write both; here the origin is at the top left.
+In the file, x counts from the right and y from the bottom. Both jAER and v2e write such files. The events returned here
+have their origin at the top left.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ GIVE = "give --width and --height"
 
 
 def header_lines(file: BinaryIO) -> Iterator[str]:
-    """Yield the header lines of an AEDAT file before version 4. Afterwards, the file is at its first byte of data."""
+    """Yield the header lines of an AEDAT file before version 4. The file is then at its first byte of data."""
     for _ in range(MOST_LINES):
         at = file.tell()
         line = file.readline(LONGEST_LINE)
@@ -105,6 +106,6 @@ class Aedat2Recording(Recording):
         return self._in_frame(t[events][inside], x, y, p[events][inside].astype(np.uint8))
 
     def _note_triggers(self, t: np.ndarray) -> None:
-        """Store external triggers. The format does not state their edge."""
+        """Store external triggers with the times ``t``. The format does not contain their edge."""
         self._counts["triggers"] += len(t)
         self._seen_triggers.append(np.stack([t, np.zeros_like(t), np.ones_like(t)], axis=1))

@@ -1,7 +1,8 @@
 """Read AEDAT 3.1, the files of cAER: header lines that end with ``#!END-HEADER``, then packets of events.
 
-A packet has a header of 28 bytes: int16 type and source, then int32: bytes per event, offset of the time in an event,
-overflow of the time, capacity, events, valid events. Times are int32 [us], continued by the overflow as bits 31..61.
+A packet has a header of 28 bytes: int16 type and source, then as int32: bytes per event, offset of the time in an
+event, overflow of the time, capacity, number of events, number of valid events. Times are int32 [us]; the overflow
+supplies their bits 31..61.
 """
 
 from __future__ import annotations
@@ -29,8 +30,7 @@ MOST_OVERFLOWS = 1 << 20  # 71 years
 
 
 class Aedat3Recording(Recording):
-    """The recording in an AEDAT 3.1 file: the polarity events of one of its sources. The numbers of sources serve as
-    topics."""
+    """The recording in an AEDAT 3.1 file: the polarity events of one source. The topic is the number of the source."""
 
     encoding = "aedat3"
 

@@ -21,15 +21,15 @@ RISING, FALLING, PULSE = 1, 2, 3  # sources of external triggers
 
 
 def _is_panic(error: BaseException) -> bool:
-    """Return whether an exception comes from a failed check (panic) in the library's Rust code."""
+    """Return whether an exception is a panic of the Rust code in the library `aedat`."""
     return type(error).__name__ == "PanicException"
 
 
 def _check_header(path: Path | str) -> None:
-    """Check the offsets of the header (flatbuffer IOHeader) up to the header's XML.
+    """Check the offsets in the header (flatbuffer IOHeader) that lead to the header's XML.
 
-    The library uses these offsets unchecked, so a damaged offset would end the process. Raise ValueError, ParseError or
-    struct.error if the header is damaged.
+    The library `aedat` does not check these offsets, so that a damaged offset would crash the process. Raise
+    ValueError, ParseError or struct.error if the header is damaged.
     """
     with open(path, "rb") as file:
         file.seek(MAGIC)
@@ -58,7 +58,7 @@ def _check_header(path: Path | str) -> None:
 class Aedat4Recording(Recording):
     """The recording in an AEDAT4 file: one of its streams of events. Frames and inertial data are ignored.
 
-    The numbers of the event streams serve as topics. The triggers are the external edges in the trigger streams.
+    The topic is the number of the event stream. The triggers are the external edges in the file's trigger streams.
     """
 
     encoding = "aedat4"

@@ -1,4 +1,4 @@
-"""Read recordings from bags: of ROS 2, given as a folder or as one of its files, and of ROS 1."""
+"""Read recordings from bags: a bag of ROS 2 as a folder or as one of its files, or a bag of ROS 1."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BACK, APART = 1_000_000, 1_000_000_000  # ns, see `_is_jump`
 
 
 def is_bag(path: Path) -> bool:
-    """Return whether a path is a bag: a folder or a file of ROS 2, or a file of ROS 1. Its contents decide."""
+    """Return whether a path is a bag by its contents: a folder or file of ROS 2, or a file of ROS 1."""
     if path.is_dir():
         return any(one.suffix in (".db3", ".mcap") for one in path.iterdir())
     if not path.is_file():
@@ -33,7 +33,7 @@ def is_bag(path: Path) -> bool:
 
 
 def storages_of(path: Path) -> tuple[list[Storage], bool]:
-    """Return two values: the files of a bag in order, without empty files, and whether there are empty files.
+    """Return two values: the files of a bag that are not empty, in order, and whether the bag also has empty files.
 
     path : the bag's folder, or one of its files
     """
@@ -48,8 +48,7 @@ def storages_of(path: Path) -> tuple[list[Storage], bool]:
 
 
 def _folder(path: Path) -> tuple[list[Storage], bool]:
-    """Return two values: the files in a bag's folder, ordered by the numbers in their names, and whether others are
-    empty."""
+    """Return the two values of `storages_of` for a folder. The files are ordered by the numbers in their names."""
     found = {suffix: [p for p in path.iterdir() if p.suffix == suffix] for suffix in (".db3", ".mcap")}
     if found[".db3"] and found[".mcap"]:
         raise refused(path, "has .db3 and .mcap files", "name one of the files")
@@ -63,13 +62,12 @@ def _folder(path: Path) -> tuple[list[Storage], bool]:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Return a sort key for a path by which bag_2 comes before bag_10."""
+    """Return a sort key for a path, with which bag_2 comes before bag_10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
 class BagRecording(Recording):
-    """A recording in a bag: the events on one of the bag's topics. Messages are read in the order in which they were
-    written."""
+    """A recording in a bag: the events on one topic. Messages are read in the order in which they were written."""
 
     topic: str
 
@@ -84,7 +82,7 @@ class BagRecording(Recording):
         self._look()
 
     def packets(self) -> Iterator[tuple[int, str, bytes]]:
-        """Yield the log time [ns], the type and the CDR bytes of every message of the topic."""
+        """Yield the log time [ns], the message type and the CDR bytes of every message of the recording's topic."""
         before = 0
         for storage in self._storages:
             for log_time, message in storage.messages(self.topic):
@@ -93,7 +91,7 @@ class BagRecording(Recording):
             before += storage.size_bytes
 
     def _look(self) -> None:
-        """Find the encoding, the unit and the sensor's size in the first complete message."""
+        """Read the encoding, the time unit and the sensor's size from the first complete message."""
         reader = reader_of(self.type, self._counts, *self._given)
         whole = any(reader.read(message) is not None for _, _, message in self.packets())
         if not whole and isinstance(reader, PacketReader) and reader.unknown:
@@ -125,7 +123,7 @@ class BagRecording(Recording):
         self._counts["malformed"] += sum(storage.malformed for storage in self._storages)
 
     def _choose(self, path: str, topic: str | None) -> str:
-        """Return the topic to read. Point clouds are considered only if no other topic holds events."""
+        """Return the topic to read. Topics of PointCloud2 are considered only if no other topic contains events."""
         of_events = [name for name, kind in self.topics.items() if kind in EVENT_TYPES]
         packets = [name for name in of_events if self.topics[name] != CLOUD_TYPE]
         if topic is None and len(packets or of_events) == 1:
@@ -156,7 +154,7 @@ class BagRecording(Recording):
 
 
 def topics_of(storages: Sequence[Storage]) -> dict[str, str]:
-    """Return the topics in all files of a bag: topic -> type. For a topic with several types, return the first type."""
+    """Return the topics in all files of a bag: topic -> type. If a topic has several types, the first one is used."""
     topics: dict[str, str] = {}
     for storage in storages:
         topics = {**topics, **storage.topics, **topics}
@@ -166,7 +164,7 @@ def topics_of(storages: Sequence[Storage]) -> dict[str, str]:
 def _is_jump(sensor: int, bag: int) -> bool:
     """Return whether the sensor's clock jumped between two messages.
 
-    It jumped if it went back, or if its change differs from that of the bag's clock by more than a second.
+    A jump is a step back, or a change that differs from the change of the bag's clock by more than a second.
 
     sensor : change of the sensor's clock [ns]
     bag : change of the bag's clock [ns]

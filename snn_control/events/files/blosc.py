@@ -1,10 +1,11 @@
 """Decode chunks of HDF5 datasets that Blosc 1 compressed (c-blosc, "Blosc Header Format").
 
-A chunk is a header, the offsets of its blocks, and blocks of one or more compressed parts. Each block was shuffled
-before it was compressed: the bytes, or the bits, of the same place in all its items are neighbours.
+A chunk consists of a header, the offsets of its blocks, and the blocks. A block consists of one or more compressed
+parts. Each block was shuffled before compression: first come the first bytes (or bits) of all items of the block, then
+the second bytes (or bits), and so on.
 
-Many chunks are decoded at once, in three steps: compiled code finds and checks all parts, a library decompresses them,
-and compiled code undoes the shuffling.
+Many chunks are decoded at once, in three steps: compiled code finds and checks all parts, a library decompresses the
+parts, and compiled code undoes the shuffling.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ CODECS = {LZ4: cache(_lz4), ZLIB: cache(_zlib), ZSTD: cache(_zstd)}
 
 
 def decode_blosc(data: np.ndarray, at: np.ndarray, length: np.ndarray, out: np.ndarray) -> int:
-    """Decompress chunks.
+    """Decompress chunks of a file.
 
     data : bytes of the file
     at, length : (n,) int64, offset and number of bytes of each chunk
@@ -80,7 +81,7 @@ _compiled = cache(compile_function)
 
 
 def _decompressed(data: memoryview, table: np.ndarray) -> tuple[bytes, int]:
-    """Return the unpacked parts one after another, and the number of their bytes before the first damaged part."""
+    """Return the concatenated decompressed parts, and the number of their bytes before the first damaged part."""
     rows, codecs = table.tolist(), {*table[:, 3].tolist()}
     functions = {codec: CODECS[codec]() for codec in codecs - {RAW}}
     if codecs == {ZSTD}:  # nearly always
@@ -118,7 +119,10 @@ def _u32(data, at):
 
 @register_jitable
 def _fits(data, at, end, codec, room):
-    """Return whether a part does not state that it unpacks to more than ``room`` bytes. Only Zstandard states it."""
+    """Return whether the decompressed size in a part's header is at most ``room`` bytes, or the header has no size.
+
+    Only the format Zstandard contains this size.
+    """
     if codec != ZSTD:
         return True
     if end - at < 6 or _u32(data, at) != 0xFD2FB528:
@@ -139,11 +143,12 @@ def _fits(data, at, end, codec, room):
 def find_parts(data, at, length, size, chunks, table):
     """Find the compressed parts of chunks.
 
-    size : number of bytes of an unpacked chunk
-    chunks : (n, 3), row by row the flags, the bytes of an item, and the bytes of a block
-    table : (m, 4), row by row the offset, the bytes, the unpacked bytes and the codec of a part; as many as fit
+    size : size of a decompressed chunk [bytes]
+    chunks : (n, 3), written: for each chunk the flags, the size of an item [bytes], and the size of a block [bytes]
+    table : (m, 4), written: for each part the offset, the size, the decompressed size [bytes], and the codec. If there
+        are more parts than rows, the further parts are only counted
 
-    Return the number of sound chunks before the first other one, and the number of their parts.
+    Return the number of valid chunks before the first damaged or unknown chunk, and the number of their parts.
     """
     parts = 0
     for c in range(at.size):
@@ -169,7 +174,7 @@ def find_parts(data, at, length, size, chunks, table):
 
 @register_jitable
 def parts_of(data, begin, end, size, flags, item, block, table):
-    """Find the parts of one chunk. Return their number, or -1 if the chunk is damaged or in an unknown variant."""
+    """Find the compressed parts of one chunk. Return their number, or -1 for a damaged chunk or an unknown variant."""
     codec, n, item = flags >> 5, 0, max(item, 1)
     if data[begin] != 2 or flags & OTHERS or not (codec == LZ4 or codec == ZLIB or codec == ZSTD):
         return -1
@@ -198,7 +203,7 @@ def parts_of(data, begin, end, size, flags, item, block, table):
 def unshuffle(unpacked, chunks, rows, planes, out):
     """Undo the shuffling of each block of each chunk. Bytes after the last whole item are not shuffled.
 
-    unpacked : the unpacked chunks, one after another
+    unpacked : the decompressed chunks, one after another
     chunks : see `find_parts`
     rows, planes : scratch memory, see `bits_to_bytes`
     """

@@ -1,4 +1,4 @@
-"""The 32-bit clock of recordings whose events have a time in uint32 [us]."""
+"""Extend the 32-bit times [us] of some recording formats to 64-bit times without wraps."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MOST_LOOPS = (1 << 20) - 1  # 142 years: times in ns stay within int64
 
 
 class Clock32:
-    """Continues the times of a clock that wraps every 71.6 min. Smaller steps back are glitches, and stay as they are.
+    """Extends the times of a clock that wraps every 71.6 min. A smaller step back is a glitch, which is not corrected.
 
-    counts : counters, of which ``wraps`` and ``glitches`` are increased
+    counts : counters of the recording; this object increases ``wraps`` and ``glitches``
     """
 
     def __init__(self, counts: MutableMapping[str, int]) -> None:
@@ -23,7 +23,10 @@ class Clock32:
         self._last, self._loops = -1, 0
 
     def unwrapped(self, t: np.ndarray) -> np.ndarray:
-        """Return the next times, (n,) int64, without wraps."""
+        """Return the next times without wraps, (n,) int64.
+
+        t : (n,) int64, the next times in the file, from 0 to 2^32 - 1 [us]
+        """
         if not len(t):
             return t
         step = np.diff(t, prepend=self._last if self._last >= 0 else t[0])

@@ -1,17 +1,19 @@
 """Decode chunks of HDF5 files of Metavision: Prophesee's codec ECF, filter 0x8ECF (github.com/prophesee-ai/hdf5_ecf).
 
-A chunk begins with uint32: the number of events << 2 | packed << 1 | pairs. Then follow times, and the other columns:
+A chunk begins with a uint32: number of events << 2 | flag packed << 1 | flag pairs. The section "times" follows. If the
+flag packed is set, the section "packed" comes next. Otherwise, the section "rows" comes next, and then either the
+section "pairs", if the flag pairs is set, or the sections "columns" and "polarity".
 
 ========  =======================================================================================================
-times     uint64: time of origin [us]. Then bytes: the time added << 4 | the number of events at this time. 15 in
-          place of the number: uint16 with the number follows. 15 in place of the time: the low bits are the next
-          four bits of a larger time to add, lowest first
-packed    if set, groups of 4 events in three uint32: values y << 12 | x << 1 | polarity of 24 bits. The words are
-          a << 8 | low 8 bits of b, the rest of b << 16 | low 16 bits of c, the rest of c << 24 | d
-rows      otherwise: uint16, y << 5 | number of events in the row. 31 in place of the number: uint16 follows
-pairs     if set, groups of 4 events in three uint16: likewise, x << 1 | polarity of 12 bits
-columns   otherwise: uint16, x << 5 | a bit for an event at each of x + 1 (highest bit) to x + 5
-polarity  then: bytes, polarity << 7 | number of events. 127 in place of the number: uint16 follows
+times     uint64: time of origin [us]. Then bytes: time step << 4 | number of events at this time. If the number is
+          15, a uint16 with the number follows. If the time step is 15, the low bits are the next four bits of a
+          larger time step, lowest bits first
+packed    groups of 4 events a, b, c, d in three uint32. Each event has 24 bits: y << 12 | x << 1 | polarity. The
+          words are a << 8 | low 8 bits of b, the rest of b << 16 | low 16 bits of c, the rest of c << 24 | d
+rows      uint16: y << 5 | number of events in the row. If the number is 31, a uint16 with the number follows
+pairs     groups of 4 events in three uint16, divided as in "packed". Each event has 12 bits: x << 1 | polarity
+columns   uint16: x << 5 | five bits, for events at the columns x + 1 (highest bit) to x + 5
+polarity  bytes: polarity << 7 | number of events. If the number is 127, a uint16 with the number follows
 ========  =======================================================================================================
 """
 
@@ -32,7 +34,7 @@ DAMAGED = -1
 def decode_ecf(
     data: np.ndarray, at: np.ndarray, length: np.ndarray, counts: np.ndarray, columns: tuple[np.ndarray, ...]
 ) -> int:
-    """Decode chunks.
+    """Decode chunks of a file to events.
 
     data : bytes of the file
     at, length : (n,) int64, offset and number of bytes of each chunk
@@ -61,7 +63,7 @@ def decode_chunks(data, at, length, counts, t, x, y, p):
 
 @register_jitable
 def decode_chunk(data, t, x, y, p):
-    """Decode one chunk, whose number of events must be that of the columns. Return 0, or DAMAGED."""
+    """Decode one chunk to the columns t, x, y, p, whose length must be its number of events. Return 0, or DAMAGED."""
     head = np.int64(data[0]) | np.int64(data[1]) << 8 | np.int64(data[2]) << 16 | np.int64(data[3]) << 24
     if head >> 2 != t.size:
         return DAMAGED
@@ -84,7 +86,7 @@ def u16_at(data, k):
 
 @register_jitable
 def times(data, t):
-    """Decode the times. Like all functions below, return the offset after them, or DAMAGED."""
+    """Decode the times of a chunk to ``t``. Return the offset after the times, or DAMAGED."""
     now, k, n, end = np.int64(0), 12, np.int64(0), data.size
     for j in range(8):
         now |= np.int64(data[4 + j]) << 8 * j
@@ -117,7 +119,7 @@ def times(data, t):
 
 @register_jitable
 def runs16(data, k, y):
-    """Decode the rows."""
+    """Decode the section "rows", from offset ``k`` on, to ``y``. Return the offset after the section, or DAMAGED."""
     n, end = np.int64(0), data.size
     while n < y.size:
         if k + 2 > end:
@@ -139,7 +141,10 @@ def runs16(data, k, y):
 
 @register_jitable
 def masked(data, k, x):
-    """Decode the columns. The bits of the last mask beyond the last event are ignored."""
+    """Decode the section "columns", from offset ``k`` on, to ``x``. Return the offset after the section, or DAMAGED.
+
+    The bits of the last mask beyond the last event are ignored.
+    """
     n, end = 0, data.size
     while n < x.size:
         if k + 2 > end:
@@ -178,7 +183,7 @@ def polarities(data, k, p):
 
 @register_jitable
 def pairs(data, k, x, p):
-    """Decode columns and polarities of 12 bits."""
+    """Decode the section "pairs", from offset ``k`` on, to ``x`` and ``p``. Return the offset after it, or DAMAGED."""
     groups = (x.size + 3) // 4
     if k + 6 * groups > data.size:
         return DAMAGED
@@ -193,7 +198,7 @@ def pairs(data, k, x, p):
 
 @register_jitable
 def packed_events(data, k, x, y, p):
-    """Decode rows, columns and polarities of 24 bits."""
+    """Decode the section "packed", from offset ``k`` on, to x, y and p. Return the offset after it, or DAMAGED."""
     groups = (x.size + 3) // 4
     if k + 12 * groups > data.size:
         return DAMAGED

@@ -1,8 +1,9 @@
 """Read Event Stream files (.es) of DVS and ATIS events, version 2 of the format.
 
-After the header, each event has a byte with the time since the previous event [us] and the polarity, then uint16 x and
-uint16 y. Other bytes in the place of that first byte add to the time, or do nothing. For an ATIS, the lowest bit marks
-measurements of brightness, which are left out. y counts from the bottom; here row 0 is at the top.
+After the header, each event consists of a byte with the time since the previous event [us] and the polarity, then
+uint16 x and uint16 y. Between two events, further bytes may add to the time or have no effect. For an ATIS, the lowest
+bit marks measurements of brightness, which are left out. In the file, y counts from the bottom; in the events returned
+here, row 0 is at the top.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ def decode(data, atis, height, start, t, x, y, p):
     """Decode the whole events in a block of bytes.
 
     atis : whether the events are ATIS events
-    height : height of the sensor [pixel]; rows beyond get numbers that are too large
-    start : time before the block [us]
-    t, x, y, p : columns with room for an event for each 5 bytes
+    height : height of the sensor [pixel]; a row outside the sensor becomes a row number that is too large
+    start : time reached at the end of the previous block [us]
+    t, x, y, p : columns with room for one event per 5 bytes
 
-    Return the time after the last event, the number of events written, and the number of bytes that were used.
+    Return the time after the last event [us], the number of events written, and the number of bytes that were read.
     """
     now, n, k = start, 0, 0
     while k < data.size:
@@ -60,7 +61,7 @@ SIGNATURE = f"UniTuple(int64,3)(Array(uint8,1,'C',readonly=True),boolean,int64,i
 
 
 class EventStreamRecording(Recording):
-    """The recording in an Event Stream file. Times count from the start of the recording."""
+    """The recording in an Event Stream file, with times since the start of the recording."""
 
     encoding = "es"
 

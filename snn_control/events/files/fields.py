@@ -1,7 +1,7 @@
 """Find out which numbers of a file are the times, columns, rows and polarities of events, and convert them.
 
-Used for formats that do not define it: text, NumPy arrays and HDF5. Names of fields decide, else the values, unless the
-user states the order (`Order.parse`).
+Text, NumPy arrays and HDF5 do not define the order of these numbers. The order is taken from the first of these sources
+that exists: the user's option (`Order.parse`), the names of the fields, the values.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ SOUND = 0.9  # share of rows that must have possible values, and of steps of the
 
 @dataclass(frozen=True)
 class Order:
-    """The order of the columns in a table.
+    """The order of the columns in a table of events.
 
-    columns : "t", "x", "y", "p", or "-" for a column that is not read
-    unit : unit of the times, "s", "ms", "us" or "ns"; "" if it is not stated
+    columns : for each column "t", "x", "y", "p", or "-" for a column that is not read
+    unit : unit of the times, "s", "ms", "us" or "ns"; "": not known
     """
 
     columns: tuple[str, ...]
@@ -51,7 +51,7 @@ class Order:
 
     @classmethod
     def parse(cls, text: str) -> Order:
-        """Return the order that a text such as "x,y,t[ns],p" states."""
+        """Parse a text such as "x,y,t[ns],p" to an order of columns."""
         parts = [part.strip() for part in text.split(",")] if "," in text else list(text.strip())
         found = [("-", None) if part == "-" else _column(part) for part in parts]
         columns = tuple(column for column, _ in found)
@@ -65,7 +65,7 @@ class Order:
         return " ".join(f"t[{self.unit}]" if column == "t" and self.unit else column for column in self.columns)
 
     def places(self) -> tuple[int, int, int, int]:
-        """Return the indices of t, x, y and p."""
+        """Return the indices of the columns t, x, y and p in the table."""
         t, x, y, p = (self.columns.index(column) for column in "txyp")
         return t, x, y, p
 
@@ -77,7 +77,10 @@ def _column(part: str) -> tuple[str, str | None]:
 
 
 def named_fields(names: Iterable[str]) -> dict[str, str] | None:
-    """Return column -> name, for names that mean t, x, y and p; None if one is missing or ambiguous."""
+    """Find the fields t, x, y and p by their names: "t", "x", "y" or "p" -> name of the field.
+
+    Return None if a field is missing or ambiguous.
+    """
     found: dict[str, str] = {}
     for name in names:
         column = OF_NAME.get(UNIT.sub("", name.lower()))
@@ -87,15 +90,15 @@ def named_fields(names: Iterable[str]) -> dict[str, str] | None:
 
 
 def unit_of(name: str) -> str:
-    """Return the unit that the name of a column states, such as "t[us]", "t (us)" or "timestamp_ns"; "" if none."""
+    """Return the unit in a column's name such as "t[us]", "t (us)" or "timestamp_ns"; "" if the name has no unit."""
     match = UNIT.search(name.lower())
     return match[1] if match else ""
 
 
 def found_order(rows: np.ndarray) -> Order | None:
-    """Return the order of a table's columns, judged by its first rows, (n, 4); None if no order fits.
+    """Return the order of a table's columns that fits the values in its first rows, (n, 4); None if no order fits.
 
-    If several fit, the time is the column with the most different values.
+    If several orders fit, choose the order whose time column has the most different values.
     """
     if rows.ndim != 2 or rows.shape[1] != len(ORDERS[0]):
         return None
@@ -108,7 +111,7 @@ def found_order(rows: np.ndarray) -> Order | None:
 
 
 def _fits(t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> bool:
-    """Return whether nearly all rows have such values, and times in order."""
+    """Return whether the values are plausible as t, x, y and p of events in nearly all rows, with ascending times."""
     sound = np.isfinite(t) & np.isin(p, (0, 1) if (p == 0).any() else (-1, 1))
     for side in (x, y):
         sound &= (side >= 0) & (side < 1 << 16) & (side == np.rint(side))
@@ -117,15 +120,16 @@ def _fits(t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> bool:
 
 
 def source_unit(stated: str, t: np.ndarray) -> str:
-    """Return the unit of a file's times: as stated; else us for whole numbers, and s for others."""
+    """Return the unit of a file's times: ``stated`` unless empty; otherwise us for whole numbers, and s for others."""
     whole = t.dtype.kind in "iub" or bool((t[np.isfinite(t)] == np.rint(t[np.isfinite(t)])).all())
     return stated or ("us" if whole else "s")
 
 
 class FieldRecording(Recording):
-    """Base of recordings in files that hold columns of numbers of any type.
+    """Base of recordings in files with columns of numbers of any type.
 
-    source : unit of the times in the file, "s", "ms", "us" or "ns"; the recording has ns only if the file has ns
+    source : unit of the times in the file, "s", "ms", "us" or "ns". The unit of the recording's times is "ns" if the
+        file has ns, otherwise "us"
     offset : number that is added to all times of the file [us]
     """
 
@@ -136,10 +140,11 @@ class FieldRecording(Recording):
         self.source, self.unit = source, "ns" if source == "ns" else "us"
 
     def _recognise(self, rows: np.ndarray, order: Order | None, what: str) -> str:
-        """Find the columns in the first rows, which are records, or a table (n, 4). Return a description.
+        """Find the columns t, x, y and p in the first rows of a file. Return a description of the layout.
 
-        order : the order of a table's columns, and the unit of the times, as the user gave them
-        what : name of the rows, for messages
+        rows : records, or a table (n, 4)
+        order : order of a table's columns and unit of the times from the user; None: not specified
+        what : name of the rows, for error messages
         """
         unit, stated = order.unit if order else "", ""
         if rows.dtype.names is not None:
@@ -156,12 +161,12 @@ class FieldRecording(Recording):
         return found
 
     def _split(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the columns t, x, y and p of rows."""
+        """Return the columns t, x, y and p of records or of a table."""
         table: Any = rows
         return tuple(table[part] if isinstance(part, str) else table[:, part] for part in self._parts)
 
     def _timely(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
-        """Return columns as events. Events with values that no camera can have are counted and left out."""
+        """Convert columns of the file to events. Events with impossible times or pixels are counted and left out."""
         scale, most = UNITS[self.source] // NANOSECONDS[self.unit], FURTHEST // UNITS[self.source]
         sound = _within(t, -most, most)
         for side in (x, y):
@@ -184,7 +189,11 @@ class FieldRecording(Recording):
 
 
 def _added(t: np.ndarray, offset: int, room: np.ndarray | None) -> np.ndarray:
-    """Return times plus an offset, as NumPy would with a conversion, but in one pass."""
+    """Return ``t + offset`` as int64. NumPy would convert the array first; this function needs a single pass.
+
+    t : (n,) uint32, times
+    room : (n,) int64 for the result; None: a new array
+    """
     out = np.empty(len(t), np.int64) if room is None else room
     run = compile_function(add_offset, "void(Array(uint32,1,'C',readonly=True),int64,int64[::1])")
     run(np.ascontiguousarray(t), offset, out)
@@ -192,12 +201,12 @@ def _added(t: np.ndarray, offset: int, room: np.ndarray | None) -> np.ndarray:
 
 
 def _is_flag(p: np.ndarray) -> bool:
-    """Return whether polarities are 0 or 1 as in `Events`."""
+    """Return whether polarities already have the form of `Events`: uint8, 0 or 1."""
     return p.dtype == np.uint8 and (not len(p) or bool(p.max() <= 1))
 
 
 def _within(values: np.ndarray, least: int, most: int) -> np.ndarray | None:
-    """Return which values are from ``least`` to ``most``; None if all are. NaN is not."""
+    """Return a mask of the values from ``least`` to ``most``, (n,) bool; None if all values are. NaN is outside."""
     kind, size = values.dtype.kind, values.dtype.itemsize
     if kind == "b" or not len(values) or (kind == "u" and (1 << 8 * size) - 1 <= most):
         return None

@@ -1,14 +1,14 @@
-"""Read HDF5 files of events: those of data sets and simulators, and those of Metavision.
+"""Read HDF5 files of events, from data sets, simulators and Metavision.
 
-A stream of events is one of these:
+A stream of events has one of these forms:
 
 ========  ======================================================================================================
 columns   a group with datasets t, x, y and p (or xs, ts, ...): DSEC, M3ED, ESIM, E2VID
-table     a dataset of (n, 4) numbers, in the order of columns that their values show: MVSEC, v2e
+table     a dataset of (n, 4) numbers; their values determine the order of the columns: MVSEC, v2e
 records   a dataset of records with fields t, x, y and p: Tonic; with the codec ECF: Metavision
 ========  ======================================================================================================
 
-Their path in the file serves as topic.
+The topic of a recording is the path of the stream in the file.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MOST_OBJECTS = 100_000
 
 
 class _Padded(RawIOBase):
-    """A file that was cut, as long as it was, with zeros in the missing part."""
+    """A file object for a truncated file: it has the original size, and zeros in the missing part."""
 
     def __init__(self, path: Path, size: int) -> None:
         self._file, self._size, self._at = open(path, "rb"), size, 0
@@ -106,7 +106,7 @@ class Hdf5Recording(FieldRecording):
                 raise refused(path, f"is a damaged HDF5 file: {error}") from None
 
     def _prepare(self, order: Order | None) -> None:
-        """Find the columns, and the unit and the offset of their times."""
+        """Find the columns t, x, y and p, and the unit and the offset of the times."""
         stream, table = self._stream, not isinstance(self._stream, dict)
         ecf = table and ECF in filters_of(stream)
         parts = [stream] if table else [stream[name] for name in "txyp"]
@@ -129,13 +129,13 @@ class Hdf5Recording(FieldRecording):
         return min(column.count for column in self._columns)
 
     def _rows(self, begin: int, end: int) -> Any:
-        """Return rows of the only dataset: an array, or columns t, x, y and p."""
+        """Return rows of a stream with a single dataset: an array or, for the codec ECF, columns t, x, y and p."""
         (one,) = self._columns
         end = min(end, one.count)
         return one.read(begin, end, self._room) if isinstance(one, EventChunks) else one.read(begin, end)
 
     def _read(self, begin: int, end: int) -> tuple[np.ndarray, ...]:
-        """Return rows as columns t, x, y and p; fewer rows if there is damage."""
+        """Return the rows from ``begin`` to ``end`` as columns t, x, y and p; fewer rows if a chunk is damaged."""
         if len(self._columns) == 1:
             rows = self._rows(begin, end)
             return rows if isinstance(rows, tuple) else self._split(rows)
@@ -160,7 +160,7 @@ class Hdf5Recording(FieldRecording):
         self._find_triggers()
 
     def _find_triggers(self) -> None:
-        """Read the external triggers of a file of Metavision."""
+        """Read the external triggers of a Metavision file."""
         if self.topic != "CD/events":
             return
         try:
@@ -176,7 +176,7 @@ class Hdf5Recording(FieldRecording):
 
 
 def _streams(file: Any) -> dict[str, Any]:
-    """Return the streams of events in a file: path -> a dataset, or the datasets of columns t, x, y and p."""
+    """Return the streams of events in a file: path -> a dataset, or a dict of the datasets t, x, y and p."""
     groups: dict[str, dict[str, Any]] = {}
     found: dict[str, Any] = {}
     seen = 0
@@ -206,7 +206,7 @@ def _streams(file: Any) -> dict[str, Any]:
 
 
 def _choose(path: Path, topic: str | None, streams: dict[str, Any]) -> str:
-    """Return the stream that ``topic`` names: by its path, or by a part of it such as "left"."""
+    """Return the path of the stream that ``topic`` selects: its path, or a part of its path such as "left"."""
     names = list(streams)
     if topic is not None:
         wanted = topic.strip("/")
@@ -223,7 +223,7 @@ def _choose(path: Path, topic: str | None, streams: dict[str, Any]) -> str:
 
 
 def _time_offset(file: Any, t: Any) -> int:
-    """Return the dataset ``t_offset`` beside the group of the times or in it (DSEC) [us]; 0 if there is none."""
+    """Return the value of the dataset ``t_offset`` for the times ``t``, as in DSEC [us]; 0 if there is none."""
     for group in (t.parent, t.parent.parent, file):
         one = group.get("t_offset")
         if one is not None and getattr(one, "shape", None) in ((), (1,)) and one.dtype.kind in "iu":

@@ -1,7 +1,8 @@
-"""Read rows of an HDF5 dataset from the bytes of the file.
+"""Read rows of an HDF5 dataset directly from the bytes of the file.
 
-The library h5py says where the chunks of a dataset are. They are read and unpacked here, without copies in between, and
-no chunk can unpack to more than it should. Filters that are not known here are left to the HDF5 library.
+The library h5py reports the offsets of a dataset's chunks. This module decompresses the chunks without intermediate
+copies, and no chunk can decompress to more than the size of a chunk. The HDF5 library decompresses chunks with filters
+that this module does not implement.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ OTHERS = {LZF: None, LZ4: (0, ">u8"), BITSHUFFLE: (0, ">u8"), ZSTD: None}
 
 
 def filters_of(dataset: Any) -> list[int]:
-    """Return the numbers of a dataset's filters, in the order in which they were applied."""
+    """Return the HDF5 filter ids of a dataset, in the order in which the filters were applied."""
     plist = dataset.id.get_create_plist()
     return [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
 
 
 class Rows:
-    """The rows of a one- or two-dimensional dataset that can be read: those before the first gap.
+    """The readable rows of a one- or two-dimensional dataset: the rows before the first missing part of the file.
 
-    path : path of the file, for messages
+    path : path of the file, for error messages
     data : bytes of the file
     dataset : h5py.Dataset
 
-    The attribute ``count`` is the number of rows that can be read, and ``declared`` the number that the file states.
+    The attribute ``count`` is the number of readable rows, and ``declared`` the number of rows by the file's metadata.
     """
 
     def __init__(self, path: str, data: np.ndarray, dataset: Any) -> None:
@@ -68,7 +69,7 @@ class Rows:
         self.count = len(self._whole)
 
     def _chunked(self, dataset: Any) -> None:
-        """Find the chunks, row by row, up to the first that is missing or beyond the end of the file."""
+        """Find the chunks in the order of their rows, up to the first chunk that is missing or exceeds the file."""
         self.high, self._broad = dataset.chunks[0], (dataset.chunks[1] if self._plane else 1)
         self.chunk_bytes = self.high * self._broad * self.dtype.itemsize
         self._whole = np.empty((0, *dataset.shape[1:]), self.dtype)
@@ -94,7 +95,7 @@ class Rows:
 
 
 class Column(Rows):
-    """Rows of numbers or records, which `read` returns as an array."""
+    """A dataset of numbers or records; `read` returns its rows as an array."""
 
     def __init__(self, path: str, data: np.ndarray, dataset: Any) -> None:
         super().__init__(path, data, dataset)
@@ -107,7 +108,7 @@ class Column(Rows):
     def read(self, begin: int, end: int, room: np.ndarray | None = None) -> np.ndarray:
         """Return the rows from ``begin`` to ``end``, or fewer if a chunk is damaged.
 
-        room : memory to decode into, if its type is that of the dataset and the rows are whole chunks
+        room : memory for the result, used if its dtype is that of the dataset and the rows are whole chunks
         """
         if not self.high:
             return self._whole[begin:end]
@@ -125,7 +126,7 @@ class Column(Rows):
         return rows[skip : skip + end - begin]
 
     def _decoded(self, first: int, last: int, room: np.ndarray | None) -> np.ndarray:
-        """Return the rows of whole chunks, up to the first damaged one."""
+        """Return the rows of the chunks from ``first`` to ``last - 1``, up to the first damaged chunk."""
         part = slice(first * self.across, last * self.across)
         n = (last - first) * self.across
         fits = room is not None and room.dtype == self.dtype and room.nbytes >= n * self.chunk_bytes
@@ -140,7 +141,7 @@ class Column(Rows):
         return rows[:, : self.wide] if self._plane else rows[:, 0]
 
     def _one(self, number: int, row: int, out: np.ndarray) -> bool:
-        """Unpack one chunk. Return whether it is sound."""
+        """Decompress one chunk to ``out``. Return whether the chunk is undamaged."""
         raw = self.data[self.at[number] : self.at[number] + self.length[number]]
         left = [one for k, one in enumerate(self.filters) if not self.mask[number] >> k & 1]
         if not set(left) <= PLAIN:
@@ -164,7 +165,10 @@ class Column(Rows):
         return True
 
     def _by_library(self, number: int, raw: np.ndarray, left: list[int], out: np.ndarray) -> bool:
-        """Unpack one chunk with the HDF5 library, unless the chunk states another size than that of ``out``."""
+        """Decompress one chunk to ``out`` with the HDF5 library, and return whether the chunk is undamaged.
+
+        A chunk whose header states another size than that of ``out`` counts as damaged.
+        """
         if left[-1] == BLOSC:
             stated = int(raw[4:8].view("<u4")[0]) if len(raw) >= 16 else -1
         elif where := OTHERS.get(left[-1]):
@@ -188,7 +192,7 @@ class Column(Rows):
 
 
 class EventChunks(Rows):
-    """Rows of events in Prophesee's codec, which `read` returns as columns t, x, y and p."""
+    """A dataset of events in Prophesee's codec ECF; `read` returns its rows as columns t, x, y and p."""
 
     def __init__(self, path: str, data: np.ndarray, dataset: Any) -> None:
         super().__init__(path, data, dataset)
@@ -197,9 +201,9 @@ class EventChunks(Rows):
             raise refused(path, rule)
 
     def read(self, begin: int, end: int, room: tuple[np.ndarray, ...] | None = None) -> tuple[np.ndarray, ...]:
-        """Return the events of whole chunks from row ``begin`` to ``end``, or fewer if a chunk is damaged.
+        """Return the events from row ``begin`` to ``end``, which are whole chunks; fewer events if a chunk is damaged.
 
-        room : columns to decode into, if there is enough room
+        room : columns for the result, used if they are large enough
         """
         part = slice(begin // self.high, -(-end // self.high))
         counts = np.minimum(self.high, self.declared - self.high * np.arange(part.start, part.stop))

@@ -1,4 +1,4 @@
-"""Find the size of the sensor in an HDF5 file of events, which each program states in its own way."""
+"""Find the size of the sensor in an HDF5 file of events; each recording program stores the size in a different form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GEOMETRY = re.compile(rb"(\d{1,5})\s*[xX]\s*(\d{1,5})\0?")
 
 
 def sensor_size(data: np.ndarray, file: Any, dataset: Any) -> tuple[int | None, int | None]:
-    """Return width and height [pixel]; None if they are not stated.
+    """Return width and height of the sensor [pixel]; (None, None) if the file does not contain them.
 
     data : bytes of the file
     file : h5py.File
@@ -52,7 +52,10 @@ def _datasets(group: Any) -> Size:
 
 
 def _numbers(attributes: Any, name: str) -> list[float]:
-    """Return the numbers of an attribute. Texts are not read: for a damaged one, the library may take all memory."""
+    """Return the numbers in an attribute, or an empty list if it is missing or is a text.
+
+    Texts are not read, because the HDF5 library may allocate all memory for a damaged text.
+    """
     if name not in attributes:
         return []
     one = attributes.get_id(name)
@@ -61,7 +64,7 @@ def _numbers(attributes: Any, name: str) -> list[float]:
 
 
 def _small(one: Any) -> list[float]:
-    """Return the numbers of a small dataset; an empty list for anything else."""
+    """Return the numbers of a dataset with at most two numbers; an empty list for any other object."""
     sound = one is not None and hasattr(one, "dtype") and one.dtype.kind in NUMBERS and one.shape in ((), (1,), (2,))
     return np.ravel(one[()]).tolist() if sound else []
 
@@ -74,7 +77,7 @@ def _sides(width: list[float], height: list[float]) -> Size:
 
 
 def _texts(data: np.ndarray) -> Iterator[bytes]:
-    """Yield the texts of variable length in the global heaps near the beginning and the end of the file."""
+    """Yield the variable-length texts in the file's global heaps, near the beginning and the end of the file."""
     for part in (data[:SEARCHED].tobytes(), data[max(SEARCHED, len(data) - SEARCHED) :].tobytes()):
         for match in re.finditer(re.escape(HEAP), part):
             at, end = match.start() + HEAP_HEAD, len(part)

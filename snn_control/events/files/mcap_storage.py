@@ -1,10 +1,11 @@
 """Read the .mcap files of rosbag2 from start to end, even if they are damaged.
 
-An index is not needed. A file that was cut is read up to the cut, even within its last chunk. A chunk whose checksum
-does not match is left out and counted as malformed.
+The file needs no index. A truncated file is read up to its end, even within its last chunk. A chunk whose checksum does
+not match is left out and counted as malformed.
 
-In the MCAP specification (mcap.dev/spec), a record is one byte (its opcode), a uint64 length and the content. The
-library `mcap` reads the contents. Its own reader of whole files is not used, because it rejects an incomplete chunk.
+In the MCAP specification (mcap.dev/spec), a record consists of one byte (its opcode), a uint64 length and the content.
+The library `mcap` parses the contents of records. The library's reader of whole files is not used, because it rejects
+an incomplete chunk.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class McapStorage(Storage):
     def condition(self) -> Literal["whole", "cut", "damaged"]:
         """Return whether the file is "whole", "cut" (only the end is missing) or "damaged".
 
-        A file is damaged if a checksum or the order is wrong. Call this after reading all of `everything`.
+        A file is damaged if a checksum or the order of its records is wrong. Call this method after reading all
+        messages of `everything`.
         """
         from mcap.stream_reader import StreamReader
 
@@ -78,8 +80,10 @@ class McapStorage(Storage):
         return "cut" if self.truncated and not (ended or self.malformed) else "damaged"
 
     def _summary(self) -> bool:
-        """Read the topics and the numbers of messages from the summary at the end of the file. Return whether there is
-        one."""
+        """Read the topics and their numbers of messages from the summary at the end of the file.
+
+        Return whether the file has a summary.
+        """
         from mcap.reader import SeekingReader
 
         try:
@@ -97,7 +101,7 @@ class McapStorage(Storage):
         return True
 
     def _walk(self) -> Iterator[tuple[str, str, int, bytes]]:
-        """Yield the topic, type, log time [ns] and bytes of every message that is in CDR."""
+        """Yield the topic, type, log time [ns] and bytes of every message in CDR encoding."""
         self.truncated, self.malformed, self.bytes_read = False, 0, 0
         schemas: dict[int, str] = {}
         channels: dict[int, tuple[str, str]] = {}
@@ -115,7 +119,7 @@ class McapStorage(Storage):
                         self._note(kind, body, schemas, channels)
 
     def _records(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        """Yield the opcode and the content of each record up to the end of the data, also the rest of a cut chunk."""
+        """Yield the opcode and the content of each record, including the readable records of a truncated last chunk."""
         while len(head := file.read(9)) == 9:
             opcode, length = struct.unpack("<BQ", head)
             if opcode in (DATA_END, FOOTER):
@@ -156,7 +160,7 @@ class McapStorage(Storage):
     def _note(
         self, kind: int, body: bytes | memoryview, schemas: dict[int, str], channels: dict[int, tuple[str, str]]
     ) -> None:
-        """Store the definition that a record contains: a schema's name, or a channel's topic and type."""
+        """Store the contents of a definition record: the name of a schema, or topic and type of a channel."""
         try:
             if kind == SCHEMA:
                 schema = self._contents.Schema.read(_stream(body))
@@ -176,7 +180,7 @@ def _stream(content: bytes | memoryview) -> Any:
 
 
 def _unpack(compression: str, data: bytes, size: int) -> bytes:
-    """Return the records of a chunk, at most ``size`` bytes; if it was cut, the part that can be unpacked."""
+    """Return the decompressed bytes of a chunk, at most ``size``; of a truncated chunk, the part that is readable."""
     if compression == "zstd":
         import zstandard
 

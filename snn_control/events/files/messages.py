@@ -1,4 +1,4 @@
-"""Read the events in the messages of a bag's topic: packets, arrays of events, or clouds of events.
+"""Read the events in the messages of a bag's topic: EventPacket, EventArray or PointCloud2.
 
 A problem in a message increases a counter, and raises no error.
 """
@@ -28,11 +28,11 @@ Columns = tuple[np.ndarray, ...]
 class MessageReader:
     """Reads the events of a topic's messages, in order.
 
-    counts : name of a problem -> its counter, which the reader increases
+    counts : counters of problems, which the reader increases: name of a problem -> count
     width, height : size of the sensor [pixel]; None or 0: use the size in the messages
 
-    The attribute ``size`` is the given (width, height) or, if none was given, the size in the newest message. It is
-    None if the size is not known.
+    The attribute ``size`` is (width, height) of the sensor, from these arguments or from the newest message. It is None
+    if the size is not known.
     """
 
     encoding, unit = "", "ns"
@@ -50,8 +50,7 @@ class MessageReader:
         return width, height
 
     def read(self, message: bytes) -> Columns | None:
-        """Return the events of a message as columns t, x, y, p. If the message is malformed, count it and return
-        None."""
+        """Return the events of a message as columns t, x, y, p; for a malformed message, count it and return None."""
         columns = self._columns(message, np.frombuffer(message, np.uint8))
         if columns is None:
             self._count("malformed", 1)
@@ -65,10 +64,10 @@ class MessageReader:
 
 
 class PacketReader(MessageReader):
-    """Reads EventPackets. Each encoding has one decoder, whose state is kept from packet to packet.
+    """Reads EventPackets, with one decoder for each encoding; the decoder's state continues from packet to packet.
 
     If the encoding changes, times are converted to the unit of the first encoding. Packets with an unknown encoding
-    count as malformed, and the attribute ``unknown`` is the first such encoding.
+    count as malformed, and the attribute ``unknown`` is the name of the first unknown encoding.
     """
 
     _seq: int | None = None
@@ -91,8 +90,7 @@ class PacketReader(MessageReader):
         return t, events.x, events.y, events.p
 
     def _number(self, seq: int) -> None:
-        """Count the packets that are missing before this packet. If it was sent before the previous packet, count it as
-        reordered.
+        """Count the packets that are missing before this packet. Count a packet with a lower number as reordered.
 
         seq : sequence number of this packet
         """
@@ -115,8 +113,10 @@ class PacketReader(MessageReader):
 
 
 class EventsReader(MessageReader):
-    """Reads EventArrays of dvs_msgs and prophesee_event_msgs, and PointCloud2 messages, which do not state the sensor's
-    size."""
+    """Reads EventArrays of dvs_msgs and prophesee_event_msgs, and PointCloud2.
+
+    PointCloud2 messages do not contain the size of the sensor.
+    """
 
     def _columns(self, message: bytes, raw: np.ndarray) -> Columns | None:
         n = self._parse(raw, empty_columns(0))
@@ -135,8 +135,10 @@ class EventsReader(MessageReader):
 
 
 def reader_of(kind: str, counts: Counts, width: int | None = None, height: int | None = None) -> MessageReader:
-    """Return the reader for messages of the type ``kind``, one of `EVENT_TYPES`. Other arguments are as in
-    `MessageReader`."""
+    """Return the reader for messages of the type ``kind``, one of `EVENT_TYPES`.
+
+    `MessageReader` describes the other arguments.
+    """
     if kind in PACKET_TYPES:
         return PacketReader(counts, width, height)
     reader = EventsReader(counts, width, height)

@@ -1,7 +1,8 @@
-"""Read NumPy's files of events: .npz with the arrays t, x, y and p (or xs, timestamps, ...), or with one array of
-records or of (n, 4) numbers; and .npy with such an array.
+"""Read NumPy files of events.
 
-An .npz of this package also has the values width, height (0: not known) and unit ("us" or "ns").
+An .npz file contains the arrays t, x, y and p (or xs, timestamps, ...), or one array of records or of (n, 4) numbers.
+A .npy file contains one array of records or of (n, 4) numbers. The .npz files that this package writes also contain the
+values width, height (0: not known) and unit ("us" or "ns").
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Opened = tuple[IO[bytes], tuple[int, ...], np.dtype]
 
 
 class ArrayRecording(FieldRecording):
-    """Base of recordings in arrays, which are read in pieces, so that no array is in memory as a whole."""
+    """Base of recordings in NumPy arrays. The arrays are read in pieces, so that memory does not grow with the file."""
 
     _names: tuple[str, ...]  # of four arrays, or of one
 
@@ -36,7 +37,7 @@ class ArrayRecording(FieldRecording):
         raise NotImplementedError
 
     def _lengths(self) -> None:
-        """Check the types and shapes of the arrays."""
+        """Check the types and shapes of the arrays, and store their common length."""
         lengths = set()
         for name in self._names:
             with self._open_array(name) as (_, shape, dtype):
@@ -54,7 +55,7 @@ class ArrayRecording(FieldRecording):
         self.size_bytes = self.most = lengths.pop()
 
     def _blocks(self, step: int) -> Iterator[list[np.ndarray] | None]:
-        """Yield the next rows of all arrays, or None for damage, after which there is nothing more."""
+        """Yield the rows of all arrays in blocks of at most ``step`` rows. At damaged data, yield None and stop."""
         with ExitStack() as stack:
             opened = [stack.enter_context(self._open_array(name)) for name in self._names]
             for begin in range(0, self.size_bytes, step):
@@ -172,7 +173,7 @@ class NpyRecording(ArrayRecording):
 
 
 def _scalar(path: Path, arrays: Arrays, name: str) -> int | None:
-    """Return the value ``name`` (width or height) of the file; None if it is missing or 0."""
+    """Return the number ``name`` ("width" or "height") in the file; None if it is missing or 0."""
     if name not in arrays:
         return None
     value = arrays[name]

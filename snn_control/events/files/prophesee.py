@@ -56,7 +56,7 @@ def read_header(file: BinaryIO) -> tuple[dict[str, str], int]:
 
 
 def _header_text(line: bytes) -> str | None:
-    """Return the text of a header line; None if it is not a header line (binary data can start with '%')."""
+    """Return the text of a header line; None if the line is binary data, which can also start with '%'."""
     try:
         text = line.decode().rstrip("\r\n")
     except UnicodeDecodeError:
@@ -76,7 +76,7 @@ def geometry(fields: dict[str, str]) -> tuple[int | None, int | None]:
 
 
 def open_prophesee(path: Path, topic: str | None, width: int | None, height: int | None) -> Recording:
-    """Open a RAW or a DAT file. The header decides which of the two it is or, if it does not say, the suffix .dat."""
+    """Open a RAW or a DAT file. The header determines the format or, if it has none, the suffix does."""
     with open(path, "rb") as file:
         fields, begin = read_header(file)
     said = geometry(fields)
@@ -111,7 +111,7 @@ def _encoding(path: Path, fields: dict[str, str]) -> str:
 
 
 class RawRecording(Recording):
-    """A recording in a RAW file, which holds the words that the sensor sent."""
+    """A recording in a RAW file, which contains the words that the sensor sent."""
 
     def __init__(self, path: Path, fields: dict[str, str], begin: int, width: int | None, height: int | None) -> None:
         super().__init__(path, width, height)
@@ -131,7 +131,7 @@ class RawRecording(Recording):
                 self._counts["truncated"] = int(len(block) % self._word > 0)
 
     def read(self) -> Events:
-        """Return all events as one object. The file is mapped into memory and decoded as a whole."""
+        """Return all events of the file, which is mapped into memory and decoded as a whole."""
         if self.size_bytes == self._header:
             return super().read()
         self._begin()
@@ -142,10 +142,9 @@ class RawRecording(Recording):
 
 
 class DatRecording(Recording):
-    """A recording in a DAT file: 8 bytes per event, which are uint32 t [us], then x (14 bits), y (14 bits) and p (4
-    bits).
+    """A recording in a DAT file, with 8 bytes per event: uint32 t [us], x (14 bits), y (14 bits) and p (4 bits).
 
-    The time t wraps every 71.6 min. Records of type 0 and 12 are events. Those of type 14 are external triggers, with
+    The time t wraps every 71.6 min. Records of type 0 and 12 are events. Records of type 14 are external triggers, with
     the value in bit 0 and the id in bits 8..12.
     """
 

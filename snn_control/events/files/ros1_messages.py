@@ -1,10 +1,11 @@
-"""Convert serialized messages of ROS 1 to CDR, the form of ROS 2, by the definition that a bag has of their type.
+"""Convert serialized messages of ROS 1 to CDR, the encoding of ROS 2, with the type definitions in the bag.
 
-ROS 1 writes fields without padding, and strings without a closing NUL. CDR aligns each number to its own size, from the
-end of the 4-byte encapsulation on. ROS 2 has no ``seq`` in std_msgs/Header. Otherwise the fields are the same.
+ROS 1 writes fields without padding, and strings without a closing NUL. CDR aligns each number to its own size, counted
+from the end of the 4-byte encapsulation. ROS 2 has no ``seq`` in std_msgs/Header. All other fields are the same.
 
-A definition becomes a program, (n, 4) int64, with a row for each field: what to do, bytes of a number, how many, and
-the row after the end of a loop. Compiled code runs it for each message.
+A type definition is converted to a program, (n, 4) int64, with a row for each field. The columns of a row are the
+operation, the size of a number [bytes], the number of elements, and the row after the end of a loop. Compiled code runs
+the program on each message.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ Rows = list[list[int]]
 def program_of(kind: str, definition: str) -> np.ndarray:
     """Return the program for messages of the type ``kind``, such as dvs_msgs/EventArray.
 
-    definition : the text in a bag: the fields, then those of other types after a line of '=' and ``MSG: type``
+    definition : the text in a bag: the fields of the type, then for each other type that they use a line of '=', a line
+        ``MSG: type``, and the fields of this other type
 
-    Raise ValueError if the definition cannot be understood.
+    Raise ValueError if the definition cannot be parsed.
     """
     first, *others = RULE.split(definition)
     known = {kind: first}
@@ -48,7 +50,7 @@ def program_of(kind: str, definition: str) -> np.ndarray:
 
 
 def _fields(kind: str, known: dict[str, str], begin: int, depth: int) -> Rows:
-    """Return the rows for the fields of a type, the first of which is row ``begin`` of the program."""
+    """Return the program's rows for all fields of a type. The first of them will be row ``begin`` of the program."""
     if depth > DEEPEST or kind not in known:
         raise ValueError(f"the type {kind} is {'nested too deep' if kind in known else 'not defined'}")
     rows: Rows = []
@@ -68,7 +70,10 @@ def _fields(kind: str, known: dict[str, str], begin: int, depth: int) -> Rows:
 
 
 def _field(kind: str, name: str, array: str | None, known: dict[str, str], begin: int, depth: int) -> Rows:
-    """Return the rows for one field. ``array`` is the text between its brackets; None if it is no array."""
+    """Return the program's rows for one field.
+
+    array : the text between the brackets of an array field; None: the field is not an array
+    """
     count = 1 if array is None else int(array) if array else DYNAMIC
     if name in SIZES:
         return [[NUMBERS, SIZES[name], count, 0]]
@@ -89,7 +94,7 @@ def _loop(count: int, inside: Rows, begin: int) -> Rows:
 
 
 def to_cdr(program: np.ndarray, message: bytes | memoryview) -> bytes | None:
-    """Return a message of ROS 1 in CDR; None if it is malformed."""
+    """Convert a message of ROS 1 to CDR; return None if the message is malformed."""
     run = compile_function(convert, "int64(int64[:,::1],Array(uint8,1,'C',readonly=True),uint8[::1])")
     raw = np.frombuffer(message, np.uint8)
     size = run(program, raw, np.empty(0, np.uint8))
@@ -120,9 +125,9 @@ def _copy(data, k, out, at, size):
 
 
 def convert(program, data, out):
-    """Run a program on a message, and write the CDR to ``out`` as far as there is room.
+    """Convert a message with a program, and write the CDR to ``out`` as far as there is room.
 
-    Return the number of bytes of the CDR without encapsulation, or TRUNCATED if the message is malformed.
+    Return the size of the CDR without encapsulation [bytes], or TRUNCATED if the message is malformed.
     """
     back, left, begun = np.zeros((DEEPEST + 2, 3), np.int64), 0, 0
     row = k = at = 0

@@ -1,7 +1,8 @@
 """Read bags of ROS 1 (.bag, version 2.0) from start to end, even if they are cut or have no index.
 
-A record has a header of fields ``name=value``, and data. Chunks hold records of messages and connections; a connection
-has a topic's type and the definition of this type, by which messages are converted to CDR.
+A record consists of a header with fields ``name=value``, and data. A chunk contains the records of messages and
+connections. A connection contains a topic, its type, and the definition of the type, which is used to convert the
+messages to CDR.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ class Ros1Storage(Storage):
                     yield log_time, message
 
     def _index(self) -> bool:
-        """Read the connections and the numbers of messages from the end of the bag. Return whether they are there."""
+        """Read the connections and their numbers of messages from the index at the end of the bag.
+
+        Return whether the bag has this index.
+        """
         with open(self.path, "rb") as file:
             file.seek(len(BAGS[2]))
             first = self._record(file)
@@ -80,7 +84,7 @@ class Ros1Storage(Storage):
         return bool(self._programs)
 
     def _walk(self) -> Iterator[tuple[int, int, bytes]]:
-        """Yield the connection, the log time [ns] and the bytes of all messages."""
+        """Yield the number of the connection, the log time [ns] and the bytes of each message."""
         self.truncated, self.malformed, self.bytes_read = False, 0, 0
         with open(self.path, "rb") as file:
             file.seek(len(BAGS[2]))
@@ -106,7 +110,7 @@ class Ros1Storage(Storage):
             self.truncated = file.tell() != self.size_bytes or not whole
 
     def _chunk(self, fields: Fields, packed: bytes) -> Iterator[tuple[int, int, bytes]]:
-        """Yield the messages in a compressed chunk; if it was cut, those in the part that can be unpacked."""
+        """Yield the messages in a compressed chunk or, if the chunk is truncated, in its readable part."""
         file = BytesIO(self._unpacked(fields.get(b"compression", b""), packed))
         while (record := self._record(file)) is not None:
             yield from self._take(*record)
@@ -136,7 +140,7 @@ class Ros1Storage(Storage):
             self.malformed += 1
 
     def _connect(self, fields: Fields, data: bytes) -> None:
-        """Store a connection: the topic and its type. A type that cannot be converted is stored without a program."""
+        """Store a connection's topic and type, and the program that converts its messages, if there is one."""
         more, number = _parsed(data), fields.get(b"conn", b"")
         if more is None or len(number) != 4 or int.from_bytes(number, "little") in self._programs:
             return
@@ -156,14 +160,14 @@ class Ros1Storage(Storage):
         return (fields, data) if fields is not None and whole else None
 
     def _fields(self, file: IO[bytes]) -> Fields | None:
-        """Read the header of a record; return None if it is cut or damaged."""
+        """Read the header of a record; return None if the header is truncated or damaged."""
         length = file.read(4)
         size = int.from_bytes(length, "little")
         raw = file.read(size) if len(length) == 4 and size < LONGEST_HEADER else b""
         return _parsed(raw) if raw and len(raw) == size else None
 
     def _data(self, file: IO[bytes]) -> tuple[bytes, bool]:
-        """Read the data of a record. Return the part that is there, and whether this is all."""
+        """Read the data of a record. Return the data, and whether they are complete."""
         length = file.read(4)
         size = int.from_bytes(length, "little")
         data = file.read(min(size, max(self.size_bytes, LARGEST_CHUNK)))
@@ -174,7 +178,7 @@ class Ros1Storage(Storage):
 
 
 def _parsed(raw: bytes) -> Fields | None:
-    """Return the fields of a header; None if it is damaged."""
+    """Return the fields of a record's header; None if the header is damaged."""
     fields, at = {}, 0
     while at < len(raw):
         size = int.from_bytes(raw[at : at + 4], "little")

@@ -1,4 +1,4 @@
-"""Read the .db3 files of rosbag2: SQLite files, which are read without a lock, a journal or any other file."""
+"""Read the .db3 files of rosbag2, which are SQLite files. Reading needs no lock, no journal and no other file."""
 
 from __future__ import annotations
 
@@ -92,10 +92,10 @@ class SqliteStorage(Storage):
             self.truncated = True
 
     def _held_back(self, messages: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        """Yield all messages except the messages of the last page, if the file was cut within that page.
+        """Yield all messages of a truncated file, except messages that may have bytes in the file's last page.
 
-        SQLite fills the missing part of the page with zeros, so a message with bytes in this page may be wrong. Each
-        message has all its bytes, or at least an eighth of a page of them, in one page.
+        SQLite fills the missing part of the last page with zeros, so that a message with bytes in this page may be
+        wrong. Each message has either all its bytes in one page, or at least an eighth of a page.
         """
         waiting: deque[tuple[int, bytes]] = deque()
         held = 0

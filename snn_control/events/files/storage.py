@@ -15,9 +15,9 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 class Storage:
     """Reads one file of a bag; one subclass for each storage format.
 
-    topics : topic -> type; only topics whose messages are in CDR
-    truncated : whether `messages` reached the end of the file, or damage, before the last message
-    malformed : number of chunks and messages that `messages` could not unpack
+    topics : topic -> type, for topics with messages in CDR
+    truncated : whether `messages` stopped before the last message, because the file is truncated or damaged
+    malformed : number of chunks and messages that `messages` could not decompress
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,29 +27,30 @@ class Storage:
         self.topics: dict[str, str] = {}
 
     def counts(self) -> dict[str, int]:
-        """Return topic -> number of messages that can be read."""
+        """Return the number of readable messages of each topic: topic -> number."""
         raise NotImplementedError
 
     def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
-        """Yield log time [ns] and bytes of a topic's messages, in the order of arrival."""
+        """Yield the log time [ns] and the bytes of each message of a topic, in the order of arrival."""
         raise NotImplementedError
 
 
 def room(packed: int) -> int:
-    """Return the largest plausible unpacked size of ``packed`` bytes. A file that states more tries to fill the
-    memory."""
+    """Return the largest plausible decompressed size of ``packed`` compressed bytes.
+
+    It limits the memory for decompression, because a damaged file may state a far larger size.
+    """
     return min((1 << 26) + 1000 * packed, 1 << 30)
 
 
 def full_type(name: str) -> str:
-    """Return a type's name in the form ``package/msg/Name``; ``package/Name`` is accepted too."""
+    """Return a type's name in the form ``package/msg/Name``, also for the short form ``package/Name``."""
     package, _, rest = name.partition("/")
     return f"{package}/msg/{rest}" if rest and "/" not in rest else name
 
 
 def unpacked(data: object) -> bytes | None:
-    """Return the bytes of a message, unpacked if rosbag2 compressed it (mode "message"). Return None if unpacking
-    fails."""
+    """Return the bytes of a message, decompressed if rosbag2 compressed it (mode "message"); None if that fails."""
     if not isinstance(data, bytes):
         return None
     if not data.startswith(ZSTD):

@@ -1,8 +1,8 @@
 """Read text files of events (.txt, .csv): a line for each event, with numbers between commas, semicolons or spaces.
 
-Lines that begin with '#' or '%' are comments. The first other line may name the columns, or hold just the width and the
-height of the sensor. Without names, the values show the order of the columns. Times become whole us, or whole ns if
-those near the beginning have parts of a us.
+Lines that begin with '#' or '%' are comments. The first other line may contain the names of the columns, or only the
+width and height of the sensor. Without names, the order of the columns is inferred from the values. Times are converted
+to whole us, or to whole ns if the first times have fractions of a us.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SIGNATURE = (
 
 
 def is_text(head: bytes) -> bool:
-    """Return whether the first bytes of a file are those of a text in ASCII."""
+    """Return whether ``head``, the first bytes of a file, are ASCII text."""
     return all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head)
 
 
@@ -67,7 +67,10 @@ class TextRecording(FieldRecording):
         self.size_bytes = path.stat().st_size
 
     def _find_order(self, rows: list[list[float]], given: Order | None, names: list[str]) -> Order:
-        """Return the order of the columns: as given, as the names say, or as the values show. Set the unit."""
+        """Return the order of the columns: ``given`` or, if that is None, by the names or by the values. Set the unit.
+
+        rows : numbers in the first lines of the file
+        """
         if not rows and not names:
             raise refused(self.path, "is a text without a line of four numbers")
         fields, order, unit = named_fields(names), given, given.unit if given else ""
@@ -84,7 +87,7 @@ class TextRecording(FieldRecording):
         return order
 
     def _parse(self, lines: bytes) -> tuple[tuple[np.ndarray, ...], tuple[int, int, int]]:
-        """Parse whole lines. Return the columns, and the numbers that `read_lines` returns."""
+        """Parse whole lines. Return the columns t, x, y, p, and the three counts that `read_lines` returns."""
         columns = empty_columns(len(lines) // SHORTEST + 1)
         places = np.array(self._order.places(), np.int64)
         scale, most = DIGITS[self.source] - DIGITS[self.unit], FURTHEST // NANOSECONDS[self.unit]
@@ -145,7 +148,7 @@ def _names(line: str) -> list[str]:
 
 
 def _numbers(line: str) -> list[float] | None:
-    """Return the numbers of a line; None for a comment, or if a part of the line is not a number."""
+    """Return the numbers in a line; None for a comment, and for a line with a part that is not a number."""
     try:
         parts = [part for part in SPLIT.split(line.strip(" \t\r,;")) if part]
         found = [WORDS.get(part.lower(), 0.0) if part.lower() in WORDS else float(part) for part in parts]

@@ -1,6 +1,7 @@
 """Parse lines of decimal numbers to events, in compiled code.
 
-A number is a sign, up to 19 digits that count, and a decimal exponent: no digit is lost on the way to whole us or ns.
+A number is parsed as a sign, up to 19 significant digits and a decimal exponent, not as a float. Therefore the
+conversion of times to whole us or ns loses no digit.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ def _separates(byte):
 
 @register_jitable
 def _number(data, k, end):
-    """Parse the number at ``k``. Return its digits, its decimal exponent, and the offset after it, which is -1 if this
-    is not a number."""
+    """Parse the number at offset ``k``. Return its digits as an integer, its decimal exponent, and the offset after it.
+
+    The offset is -1 if there is no number at ``k``.
+    """
     negative = data[k] == MINUS
     if negative or data[k] == PLUS:
         k += 1
@@ -72,7 +75,10 @@ def _number(data, k, end):
 
 @register_jitable
 def _scaled(value, exponent):
-    """Return value * 10^exponent, rounded, and whether this is nearly exact. LARGEST stands for all beyond."""
+    """Return value * 10^exponent, rounded to an integer, and whether the rounding changed it by less than 0.0005.
+
+    Positive exponents limit the result to LARGEST.
+    """
     if value == 0 or exponent == 0:
         return value, True
     size = abs(value)
@@ -95,11 +101,11 @@ def read_lines(data, places, columns, scale, most, t, x, y, p):
 
     places : (4,) indices of t, x, y and p in a line
     columns : number of columns of a line
-    scale : the output unit is 10^-scale of the unit of the file
-    most : largest time, in the output unit
-    t, x, y, p : columns with room for an event for each 8 bytes
+    scale : exponent of the unit conversion: the output's time unit is 10^-scale of the file's time unit
+    most : largest time, in the output's unit
+    t, x, y, p : arrays for the events, with room for one event per 8 bytes
 
-    Return the number of events, of malformed lines, and of times that were rounded.
+    Return three counts: events, malformed lines, and times that were rounded.
     """
     n = malformed = rounded = k = 0
     found = np.zeros(4, np.int64)

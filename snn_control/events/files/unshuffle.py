@@ -1,5 +1,7 @@
-"""Compiled functions for columns of numbers: undo the shuffling of bytes or bits, which makes them easier to compress,
-and add an offset."""
+"""Compiled functions for columns of numbers: add an offset, and undo the shuffling of bytes or bits.
+
+Compressors shuffle bytes or bits, because columns of numbers then compress better.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,14 @@ LOW = np.uint64(0x00FF_00FF_00FF_00FF), np.uint64(0x0000_FFFF_0000_FFFF), np.uin
 
 @register_jitable
 def _swapped(a, b, step, mask):
-    """Exchange the fields of ``a`` above ``step`` bits with the fields of ``b`` below, where the mask has ones."""
+    """Exchange ``a``'s bits ``mask << step`` with ``b``'s bits ``mask``, and return both words."""
     changed = ((a >> step) ^ b) & mask
     return a ^ (changed << step), b ^ changed
 
 
 @register_jitable
 def _transposed(a0, a1, a2, a3, a4, a5, a6, a7, step, masks):
-    """Transpose a square of 8 x 8 fields, which are ``step`` bits wide, in each part of eight words."""
+    """Transpose squares of 8 x 8 fields, each ``step`` bits wide, in eight words. Return the eight words."""
     a0, a1 = _swapped(a0, a1, step, masks[0])
     a2, a3 = _swapped(a2, a3, step, masks[0])
     a4, a5 = _swapped(a4, a5, step, masks[0])
@@ -41,9 +43,10 @@ def _transposed(a0, a1, a2, a3, a4, a5, a6, a7, step, masks):
 
 @register_jitable
 def bits_to_bytes(data, item, n, rows, planes):
-    """Transpose the bits of ``n`` items, a multiple of 8, to planes of bytes, one for each byte of an item.
+    """Transpose the bits of ``n`` items, a multiple of 8, to planes of bytes, one plane for each byte of an item.
 
-    data : (8 item) rows of n / 8 bytes; a row has one bit of all items
+    data : 8 * ``item`` rows of n / 8 bytes; each row contains one bit of all items
+    item : size of an item [bytes]
     rows : uint64, memory for 8 rows in whole words
     planes : uint64, memory for the planes
 
@@ -76,7 +79,7 @@ def add_offset(t, offset, out):
 
 @register_jitable
 def bytes_to_items(planes, stride, item, n, out):
-    """Write item ``i`` of ``n`` as the bytes ``planes[k * stride + i]``, for each ``k`` below ``item``."""
+    """Write ``n`` items to ``out``, each from one byte per plane: byte k of item i is ``planes[k * stride + i]``."""
     if item == 1:
         out[:n] = planes[:n]
     elif item == 2:

@@ -1,9 +1,12 @@
 """Serialize events and spikes as sensor_msgs/msg/PointCloud2, a standard message that every tool can show.
 
-An event has the fields ``x``, ``y`` UINT16 [pixel], ``p`` UINT8 (1: brighter) and ``t`` UINT32 [ns after header.stamp].
-A spike has the fields ``x``, ``y``, ``z`` FLOAT32 (where to draw the neuron), ``neuron`` UINT32 and ``t`` UINT32 [ns
-after header.stamp]; frame_id is the population's name. Each batch becomes one message in bytes, which rclpy publishes
-unchanged. The reader of events is `snn_control.events.packets`.
+Fields of an event: ``x``, ``y`` UINT16 [pixel], ``p`` UINT8 (1: brighter), ``t`` UINT32 [ns after header.stamp].
+
+Fields of a spike: ``x``, ``y``, ``z`` FLOAT32 (position at which to draw the neuron), ``neuron`` UINT32, ``t`` UINT32
+[ns after header.stamp]. The message's frame_id is the population's name.
+
+Each batch of events or spikes becomes one serialized message, which rclpy publishes unchanged.
+`snn_control.events.packets` reads the events.
 """
 
 from __future__ import annotations
@@ -30,9 +33,9 @@ def _string(text: str) -> bytes:
 
 
 def cloud_cdr(data: np.ndarray, stamp_ns: int, frame_id: str) -> bytes:
-    """Return a serialized PointCloud2 with one row of points.
+    """Return a serialized PointCloud2 with height 1, one point for each event or spike.
 
-    data : (n,) EVENT or SPIKE, one record for each point
+    data : (n,) EVENT or SPIKE
     """
     names, step = data.dtype.names or (), data.dtype.itemsize
     head = b"\0\1\0\0" + struct.pack("<iI", *divmod(stamp_ns, 1_000_000_000)) + _string(frame_id)
@@ -50,9 +53,9 @@ def events_cdr(t: Any, x: Any, y: Any, p: Any, stamp_ns: int, frame_id: str = ""
     t : (n,) int64, times [ns], from ``stamp_ns`` to 4.29 s after it
     x : (n,), columns [pixel]
     y : (n,), rows [pixel]
-    p : (n,), > 0 for brighter
+    p : (n,), polarities, > 0 for brighter
 
-    Raises InputError for different lengths or values out of range.
+    Raises InputError for arrays of different lengths and for values out of range.
     """
     after = np.asarray(t, np.int64) - stamp_ns
     columns = {"x": np.asarray(x), "y": np.asarray(y), "p": np.asarray(p) > 0, "t": after}

@@ -1,4 +1,4 @@
-"""The element types of messages, and the numbers that stand for them."""
+"""The numeric types of message fields, and the integer codes of these types in compiled code."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Narrow the limits of commands to numbers that the message's field can hold, so that rounding never exceeds a limit.
+"""Narrow the limits of commands to numbers that the message field can represent, so that rounding exceeds no limit.
 
-The guard limits a command in float64. A field of integers or of float32 rounds the command again: 3.5 would be
-published as 4, and 0.1 as 0.10000000149. Therefore the limits of each number are narrowed once to values that its field
-can represent. The module `rounding` has the rules by which a number moves within these limits.
+The guard limits a command in float64. A field of integers or of float32 rounds the command again: it would contain 4
+for 3.5, and 0.10000000149 for 0.1. Therefore this module narrows the limits of each number once, to values that the
+field can represent. The module `rounding` limits the changes of a number within these limits.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ BOUNDS = np.dtype([("low", "f8"), ("high", "f8"), ("step", "f8"), ("safe", "f8")
 
 
 def _inside32(value: float, towards: float) -> float:
-    """Return ``value`` rounded to float32 in the direction of ``towards``; a value that is a float32 stays as it is."""
+    """Return ``value`` rounded to float32 in the direction of ``towards``; a float32 number is returned unchanged."""
     near = np.float32(min(max(value, -float(np.finfo(np.float32).max)), float(np.finfo(np.float32).max)))
     beyond = float(near) > value if towards < value else float(near) < value
     return float(np.nextafter(near, np.float32(towards))) if beyond else float(near)
 
 
 def _drawn_in(low: float, high: float, kind: int) -> tuple[float, float]:
-    """Return the smallest and the largest number in [low, high] that a field can hold.
+    """Return the smallest and the largest number in [low, high] that a field can represent.
 
-    If the field can hold no number in this range, the first result is larger than the second.
+    If the field can represent no number in this range, the first result is larger than the second.
 
     kind : element type of the field, an index of `KINDS`
     """
@@ -52,10 +52,9 @@ def _drawn_in(low: float, high: float, kind: int) -> tuple[float, float]:
 
 
 def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarray:
-    """Return the limits of the numbers of ``output`` after narrowing them to the type of the field: an (n,) BOUNDS
-    array.
+    """Return the limits of an output's numbers, narrowed to values that the message field can represent: (n,) BOUNDS.
 
-    Raises DescriptionError if a field of this type cannot keep the output's limits, slew or safe value.
+    Raises DescriptionError if a field of this type cannot satisfy the output's limits, slew or safe value.
 
     kind : element type of the field, an index of `KINDS`
     field : path of the field, for the error's text
@@ -96,8 +95,7 @@ def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarr
 def rows_of(
     places: Sequence[int] | np.ndarray, kind: int, command: int, bounds: np.ndarray | None, faulted: int
 ) -> np.ndarray:
-    """Return the data with which `put_row` publishes the numbers of one output: one row for each number, (n, ROW)
-    int64.
+    """Return the argument ``row`` of `put_row` for each number of one output: (n, ROW) int64.
 
     places : (n,) addresses of the numbers in the message
     kind : element type of the field, an index of `KINDS`
@@ -119,9 +117,9 @@ def rows_of(
 
 @register_jitable
 def put_row(row, final):
-    """Write one number of a command into the message, after limiting it to its bounds.
+    """Write one number of a command into the message, after applying the number's limits.
 
-    row : address of the number's data, which `rows_of` made
+    row : address of the number's data, one row of the result of `rows_of`
     final : whether the number belongs to the final safe command, for which the slew is not limited
     """
     kind, value, wait = load_i64(row + 8 * KIND), load_f64(load_i64(row + 8 * COMMAND)), load_i64(row + 8 * WAIT)

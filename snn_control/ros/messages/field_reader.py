@@ -1,12 +1,17 @@
-"""Find the numbers of a field in a serialized message (CDR), by running a small program that `path_program` makes.
+"""Find the numbers of a field in a serialized message (CDR), by running a small program compiled by `path_program`.
 
-`snn_control.events.cdr` describes CDR. A string is a uint32 length, which counts the closing NUL, and then the bytes. A
-wide string is a uint32 number of characters, and then 4 bytes for each character. A sequence is a uint32 number of
-elements, and then the elements. A structure without fields takes 1 byte.
+`snn_control.events.cdr` describes the encoding CDR. These types have a variable or special size:
 
-`read_fields` neither allocates nor calls Python, and checks every length before it uses it. The length of the message
-bounds its work, because each pass of a loop consumes at least one byte. The program's registers are int64 words of the
-scratch memory.
+| type | bytes |
+|---|---|
+| string | uint32 length that includes the closing NUL, then the characters |
+| wide string | uint32 number of characters, then 4 bytes for each character |
+| sequence | uint32 number of elements, then the elements |
+| structure without fields | 1 byte |
+
+`read_fields` does not allocate memory and does not call Python. It checks every length in the message before use. Its
+run time is bounded by the length of the message, because each pass of a loop consumes at least one byte. The program's
+registers are int64 words of the scratch memory.
 
 Common arguments of the functions:
 
@@ -56,14 +61,14 @@ HEAD = 3  # words before the operations: 1 if the message begins with a stamp; k
 
 @register_jitable
 def _append(base, at, kind, n, stride, out, filled, capacity, big, scratch, offsets):
-    """Append ``n`` numbers of the message to ``out``; if ``offsets`` is 1, append their byte offsets instead.
+    """Append ``n`` numbers of the message to ``out`` or, if ``offsets`` is 1, the byte offsets of these numbers.
 
     at : offset of the first number [bytes]
-    stride : bytes from one number to the next
+    stride : distance from one number to the next [bytes]
     filled : number of values that are already in ``out``
     capacity : number of values for which ``out`` has room
 
-    Return the new number of values in ``out``, or EXTRA if they do not fit.
+    Return the new number of values in ``out``, or EXTRA if the numbers do not fit.
     """
     if filled + n > capacity:
         detail(scratch, filled + n, 0)
@@ -86,7 +91,7 @@ def _append(base, at, kind, n, stride, out, filled, capacity, big, scratch, offs
 
 @register_jitable
 def _select(record, r, base, o, kind, out, filled, capacity, big, scratch, offsets):
-    """Append the numbers that a selection, such as ``[2:10]``, chooses from a sequence of numbers to ``out``.
+    """Append to ``out`` the numbers that a selection, such as ``[2:10]``, chooses from a sequence of numbers.
 
     record : address of the int64 words that describe the selection, see `selection`
     r : address of the register with the length of the sequence
@@ -125,16 +130,16 @@ def read_fields(program, address, length, out, capacity, scratch, offsets):
     capacity : number of values for which ``out`` has room
     scratch : address of int64[SCRATCH_WORDS], used by this program only. Word 0 receives the message's stamp [ns], or
         -1 if the message type has no stamp. Word 1 receives the end of the last field [bytes from the start of the
-        message]. Two words from DETAIL on describe an error
+        message]. The two words at DETAIL describe an error
     offsets : 0 for values, 1 for byte offsets from the start of the message
 
     Returns
     -------
-    The number of values read. It is 0 if the selected sequence is empty, which means that no sample is
-    due. It is negative for an error: ENCAPSULATION, TRUNCATED (a length passes the end), MISSING (the message lacks an
-    element that the path names), EXTRA (more than ``capacity`` values), NO_NAME, REPEATED, UNEVEN, NO_BEAM. After an
-    error ``out`` may be partly written. Bytes after the last field are accepted, because serializers reserve more than
-    they fill.
+    The number of values read, or a negative error code. An empty sequence results in 0, which means that no sample is
+    due. The error codes are ENCAPSULATION, TRUNCATED (a length exceeds the message), MISSING (the message lacks an
+    element that the path selects), EXTRA (more than ``capacity`` values), NO_NAME, REPEATED, UNEVEN, NO_BEAM. After an
+    error, ``out`` may be partly written. Bytes after the last field are accepted, because serializers reserve more
+    bytes than they fill.
     """
     o = begin(address, length)
     if o < 0:
@@ -196,12 +201,11 @@ def _steps(program, base, end, big, out, capacity, scratch, offsets):
 
 @register_jitable(forceinline=True)
 def _count(operation, r, b, o, pc, target):
-    """Run one operation that uses a register: set it, mark an offset, go back to a mark, or jump if the register says
-    so.
+    """Run one operation on a register: set it, store an offset in it, return to a stored offset, or jump on its value.
 
     r : address of the register
-    b : value to set
-    target : address of the operation to which a jump leads
+    b : new value of the register
+    target : address of the operation to jump to
 
     Return the offset in the message [bytes] and the address of the next operation.
     """
@@ -224,11 +228,11 @@ def _count(operation, r, b, o, pc, target):
 
 @register_jitable(forceinline=True)
 def _choose(operation, record, r, filled, capacity, scratch, pc, target):
-    """Run one operation of a loop over the selected elements of a sequence.
+    """Run one operation of a program's loop over the selected elements of a sequence.
 
     record : address of the words that describe the selection, see `selection`
     r : address of the loop's registers
-    target : address of the operation to which a jump leads
+    target : address of the operation to jump to
 
     Return three values: an error code or 0, the number of values in the output, and the address of the next operation.
     """
@@ -257,7 +261,7 @@ def _choose(operation, record, r, filled, capacity, scratch, pc, target):
 
 @register_jitable(forceinline=True)
 def _pass(operation, a, b, c, program, record, r, base, o, end, big, scratch):
-    """Skip a string, a sequence or a list of names in the message, or count the elements of a sequence.
+    """Run one operation that skips a string, a sequence or a list of names, or counts the elements of a sequence.
 
     a, b, c : arguments of the operation
     record : address of the words that describe a selection, see `selection`

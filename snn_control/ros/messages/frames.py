@@ -1,4 +1,4 @@
-"""Frames in serialized messages, for events inputs whose source is frames, and the frames of a bag as events."""
+"""Convert frames in serialized messages to events, for events inputs whose source is frames: live and from bags."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ MODES = {"L": "L", "I;16": "I;16"}  # modes of Pillow that are grey; all others 
 
 @register_jitable
 def parse_frame(address, length, width, height, detail):
-    """Read everything except the pixels of a serialized Image of a camera with width x height pixels.
+    """Read the metadata of a serialized Image, which must have width x height pixels.
 
     address, length, detail : as in `parse_image`; for a frame of another size, ``detail`` receives its width and height
 
-    Return eight values, as `parse_image`.
+    Return the eight values that `parse_image` returns.
     """
     code, stamp, wide, high, encoding, big, step, data = parse_image(address, length, NAMES, detail)
     if code == 0 and data != 0:
@@ -47,7 +47,9 @@ def parse_frame(address, length, width, height, detail):
 
 
 def see_message(camera, address, length, width, height, detail, now, t, x, y, p, room):
-    """Show the frame of a message to a camera, as `see` does. Return the number of events, or a negative error code.
+    """Pass the frame of a message to a simulated event camera, with `see`.
+
+    Return the number of events, or a negative error code.
 
     width, height, detail : as in `parse_frame`
     now : time of a frame without a stamp [ns]
@@ -63,9 +65,9 @@ def see_image(camera, data, step, encoding, big, time, t, x, y, p, room):
 
 
 class FrameReader:
-    """Reads the messages of a bag's topic, Image or CompressedImage (JPEG, PNG), as events.
+    """Converts the Image or CompressedImage (JPEG, PNG) messages of a bag's topic to events.
 
-    one : the input, whose simulated camera sees the frames
+    one : the events input, whose simulated event camera receives the frames
     kind : type of the messages
     """
 
@@ -82,9 +84,11 @@ class FrameReader:
         )
 
     def read(self, message: bytes, log_time: int) -> np.ndarray | None:
-        """Return the events since the last frame, (n, 3): x, y and p; None if the message cannot be read.
+        """Return the events between the previous frame and this message's frame, as columns x, y and p, (n, 3).
 
-        log_time : time of a frame without a stamp [ns]
+        Return None if the message is malformed.
+
+        log_time : time of the frame if the message has no stamp [ns]
         """
         if self._compressed:
             n = self._decoded(message, log_time)
@@ -97,7 +101,7 @@ class FrameReader:
         return np.stack([column[:n].astype(np.int64) for column in self._columns[1:]], axis=1)
 
     def _decoded(self, message: bytes, log_time: int) -> int:
-        """Show a compressed picture to the camera. Return the number of events; -1 for a damaged picture."""
+        """Pass a compressed picture to the simulated camera. Return the number of events; -1 for a damaged picture."""
         try:
             stamp, data = _compressed(message)
             with self._pictures.open(io.BytesIO(data), formats=("JPEG", "PNG")) as opened:
@@ -112,7 +116,7 @@ class FrameReader:
 
 
 def _compressed(message: bytes) -> tuple[int, bytes]:
-    """Return stamp [ns] and data of a serialized CompressedImage. Raises struct.error if it ends too early."""
+    """Return stamp [ns] and data of a serialized CompressedImage. Raises struct.error for a truncated message."""
     order, at = "<" if message[1] else ">", 12
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", message, 4)
     for _ in ("frame_id", "format"):

@@ -1,9 +1,9 @@
 """Read pictures (sensor_msgs/msg/Image) as numbers: the mean brightness, 0 to 255, of each cell of a grid.
 
 Accepted encodings have 8 bits: mono8, rgb8, bgr8, rgba8, bgra8, and OpenCV's 8UC1, 8UC3, 8UC4 (blue first). The
-brightness of a colour is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). A grid divides a picture of width w into m x n
-cells. Cell (i, j) has the columns floor(i w / m) to floor((i + 1) w / m) - 1; the same formula with j, n and the height
-gives its rows. Cells are numbered row by row, from the top left.
+brightness of a colour is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). A grid divides a picture of width w and height h
+into m columns and n rows of cells. Cell (i, j) covers the pixel columns floor(i w / m) to floor((i + 1) w / m) - 1, and
+the pixel rows floor(j h / n) to floor((j + 1) h / n) - 1. Cells are numbered row by row, from the top left.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ENCODINGS = {
 
 
 def names_of(encodings: Iterable[str]) -> np.ndarray:
-    """Return the names of encodings as the argument of `parse_image`, (n, 16) uint8."""
+    """Return the argument ``names`` of `parse_image`: the names of image encodings, (n, 16) uint8."""
     return np.frombuffer(b"".join(name.encode().ljust(16, b"\0") for name in encodings), np.uint8).reshape(-1, 16)
 
 
@@ -59,16 +59,16 @@ def _mean(data, step, layout, left, right, top, bottom):
 
 @register_jitable
 def parse_image(address, length, names, detail):
-    """Read everything except the pixels of a serialized Image.
+    """Read the metadata of a serialized Image: all fields except the pixels.
 
     address : address of the message
     length : number of bytes of the message
-    names : (n, width) uint8, the names of the encodings that are accepted, each closed by a NUL
+    names : (n, width) uint8, the names of the accepted encodings, each closed by a NUL
     detail : address of two words, which receive the first 16 bytes of the name of an unknown encoding
 
     Return eight values: 0 or a negative error code, the stamp [ns], width and height [pixel], index of the encoding,
-    whether numbers are big endian, bytes from a row to the next, and the address of the first row. For a picture
-    without pixels this address is 0. The values after an error code have no meaning, except the stamp.
+    whether numbers are big-endian, distance from one row to the next [bytes], and the address of the first row. This
+    address is 0 for a picture without pixels. After an error code, only the stamp is valid.
     """
     o, end, first = begin(address, length), length - 4, address + 4
     zero = np.int64(0)
@@ -102,7 +102,7 @@ def read_cells(address, length, columns, rows, out, scratch):
 
     address : address of the message
     length : number of bytes of the message
-    columns, rows : size of the grid
+    columns, rows : size of the grid [cells]
     out : address of float64[rows * columns] for the brightness of the cells
     scratch : as in `field_reader.read_fields`; for an unknown encoding, its two words DETAIL receive the first 16 bytes
         of the encoding's name

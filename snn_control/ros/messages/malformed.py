@@ -1,4 +1,4 @@
-"""The reasons why messages are malformed: their codes, counters and descriptions."""
+"""The reasons why a message counts as malformed: an error code, a counter and a description for each reason."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def explain(
     code: int, about: Sequence[int], field: str = "", named: Named | None = None, size: int = 0,
     encodings: Sequence[str] = CELLS,
 ) -> str:  # fmt: skip
-    """Describe what is wrong with a message, e.g. ``'gripper' is not in name``; "" if ``code`` is no error.
+    """Describe why a message is malformed, e.g. ``'gripper' is not in name``; "" if ``code`` is not an error.
 
-    code : a code in `REASONS`
+    code : an error code in `REASONS`
     about : two numbers that were stored with the code, such as counts; for an unknown encoding, the first 16 bytes of
         its name
     field : path of the field that was read
     named : the part of the path that selects elements by name
-    size : how many numbers the input needs; 0 if this is not known
-    encodings : encodings of pictures that can be read
+    size : how many numbers the input needs; 0: not known
+    encodings : accepted encodings of pictures
     """
     a, b = about
     if code in (NO_NAME, REPEATED) and named is not None and 0 <= a < len(named.names):

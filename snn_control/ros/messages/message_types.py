@@ -1,4 +1,4 @@
-"""Inspect message types with rosidl: their fields, a description of a type in words, and lists of elements' names."""
+"""Inspect message types with rosidl: the fields of a type, its name as text, and its lists of element names."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def describe(kind: Any) -> str:
 
 
 def numbers_of(kind: Any) -> Any:
-    """Return an array type for a structure whose fields are all numbers of one type, such as a Vector3.
+    """Return an array type with the memory layout of a structure of numbers of one type, such as a Vector3.
 
-    The array has the same bytes as the structure. Any other type is returned unchanged.
+    Any other type is returned unchanged.
     """
     inner = list(fields_of(class_of(kind)).values()) if isinstance(kind, rosidl.NamespacedType) else []
     alike = inner and all(isinstance(one, rosidl.BasicType) and one.typename == inner[0].typename for one in inner)
@@ -73,12 +73,12 @@ def numbers_of(kind: Any) -> Any:
 
 
 def has_name(element: Any, key: str) -> bool:
-    """Return whether ``element`` is a structure that has a text field ``key``."""
+    """Return whether the type ``element`` is a structure with a string field ``key``."""
     return isinstance(element, rosidl.NamespacedType) and key in _texts_of(class_of(element), lists=False)
 
 
 def _texts_of(message_class: type, lists: bool) -> list[str]:
-    """Return the names of a message's text fields; if ``lists`` is true, of the fields that are sequences of texts."""
+    """Return the names of a message's string fields or, if ``lists`` is true, of its sequences of strings."""
     kinds = fields_of(message_class).items()
     if lists:
         kinds = {n: k.value_type for n, k in kinds if isinstance(k, rosidl.AbstractSequence)}.items()
@@ -86,11 +86,11 @@ def _texts_of(message_class: type, lists: bool) -> list[str]:
 
 
 def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
-    """Return the index of the path's segment whose structure holds the list of element names.
+    """Return the index of the path's segment whose structure contains the list of element names.
 
     A path such as ``position[name=pan]`` selects elements by the names in this list. The index is -1 if the path does
-    not select in this way, or if an earlier part of the path is wrong. Raises DescriptionError if the message has no
-    such list.
+    not select elements by name, or if an earlier part of the path is wrong. Raises DescriptionError if the path selects
+    by name, but the message has no list of names.
     """
     classes: list[type] = [message_class]
     for segment in segments:
@@ -122,7 +122,7 @@ def begins_with_stamp(message_class: type) -> bool:
 
 
 def least_size(kind: Any) -> int:
-    """Return the smallest number of bytes that one value of a type takes, without padding; at least 1."""
+    """Return the smallest serialized size of a value of a type, without padding [bytes]; at least 1."""
     if isinstance(kind, rosidl.BasicType):
         return KIND_SIZES[kind_number(kind, kind.typename)]
     if isinstance(kind, rosidl.NamespacedType):

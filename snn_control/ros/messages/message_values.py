@@ -1,4 +1,4 @@
-"""Read values of serialized messages in Python, with the compiled programs that the loop's ports use."""
+"""Read values of serialized messages from Python, with the same path programs as the control loop's ports."""
 
 from __future__ import annotations
 
@@ -38,17 +38,21 @@ def read_values(program: PathProgram, data: Any) -> tuple[np.ndarray, int]:
 
 
 def locate(program: PathProgram, data: Any) -> np.ndarray:
-    """Return the byte offset of each value in a serialized message, (n,) int64. Raises InputError if it is
-    malformed."""
+    """Return the byte offset of each value in a serialized message, (n,) int64.
+
+    Raises InputError if the message is malformed.
+    """
     return _run(program, data, 1)[0]
 
 
 def message_end(program: PathProgram, data: Any) -> int:
-    """Return the number of bytes from a message's start to the end of its last field. Raises InputError if it is
-    malformed."""
+    """Return the number of bytes from a message's start to the end of its last field.
+
+    Raises InputError if the message is malformed.
+    """
     return _run(program, data, 0)[2]
 
 
 def compiled_reader() -> Callable:
-    """Return the compiled function `field_reader.read_fields`, for calls from Python."""
+    """Return `field_reader.read_fields`, compiled for calls from Python."""
     return compile_function(field_reader.read_fields, "int64(int64,int64,int64,int64,int64,int64,int64)")

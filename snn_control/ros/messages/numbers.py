@@ -1,4 +1,4 @@
-"""Read or write one number of a message at an address."""
+"""Read or write one number of a serialized message at a memory address."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def get_number(address, kind, big, swap):
 def put_number(address, kind, value):
     """Write the float64 ``value`` at ``address`` as a little-endian number of the element type ``kind``.
 
-    For an integer type the value is rounded, ties to even, and clipped to the range of the type; NaN becomes 0.
+    For an integer type, the value is rounded (ties to even) and clipped to the range of the type; NaN becomes 0.
     """
     if kind == FLOAT64:
         memory.store_f64(address, value)

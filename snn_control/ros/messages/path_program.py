@@ -1,11 +1,11 @@
 """Compile the path to any numeric field of any message into a program that finds the field in the message's bytes.
 
-A path such as ``angular_velocity.z``, ``position[:]`` or ``transforms[0].transform.translation.x`` is compiled once,
-from the fields of the message type, into a small program of int64 words. `field_reader.read_fields` runs the program
-over the bytes of each message, because the lengths of its strings and sequences determine the offsets of all later
-fields.
+A path is, for example, ``angular_velocity.z``, ``position[:]`` or ``transforms[0].transform.translation.x``. It is
+compiled once, with the fields of the message type, into a small program of int64 words. `field_reader.read_fields` runs
+the program on the bytes of each message. The offsets of fields differ from message to message, because they depend on
+the lengths of the strings and sequences before them.
 
-Nothing here imports rclpy: callers pass the message class.
+This module does not import rclpy: callers pass the message class.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = ["PathProgram", "compile_path"]
 
 @dataclass(frozen=True, eq=False)
 class PathProgram:
-    """The program that reads the numbers which a path selects in messages of one type.
+    """A compiled program that reads the numbers selected by a path, from messages of one type.
 
     message_type : e.g. ``sensor_msgs/msg/Imu``
     field : the path as written, e.g. ``position[:]``
@@ -70,10 +70,10 @@ class PathProgram:
 
 
 class _Assembler:
-    """Assembles the operations of a program (`field_reader`). It merges consecutive skips of fields with a fixed size.
+    """Assembles the operations of a program (`field_reader`), and merges consecutive skips of fields of fixed size.
 
-    hooks : operations that run in place of skipping a field. The first key is the level of the structure in the path,
-        the second key is the field's name
+    hooks : operations that replace the skip of a field: level of the structure in the path -> name of the field ->
+        operation
     """
 
     def __init__(self) -> None:
@@ -143,8 +143,7 @@ class _Assembler:
         leave[4] = self.label()
 
     def record(self, pick: Elements | Named | Angles, how: int) -> int:
-        """Append the words that describe a selection (`selection`) to the program's table. Return the index of the
-        first word."""
+        """Append the record of a selection (`selection`) to the program's table. Return the index of its first word."""
         at = len(self.table)
         words, names = record_of(pick, how)
         self.table += words
@@ -156,15 +155,15 @@ class _Assembler:
     def walk_path(
         self, message_class: type, segments: Sequence[Segment], where: str, depth: int, level: int = 0
     ) -> tuple[int, int]:
-        """Emit operations that skip through a structure and read the numbers that a path selects.
+        """Emit operations that skip fields of a structure, and read the numbers that a path selects.
 
-        segments : the part of the path from this structure on
+        segments : the part of the path that starts in this structure
         where : the part of the path before this structure, for errors
         depth : number of loops of the program around this structure
         level : number of segments before this structure
 
-        Return the element type of the numbers, and how many numbers the path selects (-1 if this depends on the
-        message).
+        Return the element type of the numbers, and how many numbers the path selects; -1 if their number depends on
+        the message.
         """
         fields = types.fields_of(message_class)
         segment, rest = segments[0], segments[1:]
@@ -192,8 +191,10 @@ class _Assembler:
         return found
 
     def pass_until(self, fields: Mapping[str, Any], hooks: Mapping[str, tuple[int, ...]], depth: int) -> None:
-        """Emit operations that skip through a structure up to its last field with a hook. A field's hook replaces its
-        skip."""
+        """Emit operations that skip the fields of a structure, up to the last field with a hook.
+
+        For a field with a hook, the hook is emitted instead of the skip.
+        """
         left = len(hooks)
         for name, kind in fields.items():
             if name in hooks:
@@ -236,16 +237,16 @@ class _Assembler:
     def want_elements(
         self, element: Any, pick: Any, count: int, rest: Sequence[Segment], path: str, depth: int, level: int
     ) -> tuple[int, int]:
-        """Emit a loop over a sequence of structures, which reads the selected structures.
+        """Emit a loop over a sequence of structures, which reads numbers from the selected structures.
 
         element : type of the structures
-        pick : the selection
+        pick : the selection of structures
         count : how many structures are selected; -1: not known
         rest : the part of the path after this sequence
         path : the part of the path up to this sequence, for errors
         depth, level : as in `walk_path`
 
-        Return the same as `walk_path`.
+        Return the two values that `walk_path` returns.
         """
         if isinstance(pick, Angles) or (isinstance(pick, Elements) and pick.step < 0):
             rule = f"holds {types.describe(element)}: only numbers can be selected by angle or backwards"
@@ -298,8 +299,7 @@ class _Assembler:
         return number, 1
 
     def code(self, stamped: bool, kind: int) -> np.ndarray:
-        """Return the program as a read-only int64 array. It consists of the head, the operations, the table and the
-        names."""
+        """Return the program as a read-only int64 array: its head, operations, table of selections, and names."""
         table = field_reader.HEAD + field_reader.WORDS * len(self.rows)
         size = 8 * (table + len(self.table))
         for word, text in self.names:
@@ -313,7 +313,7 @@ class _Assembler:
 
 
 def _check_slice(pick: Elements, kind: Any, path: str) -> int:
-    """Return how many elements a slice selects from an array or a sequence; -1 if this depends on the message.
+    """Return how many elements a slice selects from an array or a sequence; -1 if their number depends on the message.
 
     Raises DescriptionError if the slice cannot select any element.
     """
@@ -351,8 +351,7 @@ def _register(depth: int) -> int:
 
 
 def _fixed_form(kind: Any, depth: int) -> tuple[int, int] | None:
-    """Return the alignment and the size [bytes] of a type that has the same layout at any offset; None for other
-    types."""
+    """Return the alignment and the size [bytes] of a type whose layout is the same at any offset; otherwise None."""
     trial = _Assembler()
     trial.pass_type(kind, depth + 1)
     if len(trial.rows) == 1 and trial.rows[0][0] == field_reader.SKIP:
@@ -361,9 +360,9 @@ def _fixed_form(kind: Any, depth: int) -> tuple[int, int] | None:
 
 
 def compile_path(message_class: type, field: str) -> PathProgram:
-    """Compile the path ``field`` through the message type ``message_class``.
+    """Compile the path ``field`` for the message type ``message_class``.
 
-    Raises DescriptionError, which suggests the nearest name, if the path does not lead to numbers.
+    Raises DescriptionError if the path does not select numbers; the error suggests the nearest field name.
     """
     segments = parse_path(field)
     assembler = _Assembler()

@@ -1,4 +1,4 @@
-"""Parse a path to numbers in a message: names joined by dots, with selections of elements of sequences.
+"""Parse a path, which selects numbers in a message: field names joined by dots, with selections of sequence elements.
 
 | form | elements |
 |---|---|
@@ -6,7 +6,7 @@
 | ``[2:10]``, ``[-60:]``, ``[0:360:4]``, ``[::-1]`` | a slice by Python's rules, but all its elements must exist |
 | ``[name=pan,tilt]`` | the elements with these names in the message's field ``name``, in the given order |
 | ``[-30deg:30deg]`` | the beams of a scan within these angles, from the first to the second |
-| ``[angle=-1.57:1.57]`` | the same, with the angles in rad |
+| ``[angle=-1.57:1.57]`` | the beams of a scan within these angles in rad |
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MOST_NAMES = 64
 
 @dataclass(frozen=True)
 class Elements:
-    """The selection ``[start:stop:step]``. A part that is not given is None."""
+    """The selection ``[start:stop:step]`` of a sequence's elements. A number that the path omits is None."""
 
     start: int | None = None
     stop: int | None = None
@@ -39,15 +39,14 @@ class Elements:
 
     @property
     def count(self) -> int:
-        """Number of selected elements in a message that is long enough; -1 if the number depends on the message."""
+        """Number of selected elements if the sequence is long enough; -1 if the number depends on its length."""
         few, more = (len(range(n)[self.start : self.stop : self.step]) for n in (_FAR, _FAR + abs(self.step)))
         return few if few == more else -1
 
 
 @dataclass(frozen=True)
 class Named:
-    """The selection ``[key=one,other]``: the elements with these names, which are listed in the message's field
-    ``key``."""
+    """The selection ``[key=one,other]`` of elements by name. The message's field ``key`` lists the elements' names."""
 
     key: str
     names: tuple[str, ...]
@@ -59,7 +58,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Angles:
-    """The selection of the beams of a scan from ``low`` to ``high`` [rad].
+    """The selection of a scan's beams by angle, from ``low`` to ``high`` [rad].
 
     count : -1, because the number of beams depends on the message
     """
@@ -71,7 +70,7 @@ class Angles:
 
 @dataclass(frozen=True)
 class Segment:
-    """One part of a path: a field's name and, if given, a selection of its elements."""
+    """One segment of a path: the name of a field and, optionally, a selection of the field's elements."""
 
     name: str
     pick: Elements | Named | Angles | None = None

@@ -1,11 +1,20 @@
 """Reduce the many numbers of a message, such as a scan, to the few numbers of an input: one number per sector.
 
-A message of n numbers is divided into m sectors. Sector k has the numbers floor(k n / m) to floor((k + 1) n / m) - 1,
-so that 360 and 720 beams give the same sectors. If m does not divide n, the sizes of the sectors differ by one. The
-input's rule ``not_finite`` is applied first to a number that is not finite, as in the tick (`kernels.inputs.finite`):
-"high" and "low" replace the number by an end of the range, "hold" leaves it out, and "reject" makes the sector NaN. A
-sector without any number is NaN too. The tick then applies its own rule to a NaN: it holds the last value or rejects
-the sample. If nothing at all was measured, all sectors are NaN.
+A message of n numbers is divided into m sectors. Sector k contains the numbers floor(k n / m) to
+floor((k + 1) n / m) - 1, so that 360 and 720 beams result in the same sectors. If m does not divide n, the sizes of the
+sectors differ by one.
+
+Before the reduction, the input's rule ``not_finite`` treats each number that is not finite, as in the tick
+(`kernels.inputs.finite`):
+
+| ``not_finite`` | effect on the number |
+|---|---|
+| "high", "low" | replaced by the high or low end of the input's range |
+| "hold" | left out |
+| "reject" | makes its sector NaN |
+
+A sector without any number is NaN too. If nothing at all was measured, all sectors are NaN. The tick then applies the
+rule ``not_finite`` to each NaN: it holds the last value or rejects the sample.
 """
 
 from __future__ import annotations
@@ -28,8 +37,10 @@ RULE, LOW, HIGH_END, RULE_WORDS = range(4)  # words for each sector; the ends of
 
 
 def rules_of(spec: ValueInput) -> np.ndarray:
-    """Return the rule of each sector for numbers that are not finite, and the input's range: (size, RULE_WORDS)
-    int64."""
+    """Return the rule of each sector for numbers that are not finite, with the input's range.
+
+    The result is an array (size, RULE_WORDS) int64, with one row for each sector.
+    """
     rules = np.zeros((spec.size, RULE_WORDS), np.int64)
     rules[:, RULE] = [NOT_FINITE.index(rule) for rule in spec.rules()]
     ends: Any = rules.view(np.float64)
@@ -48,8 +59,8 @@ def _sector(values, how, rule):
     how : index of the reduction in `REDUCTIONS`
     rule : address of the sector's row in the result of `rules_of`
 
-    Return three values: the result, how many numbers the rule replaced or left out, and how many of these were failed
-    measurements.
+    Return three values: the sector's number, how many numbers the rule replaced or left out, and how many of these
+    were failed measurements.
     """
     count, replaced, failed, kind = 0, 0, 0, load_i64(rule + 8 * RULE)
     for value in values:
@@ -69,7 +80,7 @@ def _sector(values, how, rule):
 
 @register_jitable
 def reduce_sectors(values, n, out, size, how, rules, counters):
-    """Reduce ``n`` numbers to one number for each of ``size`` sectors, with n >= size.
+    """Divide ``n`` numbers into ``size`` sectors, and reduce each sector to one number; n >= size.
 
     values : address of the numbers, float64[n]; the function overwrites them
     out : address of the result, float64[size]
@@ -96,7 +107,7 @@ def reduce_sectors(values, n, out, size, how, rules, counters):
 def reduced(values: np.ndarray, spec: ValueInput, how: str) -> tuple[np.ndarray, np.ndarray]:
     """Run `reduce_sectors` on an (n,) float64 array with n >= size.
 
-    Return the number of each sector, (size,) float64, and the counters, (3,) int64.
+    Return one number for each sector, (size,) float64, and the counters, (3,) int64.
     """
     given, out, rules = np.array(values, np.float64), np.empty(spec.size), rules_of(spec)
     counted = np.zeros(3, np.int64)

@@ -1,10 +1,14 @@
-"""Round a command's number to the type of its field, and limit how it moves from one message to the next.
+"""Round a command's number to the type of its message field, and limit its change from one message to the next.
 
-Every number is rounded and clamped. Then its slew is limited: its change since the last message. The number of an
-integer field moves by whole steps: by at most floor(slew) in a tick or, if that is 0, by one step every 1 / slew ticks.
-The number of a float32 field moves in the same way, from one float32 to the next, if adjacent float32 numbers are
-further apart than the slew. A float64 field is published as the guard gives it. The ports compile these functions
-(`field_limits`); a supervisor, which compiles nothing, calls them.
+Every number is rounded and clamped. Then its slew, the change since the last message, is limited:
+
+| type of the field | change per tick |
+|---|---|
+| integers | at most floor(slew) or, if that is 0, one unit every 1 / slew ticks |
+| float32 | at most slew or, if the adjacent float32 is further away, a step to it every few ticks as for integers |
+| float64 | no further limit: the guard has limited the number |
+
+The ports compile these functions (`field_limits`). The supervisor, which compiles nothing, calls them from Python.
 """
 
 from __future__ import annotations
@@ -41,9 +45,9 @@ def rounded(value, kind):
 
 
 def neighbour(value, towards, kind):
-    """Return the number next to ``value`` in the direction of ``towards``.
+    """Return the number of type ``kind`` next to ``value`` in the direction of ``towards``.
 
-    This is the next float32 or, for integers beyond 2^53, the next float64.
+    The result is the next float32 or, for integers beyond 2^53, the next float64.
     """
     if kind == FLOAT32:
         return np.float64(np.nextafter(np.float32(value), np.float32(towards)))
@@ -51,15 +55,15 @@ def neighbour(value, towards, kind):
 
 
 def stepped(value, kind, low, high, step, wait, last, waited, free):
-    """Return the number that a field publishes for a command ``value``.
+    """Return the number to publish in a message field for a command ``value``.
 
-    low : smallest number that the field may publish
-    high : largest number that the field may publish
+    low : smallest number that may be published
+    high : largest number that may be published
     step : largest change in a tick
     wait : smallest number of ticks from one change to the next
     last : number that was published last
-    waited : number of ticks since the published number changed
-    free : whether the slew is not limited
+    waited : number of ticks since the published number last changed
+    free : whether the slew is not limited in this tick
     """
     value = rounded(value, kind)
     value = value if value >= low else low  # NaN, which the guard never passes, would become the low end

@@ -1,10 +1,10 @@
-"""Find the elements of a sequence that a path selects, in compiled code: a slice, names, or angles of a scan.
+"""Find the elements of a sequence that a path selects by a slice, by names, or by angles of a scan; compiled code.
 
 A *record* is an array of int64 words that describes a selection. Its address is the argument ``record`` of the
 functions here.
 
-Names are compared as bytes. A robot sends the same names in the same order each time. Therefore the bytes of the whole
-list are stored. As long as these bytes do not change, the indices of the names are reused.
+Names are compared as bytes. A robot usually sends the same names in the same order. Therefore the bytes of the whole
+list of names are stored, and the indices of the names are reused as long as these bytes do not change.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ TOLERANCE = 1e-3  # fraction of an increment, because angles are float32
 
 
 def record_of(pick: Elements | Named | Angles, how: int) -> tuple[list[int], list[tuple[int, bytes]]]:
-    """Return the record of a selection, as a list of words, and a list with one pair for each name.
+    """Return the record of a selection as a list of words, and a list with one pair for each selected name.
 
-    The first value of a pair is the index of the word that later gets the name's offset in the program. The second
-    value is the name's bytes with the closing NUL.
+    The first value of a pair is the index of the word for the name's offset in the program, which is not known yet. The
+    second value is the name's bytes with the closing NUL.
 
-    how : for a selection by name: NAMED (the message has a list of names) or OWN (each element has its name)
+    how : for a selection by name: NAMED (the message has a list of names) or OWN (each element contains its name)
     """
     if isinstance(pick, Angles):
         return [ANGLES, *np.array([pick.low, pick.high]).view(np.int64).tolist()], []
@@ -79,10 +79,9 @@ def detail(scratch, a, b):
 
 @register_jitable
 def slice_of(n, start, stop, step):
-    """Return the index of the first element that ``[start:stop:step]`` selects from ``n`` elements, and how many it
-    selects.
+    """Return the index of the first element that ``[start:stop:step]`` selects from ``n``, and the number of elements.
 
-    The number of selected elements is 0 if an element of the slice does not exist.
+    The number is 0 if any element of the slice does not exist.
     """
     if step > 0:
         first, end = 0 if start == NONE else start, n if stop == NONE else stop
@@ -101,7 +100,7 @@ def slice_of(n, start, stop, step):
 
 @register_jitable
 def _same(a, b, n):
-    """Return whether the ``n`` bytes at two addresses are the same."""
+    """Return whether the ``n`` bytes at the address ``a`` equal those at the address ``b``."""
     k = 0
     while k + 8 <= n:
         if load_i64(a + k) != load_i64(b + k):
@@ -116,7 +115,7 @@ def _same(a, b, n):
 
 @register_jitable
 def which(program, record, address, length):
-    """Return the index of the name at ``address`` among the names of a record; -1 if the record lacks this name.
+    """Return the index of the name at ``address`` among the names of a record; -1 if the record has no such name.
 
     length : number of bytes of the name, with its closing NUL
     """
@@ -192,9 +191,9 @@ def _beams_of(record, n, scratch, turn):
     Return four values: the index of the first beam, the number of beams, the direction (1 or -1), and whether more runs
     follow.
 
-    A beam is within the angles if its own angle is, after adding any number of whole turns. Beams are ordered by angle
-    from low to high, in whichever direction the scan goes. A sector may therefore contain both ends of a scan: its
-    first run then has the beams at the scan's end, and its second run those at the start.
+    A beam is selected if its angle plus any number of whole turns is within the angles. Selected beams are ordered from
+    the low to the high angle, also if the scan's angles decrease. The selected angles may contain both ends of a scan:
+    the first run then has the beams at the scan's end, and the second run those at its start.
     """
     start, step = load_f64(scratch + 8 * ANGLE), load_f64(scratch + 8 * (ANGLE + 1))
     low, high = load_f64(record + 8), load_f64(record + 16)
@@ -215,14 +214,14 @@ def _beams_of(record, n, scratch, turn):
 
 @register_jitable
 def _covered(record, count, scratch):
-    """Return whether ``count`` beams cover all angles of a record. A scan of a whole turn covers any record."""
+    """Return whether ``count`` beams cover all angles of a record. A scan over 360 degrees covers any angles."""
     width = min(load_f64(record + 16) - load_f64(record + 8), TURN)
     return (count + 1.0 + TOLERANCE) * abs(load_f64(scratch + 8 * (ANGLE + 1))) >= width
 
 
 @register_jitable
 def choose(record, r, filled, capacity, scratch):
-    """Prepare a loop over the elements of a sequence, of which a record selects some.
+    """Prepare a loop over the elements of a sequence, from which a record selects elements.
 
     r : address of the loop's registers
     filled : number of values that were read before the loop
@@ -258,9 +257,9 @@ def choose(record, r, filled, capacity, scratch):
 
 @register_jitable
 def numbers_of(record, r, n, scratch, turn):
-    """Find one run of the numbers that a record selects from a sequence of numbers.
+    """Find one contiguous run of the numbers that a record selects from a sequence of numbers.
 
-    n : number of numbers in the sequence
+    n : length of the sequence
     turn : index of the run, from 0
 
     Return four values: the run's first index, its length, its step, and whether more runs follow.
@@ -275,9 +274,9 @@ def numbers_of(record, r, n, scratch, turn):
 
 @register_jitable
 def lacking(record, count, scratch):
-    """Check that a scan had beams for the whole selection. Return 0, or NO_BEAM if beams are missing.
+    """Check that a scan contains beams for all selected angles. Return 0, or NO_BEAM if beams are missing.
 
-    count : how many numbers were selected
+    count : number of beams that were selected
     """
     if load_i64(record) == ANGLES and not (count > 0 and _covered(record, count, scratch)):
         detail(scratch, count, 0)
@@ -287,13 +286,13 @@ def lacking(record, count, scratch):
 
 @register_jitable
 def by_name(record):
-    """Return whether a record selects by names. The values are then in the order of the record's names."""
+    """Return whether a record selects elements by name. The values are then in the order of the record's names."""
     return load_i64(record) == NAMED or load_i64(record) == OWN
 
 
 @register_jitable
 def chosen(record, r, scratch):
-    """Move a loop to its next element. Return 1 if the element is selected, 0 if not, or a negative error code."""
+    """Advance a loop to the next element. Return 1 if the element is selected, 0 if not, or a negative error code."""
     i, how = load_i64(r + 8 * ELEMENT) + 1, load_i64(record)
     store_i64(r + 8 * ELEMENT, i)
     if how == SLICE:
@@ -320,13 +319,13 @@ def chosen(record, r, scratch):
 
 @register_jitable
 def place_of(record, r):
-    """Return the index in the output where the values of the loop's present element begin."""
+    """Return the index in the output at which the values of the loop's present element begin."""
     return load_i64(r + 8 * BEFORE) + load_i64(r + 8 * NAMED_NEXT) * load_i64(record + 16)
 
 
 @register_jitable
 def all_named(record, scratch):
-    """Check that each name was found. Return 0, or NO_NAME if a name was not found."""
+    """Check that each name of a record was found in the message. Return 0, or NO_NAME if a name is missing."""
     for k in range(load_i64(record + 8)):
         if load_i64(scratch + 8 * (INDEX + k)) < 0:
             detail(scratch, k, 0)

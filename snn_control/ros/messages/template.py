@@ -1,4 +1,4 @@
-"""Make the serialized message of a command once, so that the loop only replaces its numbers."""
+"""Serialize a command message once, as a template in which the loop only replaces the numbers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _fresh(kind: Any) -> Any:
 
 
 def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path: str) -> None:
-    """Extend the sequences of a message until it has all ``n`` numbers that a path selects.
+    """Extend the sequences of a message until the message contains all ``n`` numbers that a path selects.
 
     parents : the structures that contain the field, from the message inwards; the last one is extended
     segments : the part of the path from the last structure on
@@ -77,7 +77,7 @@ def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path:
 
 
 def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, path: str) -> int:
-    """Return the length that a sequence needs to hold the ``n`` numbers that a path selects.
+    """Return the length that a sequence needs so that a path can select ``n`` numbers.
 
     Also add missing names to the message's list of names, and set the angles of a scan.
     """
@@ -102,12 +102,12 @@ def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, pa
 
 
 def _owner(parents: Sequence[Any], key: str) -> Any:
-    """Return the innermost of the structures ``parents`` that has a list of names in the field ``key``."""
+    """Return the innermost of the structures ``parents`` whose field ``key`` is a list of names."""
     return next(one for one in reversed(parents) if key in fields_of(type(one)))
 
 
 def _with_name(message: Any, field: str, kind: Any, key: str, name: str) -> Any:
-    """Return the element of a sequence whose field ``key`` is ``name``. If there is no such element, append one."""
+    """Return the element of a sequence whose field ``key`` equals ``name``; append an element if there is none."""
     found = next((one for one in getattr(message, field) if getattr(one, key) == name), None)
     if found is None:
         found = _fresh(kind.value_type)
@@ -117,8 +117,10 @@ def _with_name(message: Any, field: str, kind: Any, key: str, name: str) -> Any:
 
 
 def assign(message: Any, path: str, value: Any) -> None:
-    """Set one field of a message, e.g. ``header.frame_id`` or ``name``. Raises DescriptionError if it does not accept
-    the value."""
+    """Set one field of a message, e.g. ``header.frame_id`` or ``name``.
+
+    Raises DescriptionError if the field does not accept the value.
+    """
     holder, segments = message, parse_path(path)
     for k, segment in enumerate(segments):
         names = fields_of(type(holder)) if hasattr(holder, "SLOT_TYPES") else {}
@@ -141,7 +143,7 @@ def make_message(
 ) -> Any:
     """Return a message of ``message_class`` with room for the numbers of all ``fields``.
 
-    fields : for each field, its path and how many numbers it must hold
+    fields : for each field, its path and how many numbers it must contain
     values : values of other fields, which are set first, e.g. ``{"header.frame_id": "base_link", "name": ["pan",
         "tilt"]}``
     """
@@ -156,7 +158,7 @@ def make_message(
 def _check_named(
     message_class: type, program: PathProgram, values: Mapping[str, Any], raw: bytes, taken: Mapping[int, str]
 ) -> None:
-    """Raise DescriptionError if a message has a named element that no output commands, because it would always be 0."""
+    """Raise DescriptionError if a message has a named element that no output sets, so that its value is always 0."""
     picked = program.named
     if picked is None or owner_of_names(message_class, program.segments) < 0:
         return
@@ -173,8 +175,8 @@ def make_template(
 ) -> Template:  # fmt: skip
     """Serialize the message that `make_message` makes, and return it as a `Template`. Raises DescriptionError.
 
-    serialize : ``rclpy.serialization.serialize_message``
-    stamp_field : path of an integer of 64 bits that receives the time in whole microseconds; empty: no such integer
+    serialize : the function ``rclpy.serialization.serialize_message``
+    stamp_field : path of a 64-bit integer that receives the time in whole microseconds; empty: no such integer
     """
     if not fields:
         raise DescriptionError("fields", fields, "must name at least one field to command")

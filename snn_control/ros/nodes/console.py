@@ -1,4 +1,4 @@
-"""Log faults on the controller node's console, at most one message per second."""
+"""Log the faults of a controller node, and the inputs that it waits for, on the console."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ DISCOVERY = 1.0  # s: before that, a sensor may exist that has not been discover
 
 
 class Console:
-    """Logs on the console which inputs a controller waits for at its start, and when each fault begins and ends."""
+    """Logs the inputs that a controller waits for at its start, and the beginning and end of each fault."""
 
     def __init__(self, node: Any) -> None:
         self._node = node
         self.restart()
 
     def restart(self) -> None:
-        """Start anew; call this after the guard's count of faults was reset."""
+        """Forget the logged faults and inputs; call this after the guard's fault counter was reset."""
         faults = self._node.faults.faults() if self._node.faults is not None else []
         self._told, self._over = 0, faults[0].begin if faults else -1
         self._begun = time.monotonic()
@@ -35,7 +35,7 @@ class Console:
         self._waits: bool | None = None  # whether it waits for the first command; None: not known yet
 
     def log_changes(self, found: Sequence[DiagnosticStatus]) -> None:
-        """Log each status that has changed since the last report.
+        """Log faults that began or ended since the last report, outputs with errors, and the start of the commands.
 
         found : the statuses that this report publishes on /diagnostics
         """
@@ -74,9 +74,9 @@ class Console:
                 log.info("commands begin")
 
     def _missing(self) -> dict[str, list[str]]:
-        """Return the inputs that have not received any message, grouped by the reason: reason -> names of inputs.
+        """Return the inputs without any message so far, grouped by the reason: reason -> names of inputs.
 
-        Only inputs that are required, or whose absence stops the commands, are included.
+        Included are required inputs, and inputs with a rule that stops the commands.
         """
         node = self._node
         missing: dict[str, list[str]] = {}

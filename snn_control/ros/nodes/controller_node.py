@@ -1,8 +1,8 @@
 """The controller as a lifecycle node: "configure" loads and warms up the controller, "activate" starts the loop.
 
-The transitions "deactivate" and "shutdown", every error and every signal make the loop publish the safe command and
-stop. The loop exchanges messages through rcl, on a second node that no executor spins (the io node). The lifecycle node
-provides parameters, services and diagnostics.
+On the transitions "deactivate" and "shutdown", on an error and on a signal, the loop publishes the safe command and
+stops. The loop exchanges messages through rcl, on a second node that no executor spins, called the io node. The
+lifecycle node provides parameters, services and diagnostics.
 
 One process can run several controllers, each with its own loop: ``controller_node left right --ros-args --params-file
 FILE``.
@@ -57,11 +57,13 @@ HANGS_S, HANGS_PERIODS = 0.5, 5  # a loop without a heartbeat for the longer of 
 
 
 class ControllerNode(ProcessNode, LifecycleNode):
-    """Node that runs a controller file between topics; see the README for topics, parameters and services.
+    """Node that runs a controller file: it subscribes to the input topics and publishes the commands.
 
-    In lockstep, an active controller's loop starts only when the controller's outputs are matched. The world waits for
-    an answer to every message, so no answer may be published before the world's subscription is connected. Until then
-    messages wait.
+    The README lists its topics, parameters and services.
+
+    In lockstep, the loop of an active controller starts only when each command topic is matched with a subscription.
+    The world waits for a command after each of its messages. A command published before the world's subscription is
+    matched would be lost. Until then, the world's messages wait in the queues of the node's subscriptions.
     """
 
     NAME, PRIORITY, guarded = "controller", 80, True
@@ -144,10 +146,9 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return FAILURE
 
     def _cause(self, error: SnnControlError) -> SnnControlError:
-        """Return the error to report if configuring failed with ``error``.
+        """Return the error to report after configuring failed with ``error``.
 
-        If no controller file was read, a misspelt parameter may be the cause. The error about this parameter is then
-        returned.
+        If no controller file was read and a parameter's name is misspelt, return the error about this parameter.
         """
         try:
             if self.spec is None:
@@ -200,8 +201,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         feed.loop = self.loop
 
     def _make_loop(self, controller: Controller, spec: ControllerSpec, observers: list[Any]) -> None:
-        """Make the supervisor, the ports, and the loop that connects the ports to the controller. Raises
-        DescriptionError."""
+        """Create supervisor, ports, and the loop that connects ports and controller. Raises DescriptionError."""
         lockstep, bound, trigger = self.mode == "lockstep", controller.bound, trigger_of(self, spec)
         handover, supervise = None, heartbeat_limit(self, controller)
         heard = published_in_faults(spec, self.outputs)
@@ -235,8 +235,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             port.attach_semaphore(self.loop.semaphore)
 
     def load_learned(self, controller: Controller) -> bool:
-        """Load the learned weights from the file that the parameter ``state`` names. Return False if there is no such
-        file.
+        """Load the learned weights from the file of the parameter ``state``. Return False if this file does not exist.
 
         Raises DescriptionError or ProgramError if the weights do not fit the controller.
         """
@@ -300,13 +299,15 @@ class ControllerNode(ProcessNode, LifecycleNode):
 
     @property
     def _hangs(self) -> float:
-        """Time without a heartbeat after which the loop counts as hanging [s]."""
+        """Age of the heartbeat above which the node treats the loop as hanging [s]."""
         assert self.loop is not None
         return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
 
     def _start_when_matched(self) -> None:
-        """In lockstep, start the loop once all outputs are matched, or `MATCHED_WITHIN` seconds after the first
-        match."""
+        """In lockstep, start the loop once all command topics have subscribers.
+
+        If some still have none `MATCHED_WITHIN` seconds after the first match, start the loop without them.
+        """
         if self.loop is None or not self.held_up:
             self._matching.cancel()
             return
@@ -345,7 +346,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return self.on_shutdown(state)
 
     def _stop_loop(self) -> bool:
-        """Stop the loop if it runs, then save the record and the learned weights. Return whether the loop has ended."""
+        """Stop the loop if it runs, then save the recording and the learned weights. Return whether the loop ended."""
         self.held_up = ""
         if self.loop is None:
             return True
@@ -383,7 +384,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return True
 
     def finish(self) -> None:
-        """Shut down in order: publish the final safe command first, then destroy the loop and the node."""
+        """Shut down: publish the final safe command, then destroy the loop and the io node."""
         notify("STOPPING=1")
         if self._stop_loop():
             self._release_resources()

@@ -36,7 +36,7 @@ def status(node: Any, part: str, level: bytes, message: str, values: dict[str, A
 
 
 def _flat(stats: dict[str, Any]) -> dict[str, Any]:
-    """Return the statistics of a loop with one key per number, such as ``wake.p50_ns`` for the median of ``wake``."""
+    """Flatten a loop's nested statistics: ``wake.p50_ns`` is the key of the median wake-up latency [ns]."""
     flat = {key: value for key, value in stats.items() if key not in HISTOGRAMS}
     for name in HISTOGRAMS:
         flat |= {f"{name}.{key}" + "_ns" * (key != "count"): value for key, value in stats[name].items()}
@@ -48,14 +48,14 @@ def _full_name(end: Any) -> str:
 
 
 def describe_mismatch(node: Any, topic: str, expected_type: str, qos: Any, *, publishing: bool = False) -> str | None:
-    """Explain why our end of ``topic`` is not matched, and name the type or QoS of both sides.
+    """Explain why our endpoint of ``topic`` is not matched, and name the type or QoS of both endpoints.
 
-    Return None if a compatible end exists.
+    An endpoint is a publisher or a subscription. Return None if another node has a compatible endpoint.
 
-    topic : name as given to the subscription or publisher, before remapping
-    expected_type : type of our end, e.g. ``sensor_msgs/msg/Imu``
-    qos : QoSProfile of our end
-    publishing : whether our end is a publisher and the other ends are subscriptions
+    topic : name as passed to the subscription or publisher, before remapping
+    expected_type : type of our endpoint, e.g. ``sensor_msgs/msg/Imu``
+    qos : QoSProfile of our endpoint
+    publishing : whether our endpoint is a publisher, so that the others are subscriptions
     """
     # a limit that is not set becomes infinite, as in the profiles that the graph reports
     qos = QoSProfile(
@@ -111,8 +111,10 @@ def _loop(report: Reporter) -> DiagnosticStatus:
 
 
 def _over_budget(report: Reporter) -> str:
-    """Return a warning if more than 1 % of the commands since the last report exceeded the latency budget; otherwise
-    ""."""
+    """Return a warning if more than 1 % of the commands since the last report exceeded the latency budget.
+
+    Otherwise, return "".
+    """
     budget, latency = getattr(report.node.spec, "guard", None), report.node.loop.latency
     if budget is None or not math.isfinite(budget.latency):
         return ""
@@ -125,9 +127,10 @@ def _over_budget(report: Reporter) -> str:
 
 
 def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
-    """Return descriptions of the problems with an input's messages since the last report.
+    """Describe the problems with an input's messages since the last report, one text for each problem.
 
-    more : by how much each counter of the port increased since the last report
+    port : the input's port
+    more : increase of each counter of the port since the last report
     valid : whether the input is valid now
     """
     problems = []
@@ -143,8 +146,10 @@ def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
 
 
 def _moved(report: Reporter, name: str) -> str:
-    """Return how many samples were rejected since the last report because they moved too fast or stood still; "" if
-    none."""
+    """Return a text about samples rejected since the last report because their values changed too fast or not at all.
+
+    Return "" if there were none.
+    """
     bound, before = report.node.controller.bound, report.motion.get(name, (0, 0))
     if f"{name}.motion" not in bound.program.names:
         return ""
@@ -188,10 +193,10 @@ def _input(report: Reporter, k: int, port: Any) -> DiagnosticStatus:
 
 
 class Senders:
-    """The publishers from which an input has received messages.
+    """The publishers from which an input has received messages, to detect two publishers on one topic.
 
-    A publisher that was killed stays in the ROS graph for a while (20 s in Fast DDS). Therefore a publisher that sent
-    messages before, and is silent now, does not count as a second publisher next to its successor.
+    A killed publisher stays in the ROS graph for a while, with Fast DDS for 20 s. Therefore a publisher that has sent
+    messages and is silent now does not count as a second publisher beside its successor.
     """
 
     def __init__(self) -> None:
@@ -199,7 +204,11 @@ class Senders:
         self._switches = 0
 
     def beside(self, port: Any, publishers: Sequence[Any]) -> str:
-        """Return the names of the publishers that send to the same input; "" if fewer than two publishers do."""
+        """Return a text that names the publishers of an input's topic; "" if fewer than two of them are in use.
+
+        port : the input's port
+        publishers : endpoints of the topic's publishers in the ROS graph
+        """
         newest, switches = port.sender()
         turns, self._switches = switches - self._switches, switches
         self._heard.add(newest)
@@ -223,7 +232,7 @@ def _rcl_errors(now: dict, before: dict) -> list[str]:
 
 
 def guard_reason(node: Any) -> str:
-    """Explain why the guard of a node publishes the safe command."""
+    """Explain why a node's guard publishes the safe command instead of the controller's command."""
     return causes_now(node.controller.bound, node.spec.guard.release)
 
 
@@ -249,7 +258,7 @@ def _guard(report: Reporter) -> DiagnosticStatus:
 
 
 def learning_switches(controller: Any) -> str:
-    """List the projections whose learning rule is on, and those whose rule is off: ``on: x->a, a->b; off: b->c``."""
+    """Describe the learning rules that are switched on and off, by projection: ``on: x->a, a->b; off: b->c``."""
     rules = controller.counters()["learning"]
     sides = (("on", [t for t, r in rules.items() if r["on"]]), ("off", [t for t, r in rules.items() if not r["on"]]))
     return "; ".join(f"{side}: {', '.join(titles)}" for side, titles in sides if titles)
@@ -288,14 +297,14 @@ def _supervisor(node: Any) -> list[DiagnosticStatus]:
 
 
 class Reporter:
-    """Publishes the status of a node on /diagnostics, with what changed since the last report.
+    """Publishes the status of a node on /diagnostics, including the changes since the last report.
 
     now : statistics of the loop and counters of its ports in this report; empty if there is no loop
-    before : the same numbers in the last report; empty in the first report
-    seconds : time between the two reports
+    before : statistics and counters in the last report; empty in the first report
+    seconds : time between the two reports [s]
 
     The node must have the attributes ``loop``, ``controller``, ``spec``, ``mode``, ``inputs``, ``outputs`` and
-    ``guarded``. It must also have ``held_up``, the reason why its loop does not run yet.
+    ``guarded``, and ``held_up``, the reason why its loop does not run yet.
     """
 
     def __init__(self, node: Any) -> None:
@@ -314,9 +323,12 @@ class Reporter:
         self.motion.clear()
 
     def counts(self, side: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the counters of one input or output, first in this report, then in the last report (empty if none).
+        """Return the counters of one input or output in this report, and those in the last report.
+
+        The second dictionary is empty in the first report.
 
         side : "inputs" or "outputs"
+        name : name of the input or output
         """
         return self.now[side][name], self.before[side][name] if self.before else {}
 
@@ -335,7 +347,7 @@ class Reporter:
         return found
 
     def report(self) -> list[DiagnosticStatus]:
-        """Publish the statuses of a node with a loop, and return them. Their levels are OK, WARN or ERROR."""
+        """Publish a status for the loop, each input, each output etc. of the node. Return the statuses."""
         node, at = self.node, time.monotonic()
         self.before, self.now, self.seconds, self._at = self.now, self._statistics(), at - self._at, at
         if self.now:
@@ -348,7 +360,7 @@ class Reporter:
         return found
 
     def publish(self, found: list[DiagnosticStatus]) -> None:
-        """Publish statuses with the present time as their stamp."""
+        """Publish the statuses in one DiagnosticArray, stamped with the present time."""
         message = DiagnosticArray(status=found)
         message.header.stamp = self.node.get_clock().now().to_msg()
         self._publisher.publish(message)

@@ -1,6 +1,6 @@
 """The encoder node: it encodes sensor data as spikes, which it publishes as PointCloud2, one message per tick.
 
-It uses the same compiled encoders, loop and ports as the controller, but no network and no commands.
+The node uses the compiled encoders, loop and ports of a controller node, but has no network and no commands.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def _spikes(one: Any) -> bool:
 
 
 def encoders_only(spec: ControllerSpec, names: Sequence[str]) -> ControllerSpec:
-    """Return a controller file reduced to inputs and their encoders, without network and outputs.
+    """Return a copy of a controller description that has only inputs and their encoders, no network and no outputs.
 
-    names : inputs to keep; if empty, all inputs whose encoders spike are kept
+    names : inputs of the copy; if empty, all inputs with spiking encoders
 
     Every remaining input becomes optional. Raises DescriptionError.
     """
@@ -108,7 +108,7 @@ class EncoderNode(ProcessNode):
         self.get_logger().info(f"{', '.join(spikes)} -> spikes, {1e9 / self.controller.period_ns:g} messages/s")
 
     def finish(self) -> None:
-        """Stop the loop, then destroy the node that holds its subscriptions and publishers."""
+        """Stop the loop, then destroy the node that owns the loop's subscriptions and publishers."""
         if self.loop.stop(2.0):
             self._io.destroy_node()
 

@@ -58,7 +58,7 @@ CONTROLLER_ARGUMENTS = ("controller_file", *(name for name in PASSED_ON if name 
 class NodeProcess:
     """A process to start: an executable of this package, with the name and the parameters of its node.
 
-    needed : whether the other processes end when this process ends
+    needed : whether the other processes must be stopped when this process ends
     """
 
     executable: str
@@ -83,7 +83,7 @@ def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any
     """Return the process of a world or controller node.
 
     values : the launch arguments
-    same : names of the launch arguments that become node parameters with the same name
+    same : names of the launch arguments that are passed on as node parameters of the same name
     more : further parameters of the node
     """
     file = Path(values["controller_file"])
@@ -96,7 +96,7 @@ def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any
 
 
 def controller(**given: Any) -> NodeProcess:
-    """Return the process of a controller that uses a robot's topics, without a world.
+    """Return the process of a controller node for a robot, without a world node.
 
     given : launch arguments as in `ARGUMENTS`, except that ``phase`` is 0 by default
 
@@ -110,7 +110,7 @@ def controller(**given: Any) -> NodeProcess:
 
 
 def closed_loop(**given: Any) -> list[NodeProcess]:
-    """Return the processes of a closed loop: world, controller and viewers.
+    """Return the processes of a closed loop: world node, controller node and, on request, viewers.
 
     given : launch arguments, see `ARGUMENTS`
 
@@ -127,9 +127,9 @@ def closed_loop(**given: Any) -> list[NodeProcess]:
 
 
 def viewers(file: str) -> list[NodeProcess]:
-    """Return the processes that show a controller file's first events input and the spikes of its inputs.
+    """Return the processes that show a controller's first events input, and the spikes of its input encoders.
 
-    The processes run at ordinary priority, and no other process needs them.
+    They run at ordinary priority. The other processes continue if a viewer ends.
     """
     spec = load_spec(file)
     events = [i for i in spec.inputs if isinstance(i, EventsInput) and i.source == "events"]
@@ -148,10 +148,10 @@ def viewers(file: str) -> list[NodeProcess]:
 
 
 def node_arguments(process: NodeProcess) -> dict[str, Any]:
-    """Return the arguments of launch_ros's action Node that start a process.
+    """Return the arguments of the action ``launch_ros.actions.Node`` that start a process.
 
-    If launch finds the executable, as in a colcon workspace, the arguments name the executable. Otherwise, as in an
-    installation by pip, they run the module with the Python interpreter of the launch file.
+    In a colcon workspace, where launch finds the executable, the arguments name the executable. In an installation by
+    pip, they run the node's module with the Python interpreter that reads the launch file.
     """
     found: dict[str, Any] = {"name": process.name, "parameters": [dict(process.parameters)], "output": "screen"}
     if _in_workspace(process.executable):
@@ -160,7 +160,7 @@ def node_arguments(process: NodeProcess) -> dict[str, Any]:
 
 
 def _in_workspace(executable: str) -> bool:
-    """Return whether launch finds the executable in ``lib/snn_control`` of the first prefix that has the package."""
+    """Return whether ``lib/snn_control`` has the executable, in the first ament prefix that contains this package."""
     for prefix in map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))):
         if (prefix / "share/ament_index/resource_index/packages" / PACKAGE).is_file():
             return (prefix / "lib" / PACKAGE / executable).is_file()
@@ -172,7 +172,7 @@ def _module(process: NodeProcess) -> list[str]:
 
 
 def command_line(process: NodeProcess) -> list[str]:
-    """Return the command line that starts a process without launch, with the same node name and parameters."""
+    """Return the command line that starts a process without launch, with its node's name and parameters."""
     line = [sys.executable, *_module(process), "--ros-args", "-r", f"__node:={process.name}"]
     for key, value in process.parameters.items():
         text = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
@@ -181,7 +181,7 @@ def command_line(process: NodeProcess) -> list[str]:
 
 
 def environment_of_child() -> dict[str, str]:
-    """Return the environment variables for a process that this process starts."""
+    """Return the environment variables for a child process."""
     child = dict(os.environ)
     child.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     if "VIRTUAL_ENV" in child or sys.prefix != sys.base_prefix:

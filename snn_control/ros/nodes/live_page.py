@@ -1,7 +1,7 @@
-"""Publish the frames of a running controller for ``snn_control watch --node``: ``~/live/scene`` and ``~/live/frames``.
+"""Publish a running controller's activity for ``snn_control watch --node``, on ``~/live/scene`` and ``~/live/frames``.
 
-The loop copies spikes and inputs into rings only while there is a subscriber. The main thread makes at most 30 frames
-per second from the rings. The web server runs in another process, so it cannot disturb the loop.
+While there is a subscriber, the loop copies spikes and inputs into ring buffers. The main thread composes at most 30
+frames per second from the ring buffers. The web server runs in another process, so it cannot disturb the loop.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ACTIONS = ("tune", "learning", "restart", "release", "stop", "snapshot")
 
 
 class LivePage:
-    """Publishes the scene and the frames of a configured node's live page.
+    """Publishes the data that the live page of a configured node shows: its scene and its frames.
 
     The loop must call ``feed.observer`` after each tick.
     """

@@ -1,4 +1,4 @@
-"""Interpret the parameters of a controller node that determine what wakes its loop and how it is supervised."""
+"""Interpret the parameters of a controller node that select the loop's trigger and its supervision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["heartbeat_limit", "trigger_of"]
 
 
 def trigger_of(node: Any, spec: ControllerSpec) -> Any:
-    """Return the port whose messages start the ticks of the loop; None if the clock does. Raises DescriptionError."""
+    """Return the port whose messages start the loop's ticks; None if a clock starts them. Raises DescriptionError."""
     name = node.given.trigger
     if node.mode != "event":
         if name:
@@ -32,8 +32,7 @@ def trigger_of(node: Any, spec: ControllerSpec) -> Any:
 def heartbeat_limit(node: Any, controller: Controller) -> float:
     """Return the age of the loop's heartbeat at which the supervisor takes over [s]; 0: no supervisor takes over.
 
-    Raises DescriptionError if the parameter ``supervise`` is shorter than the time in which the loop can give a
-    heartbeat.
+    Raises DescriptionError if the parameter ``supervise`` is shorter than two control periods.
     """
     limit = node.given.supervise
     if node.mode == "lockstep" or not limit:

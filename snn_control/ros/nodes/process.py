@@ -1,7 +1,8 @@
-"""Run one or several nodes in a process: start rclpy, read parameters, spin, and end on signals.
+"""Run one or several nodes in a process: start rclpy, read parameters, spin, and terminate on signals.
 
-The threads of DDS inherit the scheduling of the thread that starts rclpy. They get a real-time priority below that of
-the node's own work (its parameter ``priority``; 0: ordinary scheduling). The main thread stays at ordinary priority.
+The threads of DDS inherit the scheduling of the thread that creates them. They run at a real-time priority below that
+of the node's loop, which the parameter ``priority`` sets; 0 means ordinary scheduling. The main thread stays at
+ordinary priority.
 """
 
 from __future__ import annotations
@@ -55,10 +56,10 @@ MAY_BLOCK = (
 class Stop(Watchdog):
     """A flag that SIGINT, SIGTERM, SIGHUP and SIGQUIT set. The nodes then publish the final safe command and shut down.
 
-    A running loop reads the signal through `halt`, even while the interpreter is busy. Further signals are ignored.
-    Before `begins` is called, a signal simply ends the process, if necessary in the middle of a compilation.
+    A running loop reads the flag through `halt`, even while the Python interpreter is busy. Further signals are
+    ignored. Before `begins` is called, the process ends at most `STARTS_WITHIN` after a signal, even in a compilation.
 
-    priority : SCHED_FIFO priority of the thread that waits for signals; 0: ordinary
+    priority : SCHED_FIFO priority of the thread that waits for signals; 0: ordinary scheduling
     """
 
     def __init__(self, priority: int = 0) -> None:
@@ -69,30 +70,31 @@ class Stop(Watchdog):
         return self.halted
 
     def begins(self) -> None:
-        """Announce that commands begin. From now on, a signal leaves time for the safe command."""
+        """Declare that commands may be published from now on. A later signal leaves time for the safe command."""
         self.allow(GRACE_S)
 
 
 class _Dds:
-    """The SCHED_FIFO priority of this process's DDS threads: the requested one, and the one last granted."""
+    """The requested SCHED_FIFO priority of this process's DDS threads, and the priority that was granted last."""
 
     wanted, granted = DDS_PRIORITY, DDS_PRIORITY
 
 
 @contextmanager
 def dds_threads() -> Iterator[None]:
-    """Context in which new threads get the priority of DDS (SCHED_FIFO, below the node's), if the system grants it.
+    """Context manager in which new threads start with the SCHED_FIFO priority of DDS, if the system grants it.
 
-    Use it only for code that creates DDS threads, above all the first node.
+    This priority is below that of the node's loop. Use the context only around code that creates DDS threads, such as
+    the creation of the first node.
     """
     with priority_of_new_threads(_Dds.wanted) as _Dds.granted:
         yield
 
 
 def missing_rights(missing: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Return findings about all real-time rights that the system did not grant.
+    """Return findings about the real-time rights that the system did not grant to the loop or to the DDS threads.
 
-    missing : findings about the loop's thread; a finding about the DDS threads is appended if they lack their priority
+    missing : findings about the loop's thread
     """
     if _Dds.granted == _Dds.wanted:
         return tuple(missing)
@@ -103,7 +105,7 @@ def missing_rights(missing: Sequence[Finding]) -> tuple[Finding, ...]:
 def given_priority(arguments: Sequence[str], name: str, default: int) -> int:
     """Read the parameter ``priority`` of the node ``name`` from command-line arguments, before the node exists.
 
-    A value that cannot be read is ignored here, since the node reports it.
+    An unreadable value is ignored here, because the node reports it later.
     """
     pairs = list(zip(arguments, [*arguments[1:], ""], strict=False))
     for option, value in pairs:
@@ -138,13 +140,13 @@ def _readable(given: Sequence[str]) -> Iterator[None]:
 
 
 def start_rclpy(given: Sequence[str], names: Sequence[str], priority: int) -> Stop:
-    """Initialise rclpy with our own signal handlers. The threads of DDS get a priority below that of every node.
+    """Initialise rclpy with our own signal handlers, and choose a priority of the DDS threads below that of every node.
 
     given : command-line arguments, which may set the priority of a node
     names : names of the nodes
-    priority : priority of a node for which the arguments set none
+    priority : default priority of a node
 
-    Raises DescriptionError for arguments that cannot be read.
+    Raises DescriptionError for arguments that rclpy cannot parse.
     """
     lowest = min(given_priority(given, name, priority) for name in names)
     _Dds.wanted = _Dds.granted = max(0, min(DDS_PRIORITY, lowest - 1))
@@ -159,10 +161,10 @@ def start_rclpy(given: Sequence[str], names: Sequence[str], priority: int) -> St
 
 
 def io_node(node: Any) -> Any:
-    """Return a node ``<name>_io`` for the subscriptions and publishers of a loop.
+    """Return a new node ``<name>_io`` for the subscriptions and publishers of a loop.
 
-    No executor spins it, because the loop takes the messages itself. The node ignores command-line arguments: give it
-    names from ``node.resolve_topic_name``, which remaps them once.
+    No executor spins the new node, because the loop takes the messages itself. The new node ignores command-line
+    arguments. Therefore pass it topic names from ``node.resolve_topic_name``, which applies the remappings.
     """
     with dds_threads():
         return Node(
@@ -173,12 +175,12 @@ def io_node(node: Any) -> Any:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a node. It is read-only unless ``changes`` is true.
+    """Declaration of a ROS parameter of a node. The parameter is read-only unless ``changes`` is true.
 
-    low : smallest number permitted; None: no limit
-    high : largest number permitted; None: no limit
+    low : smallest permitted number; None: no limit
+    high : largest permitted number; None: no limit
     words : permitted texts; empty: any text
-    required : the rule that the error quotes if the value is empty; empty: the parameter may be left out
+    required : text of the error if the parameter's value is empty; "": the parameter is optional
     """
 
     default: Any
@@ -191,13 +193,13 @@ class Parameter:
 
 
 class ProcessNode(Node):
-    """Base of our nodes, with parameters that are set at the start.
+    """Base class of our nodes: it declares a node's parameters and stores their values in ``given``.
 
     NAME : default name of the node
-    PRIORITY : default SCHED_FIFO priority of the node's own work
-    SEVERAL : whether a process may run several of these nodes, whose names are its arguments
-    PARAMETERS : name -> parameter; the values of the parameters become attributes of ``given``
-    EXAMPLE : arguments after ``--ros-args``, for --help
+    PRIORITY : default SCHED_FIFO priority of the node's loop
+    SEVERAL : whether a process may run several of these nodes; their names are then command-line arguments
+    PARAMETERS : declarations of the parameters: name -> `Parameter`
+    EXAMPLE : example of arguments after ``--ros-args``, for --help
     DECLARES_MORE : whether the node declares further parameters later, and then calls `warn_of_unknown`
     """
 
@@ -220,10 +222,10 @@ class ProcessNode(Node):
             raise DescriptionError(name, "", self.PARAMETERS[name].required, f"write --ros-args -p {name}:=...")
 
     def warn_of_unknown(self) -> None:
-        """Warn of parameters that were given but not declared, because rclpy ignores them silently.
+        """Log a warning for each parameter that the user set but the node does not declare; rclpy logs nothing.
 
-        A parameter file may be meant for several nodes, so an unknown name is no error. Raises DescriptionError if an
-        unknown name is similar to the name of a declared parameter.
+        An unknown name is not an error, because a parameter file may serve several nodes. Raises DescriptionError if an
+        unknown name resembles the name of a declared parameter.
         """
         known = sorted(self.get_parameters_by_prefix(""))
         for name, one in getattr(self, "_parameter_overrides", {}).items():
@@ -233,11 +235,11 @@ class ProcessNode(Node):
                 self.get_logger().warning(f"parameter {name} is not known; {nearest(name, known)}")
 
     def steady_timer(self, seconds: float, callback: Callable[[], Any]) -> Any:
-        """Create a timer on CLOCK_MONOTONIC. With use_sim_time, a timer of ROS time would not fire without a /clock."""
+        """Create a timer on CLOCK_MONOTONIC. With use_sim_time, a timer on ROS time does not fire without /clock."""
         return self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def check_written(self, parameter: str) -> None:
-        """Raise DescriptionError now if this node could not write the file that the parameter names."""
+        """Raise DescriptionError before the run if this node cannot write to the file whose path is in a parameter."""
         path = getattr(self.given, parameter)
         if not path:
             return
@@ -256,10 +258,9 @@ class ProcessNode(Node):
 
     @contextmanager
     def saving(self, file: str | Path, parameter: str = "record") -> Iterator[None]:
-        """Context for writing a file, which may take long. If it fails, the error is logged and the exit code becomes
-        1.
+        """Context manager for writing a file. If writing fails, the error is logged and the exit code becomes 1.
 
-        parameter : name of the parameter that names the file, for the log
+        parameter : parameter that contains the file's path, for the log
         """
         self._stop.allow(SAVES_WITHIN)
         try:
@@ -270,11 +271,11 @@ class ProcessNode(Node):
         self._stop.allow(GRACE_S)
 
     def finish(self) -> None:
-        """End the node's work in order; nodes override this."""
+        """Shut the node down before it is destroyed; subclasses override this method."""
 
 
 def help_of(node: type[ProcessNode]) -> str:
-    """Return the text of --help: the node's purpose, its parameters with their defaults, and an example."""
+    """Return the text for --help: the node's purpose, its parameters with their defaults, and an example."""
     width, lines = max(map(len, node.PARAMETERS), default=0), ""
     for name, one in node.PARAMETERS.items():
         default = str(one.default).lower() if isinstance(one.default, bool) else one.default
@@ -292,9 +293,9 @@ KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "
 
 
 def declare(node: Node, name: str, one: Parameter) -> Any:
-    """Declare a parameter, and return its value.
+    """Declare a parameter at a node, and return the parameter's value.
 
-    An integer is accepted for a floating-point parameter. Raises DescriptionError for any other wrong type, for a value
+    A floating-point parameter also accepts an integer. Raises DescriptionError for any other wrong type, for a number
     out of range, and for a text that is not permitted.
     """
     given = node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True)).value
@@ -319,10 +320,9 @@ def declare(node: Node, name: str, one: Parameter) -> Any:
 
 
 def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) -> int:
-    """Run a process with one node, or with one node for each name in the arguments. Return the exit code.
+    """Run one node, or one node for each name in the arguments, until a signal arrives. Return the exit code.
 
-    The process ends when a signal arrives or a node has ``finished``. With --help in the arguments, only the help is
-    printed.
+    The function also returns when a node sets its attribute ``finished``. With --help, it only prints the help.
 
     make : class of the nodes
     """

@@ -1,4 +1,4 @@
-"""Record the run of a controller node to files: at the end of the run, on demand, and around each fault."""
+"""Record a controller node's run to files, which are written at the end of the run, on demand, and after each fault."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MOST_FAULTS = 20  # files in one activation, because a fault that recurs must no
 
 
 class RunRecorder:
-    """Records the runs of a configured node to files. Its recorders observe the loop.
+    """Records the runs of a configured node to files. The loop calls its recorders after each tick.
 
-    file : path of the record; an .mcap file grows during the run, other files are written at its end
+    file : path of the recording; an .mcap file is written during the run, an .npz file at the end of the run
     """
 
     def __init__(self, node: Any, file: str, controller: Controller, spec: ControllerSpec) -> None:
@@ -39,7 +39,7 @@ class RunRecorder:
             node.get_logger().info(f"{companion(file, 'inputs')}: keeps the inputs of {self.recorders[1].kept}")
 
     def begin(self) -> None:
-        """Begin a new record; call this before the loop runs. Raises OSError or SnnControlError."""
+        """Begin a new recording; call this before the loop starts. Raises OSError or SnnControlError."""
         for recorder in self.recorders:
             recorder.clear()
         self._seen, self._begun, self._saved = self._node.faults.total, 0.0, 0
@@ -55,7 +55,7 @@ class RunRecorder:
                     break
 
     def end(self) -> None:
-        """Write the remaining data; call this after the loop has ended."""
+        """Write the remaining data of the recording; call this after the loop has ended."""
         node, growing = self._node, self._growing
         if growing is not None:
             with node.saving(growing.path):
@@ -77,14 +77,14 @@ class RunRecorder:
     def snapshot(self, seconds: float | None = None) -> Path:
         """Save the recorded ticks to new files while the loop runs. Return the path of the first file. Raises OSError.
 
-        seconds : save only the newest ticks of this duration; None: all that the recorders still hold
+        seconds : duration of the newest ticks to save [s]; None: all ticks still in the recorders' memory
         """
         with new_record(self._file.with_suffix(".npz")) as file:
             self._write(file, seconds)
         return file
 
     def _write(self, file: Path, seconds: float | None = None) -> None:
-        """Write commands, spikes, inputs and the controller to files, even while the loop runs. Raises OSError."""
+        """Write commands, spikes, inputs and the controller file; the loop may run meanwhile. Raises OSError."""
         activity, inputs = self.recorders
         loop, most, begun = self._node.loop, None, time.monotonic()
         power = estimate(self._controller.bound).microwatt

@@ -1,5 +1,5 @@
-"""The services of a controller node: an operator can release faults, restart, record, and load or save learned
-weights."""
+"""The services of a controller node, with which an operator releases faults, restarts, records, and saves or loads
+learned weights."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Answer = tuple[bool, str]  # success, and a message
 
 
 def _respond(node: Any, answer: Callable[[Any, Any], Answer], request: Any, response: Any) -> Any:
-    """Answer a service call: set success and message of the response from the result of ``answer``.
+    """Answer a service call: set ``success`` and ``message`` of the response to the result of ``answer``.
 
-    Services that save or load a state need a configured controller; the others need a running loop.
+    The services that save or load learned weights need a configured controller; the others need a running loop.
     """
     running = answer not in (_save_state, _load_state)
     response.success, response.message = False, "not active" if running else "not configured"
@@ -31,8 +31,10 @@ def _respond(node: Any, answer: Callable[[Any, Any], Answer], request: Any, resp
 
 
 def _release(node: Any, request: Any) -> Answer:
-    """Release the guard's fault for an operator. Return whether the node now publishes the controller's commands, and a
-    message."""
+    """Release the guard's fault on behalf of an operator.
+
+    Return whether the node now publishes the controller's commands, and a message for the operator.
+    """
     controller, loop = node.controller, node.loop
     end, last = time.monotonic() + 0.5, loop.ticks + 2  # within two ticks, one is complete
     controller.release()
@@ -88,10 +90,9 @@ def _save_state(node: Any, request: Any) -> Answer:
 
 
 def _load_state(node: Any, request: Any) -> Answer:
-    """Check that the learned weights in the node's file ``state`` fit the controller, so that the next activation can
-    load them.
+    """Check that the learned weights in the file of the parameter ``state`` fit the controller.
 
-    Return whether they fit, and a message.
+    The next activation loads them. Return whether the weights fit, and a message for the operator.
     """
     file = node.given.state
     if not file:
@@ -113,7 +114,7 @@ TRIGGERS: dict[str, Callable[[Any, Any], Answer]] = {
 
 
 def offer_services(node: Any) -> None:
-    """Create the services ``~/release``, ``~/restart`` etc. of a controller node."""
+    """Create all services of a controller node, such as ``~/release`` and ``~/restart``."""
     for name, answer in TRIGGERS.items():
         node.create_service(Trigger, f"~/{name}", partial(_respond, node, answer))
     node.create_service(SetBool, "~/learning", partial(_respond, node, _learning))

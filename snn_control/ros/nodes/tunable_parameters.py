@@ -1,4 +1,4 @@
-"""Offer the numbers that a controller file declares ``tunable`` as parameters of the controller node."""
+"""Declare the numbers that are ``tunable`` in a controller file as ROS parameters of the controller node."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["TunableParameters"]
 class TunableParameters:
     """The tunable parameters of a node. The loop uses a new value from its next tick on.
 
-    A value that the controller does not accept is refused, and the service's answer states the reason.
+    If the controller does not accept a value, the node refuses it, and the service's response states the reason.
     """
 
     def __init__(self, node: Any) -> None:
@@ -28,8 +28,7 @@ class TunableParameters:
         node.add_on_set_parameters_callback(self._set)
 
     def declare(self, spec: ControllerSpec, controller: Controller) -> None:
-        """Declare the parameters. Their values are those given to the node or, for the others, those in the controller
-        file.
+        """Declare the parameters. A value set at the node's start replaces the value in the controller file.
 
         Raises DescriptionError or InputError.
         """
@@ -47,7 +46,7 @@ class TunableParameters:
         self._controller = controller
 
     def undeclare(self) -> None:
-        """Remove the parameters; call this when the node releases its controller."""
+        """Undeclare the parameters; call this when the node releases its controller."""
         names, self._paths, self._controller = self._paths, {}, None
         for name in names:
             self._node.undeclare_parameter(name)

@@ -1,7 +1,7 @@
 """The view node: it shows events and spikes as an image and point clouds, in RViz, Foxglove and rqt.
 
-The node does not disturb a control loop: it runs in its own process at ordinary priority, receives messages with best
-effort, and drops messages that it has no time to process.
+The node does not disturb a control loop. It runs in its own process at ordinary priority, subscribes with best-effort
+reliability, and drops messages that it has no time to process.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class EventReader:
     """Reads the serialized messages of one topic as events. Malformed messages are counted, but raise no error.
 
     kind : message type, one of `EVENT_TYPES`
-    width : number of columns of the sensor [pixel]; 0: as messages state or, if they do not, a likely size for the
-        events seen
+    width : number of columns of the sensor [pixel]; 0: use the size in the messages or, if they have none, a likely
+        sensor size for the events received so far
     height : number of rows of the sensor [pixel]; 0: as for ``width``
     """
 
@@ -53,7 +53,7 @@ class EventReader:
     def size(self) -> tuple[int, int] | None:
         """Size (width, height) of the sensor [pixel]; None before the first event.
 
-        The size may grow if no message states it.
+        If the messages do not contain the size, it is an estimate, which may grow.
         """
         width, height = self._reader.size
         if width and height:
@@ -61,7 +61,7 @@ class EventReader:
         return likely_size(*self._seen) if self._seen[0] else None
 
     def read(self, message: bytes) -> Events:
-        """Return the events of a serialized message. A malformed message is counted, and gives no events.
+        """Return the events of a serialized message. A malformed message is counted, and the result is empty.
 
         The times of the events are in the unit of the message's encoding.
         """
@@ -76,10 +76,10 @@ class EventReader:
 
 
 def _coloured(places: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """Return an (n,) POINT array.
+    """Return coloured points for a PointCloud2, (n,) POINT.
 
     places : (n, 3), positions of the points [m]
-    colours : (n, 3), colours of the points
+    colours : (n, 3), red, green and blue of the points, 0 to 255
     """
     points = np.empty(len(places), POINT)
     points["x"], points["y"], points["z"] = places.T
@@ -91,8 +91,8 @@ def _coloured(places: np.ndarray, colours: np.ndarray) -> np.ndarray:
 def event_points(events: Events, size: tuple[int, int], seconds: float, most: int) -> np.ndarray:
     """Return points that show events, (n,) POINT: at most ``most`` of the events, evenly selected.
 
-    The sensor is 1 m wide and stands upright before the viewer. Older events lie further behind it: ``DEPTH`` m for
-    each ``seconds`` of their age.
+    In the picture, the sensor is 1 m wide and stands upright before the viewer. An event of age ``seconds`` [s] lies
+    ``DEPTH`` m behind the sensor, older events lie further behind it.
     """
     n = len(events)
     rows = np.arange(0, n, max(1, -(-n // most))) if most else np.arange(0)
@@ -103,8 +103,10 @@ def event_points(events: Events, size: tuple[int, int], seconds: float, most: in
 
 
 def read_spikes(message: bytes) -> np.ndarray:
-    """Return the spikes in a serialized message, (n,) SPIKE. There are none if `ros.ports.spikes` did not make the
-    message."""
+    """Return the spikes in a serialized PointCloud2, (n,) SPIKE.
+
+    The result is empty for a message with another layout than that of `ros.ports.spikes`.
+    """
     length = int.from_bytes(message[12:16], "little")  # length of the frame's name, NUL included
     name = message[16 : 16 + max(0, length - 1)].decode("latin-1")
     start = len(cloud_cdr(np.empty(0, SPIKE), 0, name)) - 1  # index of the first record; is_dense is the last byte
@@ -115,7 +117,7 @@ def read_spikes(message: bytes) -> np.ndarray:
 
 
 def spike_points(spikes: np.ndarray, place: int) -> np.ndarray:
-    """Return the points at which spikes are shown, (n,) POINT, to the right of the sensor.
+    """Return points that show the spikes of a population, (n,) POINT, to the right of the sensor.
 
     place : index of the population's square, counted from the top; a square is 0.4 m wide
     """
@@ -202,7 +204,7 @@ class ViewNode(ProcessNode):
             self._spike_clouds.publish(cloud_cdr(np.concatenate(parts), stamp.nanoseconds, self.given.frame))
 
     def finish(self) -> None:
-        """Log how many messages could not be read."""
+        """Log the number of malformed messages."""
         if self.reader.counters:
             said = ", ".join(f"{name} {n}" for name, n in self.reader.counters.items())
             self.get_logger().info(f"event message errors: {said}")

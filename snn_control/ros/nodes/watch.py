@@ -2,12 +2,12 @@
 
 The messages are of type sensor_msgs/msg/PointCloud2, with these fields:
 
-x, y, z : FLOAT32, position of the neuron; the neurons form rows of a square
+x, y, z : FLOAT32, position of the neuron; the neurons are arranged in rows, which fill a square
 neuron : UINT32, index of the neuron
 rate : FLOAT32, spikes per second since the last message
 v : FLOAT32, present membrane potential, or the output of a graded population
 
-The loop counts the spikes. The main thread makes messages while there is a subscriber.
+The loop counts the spikes. The main thread composes the messages while there is a subscriber.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Watch:
 
     names : names of the populations, separated by commas; "all": every population, including those of encoders
     rate : rate of the messages [Hz]
-    observers : functions that the node's loop must call after each tick; this object appends its own
+    observers : list of functions that the node's loop calls after each tick; this object appends its own function
 
     Raises DescriptionError for a name that the controller does not have.
     """

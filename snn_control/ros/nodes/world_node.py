@@ -1,14 +1,14 @@
 """The world node: it runs a Gymnasium environment, publishes a controller's inputs and applies its commands.
 
-The parameter ``mode`` selects one of two ways to keep time:
+The parameter ``mode`` selects the clock of the simulation:
 
-realtime : the environment makes one step in each of its periods, by the machine's clock. The world starts with the
-    first command of each output. It applies the newest command, or zero after 0.1 s without a command. Late steps are
-    skipped and counted.
-lockstep : the world publishes /clock and the inputs of time T_k, waits for one command of each output, then steps. This
-    is deterministic, and as fast as the machine allows or as a given speed limit. A command that was received before
-    T_k was published is not an answer. If inputs are stamped, a command with a stamp older than T_k is not an answer
-    either. So the final safe command of a controller is not mistaken for an answer.
+realtime : the environment makes one step in each of its periods, by the machine's clock. The simulation starts when
+    every output has received its first command. Each step applies the newest commands; after 0.1 s without a command,
+    an output's action is zero. Late steps are skipped and counted.
+lockstep : the node publishes /clock and the inputs of time T_k, waits for one command of each output, then steps. The
+    run is deterministic, and as fast as the machine or the parameter ``speed`` allows. The node ignores commands that
+    arrived before it published T_k and, if inputs are stamped, commands with a stamp before T_k. So it does not take a
+    controller's final safe command for the command of this step.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class WorldNode(ProcessNode):
 
     # running -------------------------------------------------------------------------------------------------
     def _run(self) -> None:
-        """Run the whole simulation, in one callback, so that nothing else delays a step."""
+        """Run the whole simulation in one callback, so that no other callback delays a step."""
         if self._begun:
             return
         self._begun = True
@@ -216,7 +216,7 @@ class WorldNode(ProcessNode):
         return None
 
     def _meet(self) -> bool:
-        """Wait until all topics are matched. Return False if the node was stopped meanwhile, otherwise True.
+        """Wait until each topic has a matching publisher or subscriber. Return False if the node is stopped meanwhile.
 
         Raises RuntimeFault after `patience` seconds.
         """
@@ -235,9 +235,10 @@ class WorldNode(ProcessNode):
         return True
 
     def _action(self, old_ns: int | None) -> Any:
-        """Return the environment's action from the newest commands.
+        """Return the environment's action, composed of the newest command of each output.
 
-        The numbers of an output are zero if it has received no command, or only one older than ``old_ns`` [ns].
+        An output without a command contributes zeros, as does an output whose newest command is older than ``old_ns``
+        [ns]; None: no limit of age.
         """
         now = time.monotonic_ns()
         parts = []
@@ -273,7 +274,10 @@ class WorldNode(ProcessNode):
         return observation
 
     def _report(self, waiting: str = "") -> None:
-        """Publish a status on /diagnostics once per second. The simulation's callback calls this."""
+        """Publish a status on /diagnostics, at most once per second. The simulation calls this method in each step.
+
+        waiting : text about the topic that the simulation waits for; empty: it does not wait
+        """
         before, steps, skipped = self._reported
         now = time.monotonic()
         if now - before < 1.0:
@@ -329,9 +333,9 @@ class WorldNode(ProcessNode):
             observation = self._step(self._action(None))
 
     def _answered(self, command: Commands, stamp: int) -> bool:
-        """Return whether a command arrived that answers the present step. It may be malformed.
+        """Return whether the command for the present step has arrived, even if its message is malformed.
 
-        stamp : stamp of this step [ns]; a command with an earlier stamp answers an earlier step
+        stamp : stamp of the present step [ns]; a command with an earlier stamp belongs to an earlier step
         """
         while command.take(LOCKSTEP) > 0:
             its = int(command.slot[STAMP])
@@ -341,10 +345,11 @@ class WorldNode(ProcessNode):
         return False
 
     def _await_commands(self, came: Callable[[Commands], bool], status: str, where: str = "") -> bool:
-        """Wait until ``came`` is true for the commands of all outputs. Return False if the node was stopped meanwhile.
+        """Wait until ``came`` is true for the commands of all outputs. Return False if the node is stopped meanwhile.
 
+        came : function that reads the messages of an output, and returns whether its command has arrived
         status : text for /diagnostics while this function waits
-        where : end of the error's text
+        where : last words of the error's text
 
         Raises RuntimeFault after `patience` seconds.
         """
@@ -363,7 +368,7 @@ class WorldNode(ProcessNode):
             self._wait(semaphore, time.monotonic_ns() + round(WAIT_CHUNK * 1e9), scratch)
 
     def finish(self) -> None:
-        """Save the record and close the world."""
+        """Save the recording and close the environment."""
         if self.record:
             facts = {"steps": self.steps, "skipped": self.skipped, "episodes": self.episodes, "step_ns": self.step_ns}
             with self.saving(self.record), new_record(Path(self.record)) as file:

@@ -1,4 +1,4 @@
-"""The topics of a world node: publish an environment's observation, and receive its action."""
+"""The topics of a world node: publish the environment's observations, and receive the commands for its actions."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ __all__ = ["Camera", "Commands", "Frames", "Pictures", "Sensors"]
 
 
 class Commands:
-    """Receives the commands of one output for the world. It uses the same numeric port as a loop, called from
-    Python."""
+    """Receives the commands of one output for the world node, with the numeric port that a control loop uses."""
 
     def __init__(self, node: Node, io: Node, name: str, spec: ControllerSpec, size: int, lockstep: bool) -> None:
         topic, where = spec.ros_outputs[name], f"ros.outputs.{name}"
@@ -48,14 +47,15 @@ class Commands:
         self.port = NumericInput(subscription, program, at, at + 8 * SLOT_WORDS, size, name=name)
 
     def take(self, mode: int) -> int:
-        """Read the waiting messages, as a loop in this ``mode`` (see `realtime.port`) would. Return how many were
-        read."""
+        """Read the waiting messages as a loop in this ``mode`` does, see `realtime.port`. Return their number."""
         return self.port(time.monotonic_ns(), mode)
 
 
 def _numbers(observation: Any, name: str, size: int) -> np.ndarray:
-    """Return the numbers of one observation entry, (size,) float64. Raises RuntimeFault if the entry has another
-    size."""
+    """Return the numbers of the entry ``name`` of an observation, (size,) float64.
+
+    Raises RuntimeFault if the entry has another size.
+    """
     numbers = np.asarray(observation[name], np.float64).reshape(-1)
     if numbers.size != size:
         raise RuntimeFault(f"the observation's '{name}' has {numbers.size} numbers, the input takes {size}")
@@ -63,7 +63,7 @@ def _numbers(observation: Any, name: str, size: int) -> np.ndarray:
 
 
 class Sensors:
-    """Publishes the numeric inputs that share a topic, together in one message."""
+    """Publishes one message with the values of all numeric inputs that share a topic."""
 
     def __init__(self, node: Node, io: Node, names: list[str], spec: ControllerSpec, lockstep: bool) -> None:
         topic, where = spec.ros_inputs[names[0]], f"ros.inputs.{names[0]}"
@@ -99,7 +99,7 @@ class Sensors:
 
 
 class Pictures:
-    """Publishes a value input that the controller reads from pictures, as an Image with a pixel for each number."""
+    """Publishes a value input that the controller reads from Images; each pixel of the Image is one number."""
 
     stamped = True
 
@@ -119,7 +119,7 @@ class Pictures:
 
 
 class Frames:
-    """Publishes an events input whose source is frames, as Images: the environment's images."""
+    """Publishes the environment's images as Images, for an events input whose source is frames."""
 
     stamped = True
 
@@ -143,7 +143,7 @@ class Frames:
 
 
 class Camera:
-    """Publishes an events input, as PointCloud2 messages or, if the topic has a packet type, as packets.
+    """Publishes the events of an events input as PointCloud2 or, if the topic has a packet type, as EventPacket.
 
     encoding : encoding of the packets, "evt3" or "mono"
     """
@@ -175,8 +175,7 @@ class Camera:
             self.publisher.publish(events_cdr(t, x, y, p, stamp_ns, self.name))
 
     def _packet(self, t: Any, x: Any, y: Any, p: Any, stamp_ns: int) -> bytes:
-        """Return a serialized EventPacket. Its times are in microseconds (encoding evt3) or nanoseconds (encoding
-        mono)."""
+        """Return a serialized EventPacket with times in microseconds (encoding evt3) or nanoseconds (encoding mono)."""
         columns = (x.astype(np.uint16), y.astype(np.uint16), (p > 0).astype(np.uint8))
         if self.encoding == "evt3":
             data, base = codec("evt3").encode(Events(t // 1000, *columns)), 0

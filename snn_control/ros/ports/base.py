@@ -1,26 +1,28 @@
 """Common base of all ports between DDS and the control loop: receive and publish messages, and find their age.
 
-A port's context (`realtime.port`) is an array of int64 words with which the compiled functions here work. The Python
-object of the port makes the context, owns all memory that it points to, and reads its counters.
+A port's context (`realtime.port`) is an array of int64 words, on which the compiled functions here work. The port's
+Python object creates the context, owns all memory to which the context points, and reads the counters in the context.
 
 Age of a message
 ----------------
-The age of a message counts from the time at which its data became available, not from when the loop read it. A rule of
-the input selects this time:
+The age of a message counts from the time at which its data became available, not from the time at which the loop read
+the message. A rule of the input selects the time from which the age counts:
 
-arrival : the time at which the message was published, as far as it is known. The middleware reports it by the
-    publisher's clock. If the publisher runs on this machine, that is our clock, and the difference to now is the age.
-    For any other publisher the age is the message's delay relative to the fastest message of the last 10 to 20 s, so
-    that the clocks need not agree. The first message of a publisher may be as old as the time since the loop last read.
-    So messages that waited while the process was paused are old. Stamps in the message are ignored.
-stamp : the message's own stamp, by CLOCK_REALTIME. A stamp at most FUTURE_NS in the future counts as now. A message is
-    counted and ignored if its stamp is further ahead, zero (none), or older than the current message's stamp. The last
-    rule does not apply if the clocks were set back, so that the current stamp is now in the future.
+arrival : the time at which the message was published, by the publisher's clock, as the middleware reports it. A
+    publisher on this machine has the same clock as the loop, so the age is the difference to the present time. For any
+    other publisher, the age is the message's delay relative to the fastest message of the last 10 to 20 s, so that the
+    clocks need not agree. The first message of a publisher may be as old as the time since the loop last read. So
+    messages that waited while the process was paused are old. Stamps in the message are ignored.
+stamp : the stamp in the message's header, by CLOCK_REALTIME. A stamp at most FUTURE_NS in the future counts as the
+    present time. A message is counted and ignored if its stamp is further in the future, zero (no stamp), or older than
+    the current message's stamp. An older stamp is accepted if the clock was set back, so that the current message's
+    stamp is now in the future.
 older : the earlier of the two times above; the time of ``arrival`` if the message has no stamp.
-Only mode realtime has a clock. In the other modes the loop counts the ages itself.
 
-Each port belongs to one thread. Its subscription or publisher must be on a node that no executor spins, because the
-executor would take its messages. While the port runs, its handle must be held: ``with port:``.
+These rules apply in the mode realtime only. In the other modes, the loop counts the ages itself.
+
+Each port belongs to one thread. Its subscription or publisher must be on a node that no executor spins, because an
+executor would take the messages. While the port is in use, ``with port:`` must keep the handle of rcl alive.
 """
 
 from __future__ import annotations
@@ -83,7 +85,7 @@ CONTINUOUS_NS = 100_000_000  # of a longer time without a read, only this much c
 
 @register_jitable
 def begin_take(c, now_ns, mode):
-    """Start to read the messages of a tick, and store the time since the last read.
+    """Prepare to read the messages of a tick, and store the time since the loop last read messages.
 
     Return the value of the counter TAKEN at which reading must stop, so that a tick reads a limited number of messages.
 
@@ -97,7 +99,7 @@ def begin_take(c, now_ns, mode):
 
 @register_jitable
 def next_message(c, end):
-    """Take the next message. Return its address and its length [bytes].
+    """Take the next message from the subscription. Return the message's address and length [bytes].
 
     The length is NOTHING if no message waits, or if the counter TAKEN has reached ``end``. Messages longer than
     MAX_MESSAGE_BYTES are counted and ignored.
@@ -124,7 +126,7 @@ def next_message(c, end):
 
 @register_jitable
 def _waited(c, now_real):
-    """Return the time since the message just taken was published [ns], by the rule "arrival"."""
+    """Return the age of the message just taken by the rule "arrival", the time since its publication [ns]."""
     info = i64(c[INFO], GID + 1)
     if info[PUBLISHED_AT] <= 0:
         return c[GAP]
@@ -175,9 +177,9 @@ def available_since(context, slot, stamp, now_ns, mode):
 
 @register_jitable
 def refuse(c, code, a, b):
-    """Count a malformed message.
+    """Count a malformed message, and store the reason for reports.
 
-    code : the reason, see `malformed`
+    code : error code of the reason, see `malformed`
     a, b : two numbers that describe the error
     """
     c[MALFORMED] += 1
@@ -188,7 +190,7 @@ def refuse(c, code, a, b):
 
 @register_jitable
 def send(c):
-    """Publish an output's message as it is now. Return 0, or rcl's error code."""
+    """Publish the present bytes of an output's message. Return 0, or rcl's error code."""
     code = call_int3(c[CALL], c[HANDLE], c[MESSAGE], np.int64(0))
     if code == 0:
         c[PUBLISHED] += 1
@@ -200,7 +202,7 @@ def send(c):
 
 
 class RclPort(CompiledPort):
-    """Base of `SubscriptionPort` and `PublisherPort`."""
+    """Base class of the ports that receive or publish ROS messages, with their context, counters and rcl handle."""
 
     _counts: Mapping[str, int] = {}
 
@@ -215,19 +217,21 @@ class RclPort(CompiledPort):
         return self._entity.topic_name
 
     def counters(self) -> dict[str, int]:
-        """Return the port's counters, which count from 0 when the port is made; its class describes them."""
+        """Return the port's counters since its creation: name -> count; the port's class describes them."""
         return {name: int(self._block[word]) for name, word in self._counts.items()}
 
     def matched(self) -> int:
-        """Return how many publishers or subscriptions of other nodes this port is matched with.
+        """Return the number of publishers or subscriptions of other nodes with which this port is matched.
 
-        One that died stays matched for a while.
+        A publisher or subscription whose process died stays matched for a while.
         """
         return count_matched(self._entity)
 
     def __enter__(self) -> None:
-        """Keep rcl's handle alive: the subscription or publisher is not destroyed before the exit. Contexts may be
-        nested."""
+        """Keep rcl's handle alive, so that the subscription or publisher is not destroyed before ``__exit__``.
+
+        ``with`` statements for the same port may be nested.
+        """
         self._entity.handle.__enter__()
 
     def __exit__(self, *exc: object) -> None:
@@ -235,9 +239,9 @@ class RclPort(CompiledPort):
 
 
 class SubscriptionPort(RclPort):
-    """A port that receives messages for an input.
+    """Base of the ports that receive messages for an input.
 
-    problems : counters that diagnostics report if they increase: name of the counter -> what it counts, in words
+    problems : counters that diagnostics report if they increase: name of the counter -> description of what it counts
     """
 
     _size: Sequence[int] | None = None  # (width, height) of an events input
@@ -268,33 +272,35 @@ class SubscriptionPort(RclPort):
         self.judge_ages("arrival")
 
     def judge_ages(self, rule: str, host: int = -1) -> None:
-        """Set the rule by which the age of messages is counted, one of `AGES`.
+        """Set the rule by which the age of messages is determined, one of `AGES`.
 
         host : number of this machine in the ids of publishers, see `topics.host_of`; -1: not known
         """
         self._block[[RULE, HOST]] = AGES[rule], host
 
     def clear(self) -> None:
-        """Clear all memory of earlier messages, except the counters. Do not call this while a loop runs."""
+        """Forget all earlier messages; the counters are not changed. Do not call this while a loop runs."""
         self._block[[WIDTH, HEIGHT, LOOKED, GAP, SENDER, SENDER + 1, SINCE]] = 0
 
     def counters(self) -> dict[str, Any]:
-        """Return the port's counters (see the class), and ``malformed.REASON`` for each reason for which a message was
-        malformed."""
+        """Return the port's counters, which its class describes.
+
+        For each reason why a message was malformed, there is also a counter ``malformed.REASON``.
+        """
         reasons = {f"malformed.{word}": int(self._reasons[COUNTS - code]) for code, word in REASONS.items()}
         return {**super().counters(), **{key: n for key, n in reasons.items() if n}}
 
     def why_malformed(self) -> str:
-        """Describe what was wrong with the newest malformed message; "" if no message was malformed."""
+        """Describe why the newest malformed message is malformed; "" if no message was malformed."""
         return explain(int(self._reasons[CODE]), self._reasons[ABOUT:COUNTS].tolist())
 
     @property
     def frame(self) -> str:
-        """Size of an events input as a text, "640x480"."""
+        """Size of an events input as a text such as "640x480"."""
         return f"{self._size[0]}x{self._size[1]}" if self._size else "the input"
 
     def fault(self) -> str:
-        """Describe why no message of this topic can be valid; "" if there is no such problem."""
+        """The reason why every message of this topic is invalid; "" if messages can be valid."""
         width, height = self._block[[WIDTH, HEIGHT]].tolist()
         if self._size is None or not width or not height or [width, height] == list(self._size):
             return ""
@@ -302,15 +308,14 @@ class SubscriptionPort(RclPort):
         return f"events come from a sensor of {width}x{height}, the input's size is {self.frame}: {fix}"
 
     def sender(self) -> tuple[bytes, int]:
-        """Return the id of the publisher of the newest message, as in the ROS graph, and how often the publisher
-        changed."""
+        """Return the ROS graph's id of the newest message's publisher, and how often the publisher has changed."""
         return self._block[SENDER : SENDER + 2].tobytes(), int(self._block[SWITCHES])
 
     def attach_semaphore(self, address: int) -> None:
-        """Post the ``sem_t`` at ``address`` whenever a message arrives, and for each message that already waits.
+        """Post the ``sem_t`` at ``address`` whenever a message arrives, and once for each message that already waits.
 
-        The semaphore must exist until `detach`, and rcl's handle is held until then. Raises RuntimeFault if the
-        subscription was destroyed.
+        The semaphore must exist until `detach` is called. Until then, rcl's handle is kept alive. Raises RuntimeFault
+        if the subscription was destroyed.
         """
         from rclpy.impl.implementation_singleton import rclpy_implementation
 
@@ -323,7 +328,7 @@ class SubscriptionPort(RclPort):
         new_message_wakes(int(self._block[HANDLE]), address)
 
     def detach(self) -> None:
-        """Undo `attach_semaphore`, if it was called."""
+        """Stop posting the semaphore of `attach_semaphore`, if one is attached."""
         if self._wakes:
             self._wakes = False
             new_message_wakes(int(self._block[HANDLE]), 0)
@@ -331,9 +336,9 @@ class SubscriptionPort(RclPort):
 
 
 class PublisherPort(RclPort):
-    """A port that publishes one message, in which a compiled function replaces numbers.
+    """Base of the ports that publish: a compiled function replaces numbers in the bytes of one message.
 
-    Counters: published messages, errors of rcl, and last_error.
+    Counters: published (messages), errors (of rcl), and last_error (the newest error code).
     """
 
     _counts: Mapping[str, int] = {"published": PUBLISHED, "errors": ERRORS, "last_error": LAST_ERROR}

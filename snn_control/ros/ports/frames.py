@@ -1,14 +1,17 @@
 """Port for an events input whose source is frames: Images become events by the simulated event camera.
 
-To convert a frame takes milliseconds, more than the period of a fast loop. In realtime a thread of the port's own
-therefore takes and converts the messages, in one compiled function without Python, at a priority below that of the DDS
-threads, which are made where the port is made. It puts the events of each frame
-into a queue, from which the loop's thread copies them to the input. If the queue is full, frames wait in the
-middleware. In lockstep the loop's thread converts the one frame of each tick.
+The conversion of a frame takes milliseconds, more than the period of a fast loop. Therefore, in realtime, the port has
+a thread that takes and converts the messages. The thread runs one compiled function without Python, at a priority below
+that of the DDS threads. It appends the events of each frame to a queue, from which the loop's thread copies the events
+to the input. If the queue is full, frames wait in the middleware. In lockstep, the loop's thread converts the one frame
+of each tick.
 
-The time of a frame is its stamp or, without a stamp, the time at which it became available (`base`). With pace
-"arrival" all events of a frame are due when it has been converted. With pace "sensor" they are spread over a time as
-long as that between the two frames, so that the input is one frame late, but as even as an event camera's.
+The time of a frame is its stamp or, without a stamp, the time at which it became available (`base`). The input's pace
+determines when the events of a frame are due:
+
+- "arrival": all events are due as soon as the frame has been converted.
+- "sensor": the events are spread over a time as long as that between the frame and the frame before. The events arrive
+  one frame late, but as evenly as those of an event camera.
 """
 
 from __future__ import annotations
@@ -84,7 +87,7 @@ def _queue_frame(context, c, q, now, stamp, encoding, big, step, data, known):
 
 @register_jitable
 def _convert_next(context, now, mode, end):
-    """Take the next message, and convert it if it is well-formed. Return whether there was a message."""
+    """Take the next message and, if it is well-formed, convert its frame. Return whether there was a message."""
     c = i64(context, base.WORDS)
     q = i64(c[QUEUE], WORDS)
     address, length = base.next_message(c, end)
@@ -112,7 +115,7 @@ def _convert_next(context, now, mode, end):
 
 
 def convert_frames(context):
-    """Convert frames until the word HALT is set: the function of the port's thread."""
+    """Main function of the port's thread: convert frames until the word HALT is set."""
     c = i64(context, base.WORDS)
     queue = c[QUEUE]
     q, timespec = i64(queue, WORDS), context + 8 * base.TIMESPEC
@@ -133,8 +136,12 @@ def convert_frames(context):
 
 @register_jitable
 def _due(q, entry, first, now_ns):
-    """Return how many events of an entry are due, of which ``first`` have been read already. ``first``: the index of
-    its first event in the queue."""
+    """Return how many events of a frame are due at ``now_ns``, including those already copied to the input.
+
+    q : int64 words of the queue
+    entry : int64 words of the frame's entry in the queue
+    first : index of the frame's first event in the queue
+    """
     t, k = i64(q[KEPT_T] + 8 * first, entry[KEPT]), q[POSITION]
     while k < entry[KEPT] and t[k] + entry[SHIFT] <= now_ns:
         k += 1
@@ -144,7 +151,7 @@ def _due(q, entry, first, now_ns):
 def take_frames(context, now_ns, mode):
     """Copy the events that are due from the queue of a `FramesPort` to the input.
 
-    Return how many frames gave events, or how many messages were taken.
+    Return the number of frames from which events were copied, or the number of messages taken if that is larger.
     """
     c = i64(context, base.WORDS)
     queue = c[QUEUE]
@@ -184,13 +191,13 @@ class FramesPort(SubscriptionPort):
 
     subscription, name : as in `NumericInput`
     bound, fact : the controller's Program with its memory, and the facts about the input
-    apart : whether a thread of the port's own converts the frames, from its first ``__enter__`` to the last
+    apart : whether the port converts the frames in a thread, which runs from the first ``__enter__`` to the last
         ``__exit__``
     spread : whether the events of a frame are spread over the time between two frames
 
-    A frame without events is a fresh sample, too. Counters: those of `NumericInput` and of `FrameCamera`, and dropped
-    (events beyond the capacity). ``conversion_p50_us`` and ``conversion_p99_us`` are the median and the 99th percentile
-    of the time that a conversion takes.
+    A frame without events also counts as a fresh sample. Counters: those of `NumericInput` and of `FrameCamera`, and
+    dropped (events beyond the capacity). ``conversion_p50_us`` and ``conversion_p99_us`` are the median and the 99th
+    percentile of the time that a conversion takes [us].
     """
 
     problems: Mapping[str, str] = {
@@ -266,8 +273,10 @@ class FramesPort(SubscriptionPort):
         super().detach()
 
     def clear(self) -> None:
-        """Clear all memory of earlier frames, except the counters of messages: the camera adapts to the next frame. Do
-        not call this while a loop runs."""
+        """Forget all earlier frames, so that the simulated camera adapts to the next frame.
+
+        The counters of messages are not changed. Do not call this while a loop runs.
+        """
         super().clear()
         self._camera.reset()
         self._queue[[WRITTEN, READ, POSITION]] = 0

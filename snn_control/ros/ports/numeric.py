@@ -1,4 +1,4 @@
-"""Ports for numbers, for events as PointCloud2 or EventArray, and for commands."""
+"""Ports that receive numbers, receive events as PointCloud2 or EventArray, and publish commands."""
 
 from __future__ import annotations
 
@@ -56,8 +56,10 @@ _read_cells = register_jitable(read_cells)
 
 @register_jitable
 def _read_numbers(c, address, length):
-    """Read a message's numbers into the port's staging memory. Return how many numbers it has, or a negative code
-    (`malformed`)."""
+    """Read the numbers of a message into the port's staging memory.
+
+    Return how many numbers were read, or a negative error code (`malformed`).
+    """
     if c[_PROGRAM] == 0:
         columns = c[_COLUMNS]
         return _read_cells(address, length, columns, c[_SIZE] // columns, c[_STAGING], c[base.SCRATCH])
@@ -104,12 +106,12 @@ def take_numbers(context, now_ns, mode):
 
 @register_jitable
 def _read_events(c, address, length, count, room):
-    """Append a message's events to the input's columns, and leave the message's stamp in the scratch memory.
+    """Append a message's events to the input's columns, and write the message's stamp to the scratch memory.
 
     count : number of events that are already in the columns
     room : number of events that still fit
 
-    Return how many events the message has, or a negative code (`malformed`).
+    Return how many events the message contains, or a negative error code (`malformed`).
     """
     t, x, y, p = c[_T] + 8 * count, c[_X] + 2 * count, c[_Y] + 2 * count, c[_P] + count
     if c[_ARRAYS] == 0:
@@ -163,13 +165,13 @@ def _write_numbers(c, final):
 
 
 def write_final_numbers(context):
-    """Write the present command, which is the safe one, into the message of a `CommandOutput`."""
+    """Write the present command, which is the safe command, into the message of a `CommandOutput`."""
     _write_numbers(i64(context, base.WORDS), True)
 
 
 @register_jitable
 def _is_silent(c, now_ns):
-    """Return whether an output publishes nothing now, as outputs with safe "hold" or "none" do."""
+    """Return whether an output must not publish now; this concerns outputs whose safe value is "hold" or "none"."""
     if c[_STAYS] == 0:
         return False
     guard = i64(c[_GUARD], GUARD_WORDS)
@@ -197,7 +199,7 @@ def publish_command(context, stamp_ns, now_ns):
 
 
 def check_size(program: PathProgram, size: int, reduce: str = "") -> None:
-    """Raise DescriptionError if a path does not select as many numbers as an input of this ``size`` needs."""
+    """Raise DescriptionError if a path does not select as many numbers as an input of size ``size`` needs."""
     if program.size >= 0 and not (program.size >= size if reduce else program.size == size):
         rule = f"names {counted(program.size)}, the input takes {size}"
         fix = "change size or field" if program.size < size or reduce else "change size or field, or `reduce` them"
@@ -205,15 +207,15 @@ def check_size(program: PathProgram, size: int, reduce: str = "") -> None:
 
 
 class NumericInput(SubscriptionPort):
-    """A port for a value input: it reads numbers from one field of a topic's messages, or cells from its pictures.
+    """A port for a value input: it reads numbers from a field of a topic's messages, or grid cells from Images.
 
-    subscription : rclpy subscription on a node that is not spun
-    program : the field, see `compile_path`; None: messages are pictures
+    subscription : rclpy subscription on a node that no executor spins
+    program : reads the field, see `compile_path`; None: the messages are Images
     slot : address of the input's header (`snn_control.engine.slots`)
     data_address : address of the input's float64[size]
-    size : how many numbers a message must have in the field. An empty sequence means that no sample is due; any other
-        number is an error
-    columns : columns of a picture's grid, which has ``size`` cells
+    size : how many numbers the field of a message must contain. An empty sequence means that no sample is due; any
+        other number is an error
+    columns : columns of the grid on an Image, which has ``size`` cells
     reduce : one of `REDUCTIONS`; a message may then have more numbers, which are divided into ``size`` sectors and
         reduced to one number each
     rules : rules of the sectors, see `reduction.rules_of`; needed if ``reduce`` is given
@@ -262,12 +264,12 @@ class EventsPort(SubscriptionPort):
     If the subscription's type is EventArray, of dvs_msgs or prophesee_event_msgs, the port reads EventArrays.
 
     subscription, slot, max_bytes, name : as in `NumericInput`
-    columns : addresses of the input's arrays t, x, y and p, each of which holds ``capacity`` events
+    columns : addresses of the input's arrays t, x, y and p, each with room for ``capacity`` events
     capacity : maximum number of events in a tick; further events are dropped and counted
     size : (width, height) of the input [pixel]; the port compares it with the sensor's size in EventArrays
 
-    A message without events is a fresh sample too: nothing moved. Counters: those of `NumericInput`, and dropped
-    (events).
+    A message without events also counts as a fresh sample: nothing moved. Counters: those of `NumericInput`, and
+    dropped (events).
     """
 
     _counts: Mapping[str, int] = {**SubscriptionPort._counts, "dropped": _CUT}
@@ -289,18 +291,19 @@ class EventsPort(SubscriptionPort):
 class CommandOutput(PublisherPort):
     """A port that publishes the command message of one topic, with the numbers of one or several outputs.
 
-    publisher : rclpy publisher on a node that is not spun
+    publisher : rclpy publisher on a node that no executor spins
     message_class : type of the message
     fields : (path, command address, n) for each output. The float64[n] at the command address are converted to the
         field's type (integers rounded and saturated) and written to the n numbers that the path selects
-    bounds : for each output the bounds of its numbers, see `field_limits.fit_bounds`; None: only the type limits them
+    bounds : for each output the limits of its numbers, see `field_limits.fit_bounds`; None: only the field's type
+        limits the numbers
     guard : address of the guard's memory; 0: no guard
-    stays : "hold": nothing is published before the first command; "none": in addition, nothing is published while the
-        commands are the safe ones, nor at the end
+    stays : "hold": the port publishes nothing before the first command; "none": it also publishes nothing during a
+        fault and at the end of the loop
     values : values of other fields, e.g. ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``
     stamp_field : path of a number that receives the time in whole microseconds; empty: none
     name : name in reports; default: the topic
-    n_rows : how many numbers the message has
+    n_rows : how many numbers the message contains
 
     The message's header.stamp is the stamp from the loop or, if that is 0 or -1, the present time.
     """
@@ -327,7 +330,7 @@ class CommandOutput(PublisherPort):
         self._block[[_STAMP_AT, _MICROS_AT]] = [start + offset if offset >= 0 else 0 for offset in self._stamps]
 
     def share(self, memory: np.ndarray) -> None:
-        """Move the data with which the message's numbers are rounded and limited (`rounding`) into shared memory.
+        """Move the limits and last values of the message's numbers (`rounding`) into shared memory.
 
         memory : (n_rows, ROW) int64, the shared memory
         """
@@ -336,10 +339,11 @@ class CommandOutput(PublisherPort):
         self._block[_ROWS] = memory.ctypes.data
 
     def safe_message(self, command: int) -> dict[str, Any]:
-        """Return what another process needs to publish the message, as a dictionary for JSON. Do not call this while a
-        loop runs. The keys are:
+        """Return the data with which another process can publish the message, as a dictionary for JSON.
 
-        data : the message in base64; it is the final safe command if the commands are the safe values now
+        Do not call this while a loop runs. The keys are:
+
+        data : the message in base64, with the present commands
         stamp : byte offset of the message's stamp; -1: none
         micros : byte offset of the message's time in microseconds; -1: none
         places : byte offsets of the message's numbers

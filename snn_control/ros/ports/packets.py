@@ -1,12 +1,12 @@
 """Port for the packets of event cameras: the loop's thread takes EventPackets as bytes and decodes them in place.
 
-Header and events are read in the receive buffer, without Python and without a copy. The loop may not finish a packet in
-one tick, because the packet's events are not due yet or the time budget was spent. The packet then stays in the buffer,
-and the next packet waits in the subscription's queue.
+Header and events are read in the receive buffer, without Python and without a copy. A tick may not finish a packet,
+because some of its events are not due yet or because the tick's time budget is spent. The packet then stays in the
+buffer, and the next packet waits in the subscription's queue.
 
-The pace of the events (``pace``) is based on the time at which the middleware received a packet, however long the
-packet then waited in the queue. If waiting counted as transport delay, pace "sensor" would never catch up with a sensor
-whose clock runs fast. The age of a packet counts from its publication, as for any message (`base`).
+The ``pace`` of the events is based on the time at which the middleware received a packet. The time that the packet then
+waited in the queue does not count as transport delay, because pace "sensor" would otherwise never catch up with a
+sensor whose clock runs fast. The age of a packet counts from its publication, as for any message (`base`).
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ LONGEST_WAIT = 1_000_000_000  # ns: a longer wait is not plausible and means tha
 
 @register_jitable
 def _arrival(c, now_ns):
-    """Return the time at which the message just taken was received [ns, CLOCK_MONOTONIC]; ``now_ns`` if it is not
-    known."""
+    """Return the time at which the middleware received the message just taken [ns, CLOCK_MONOTONIC].
+
+    If this time is not known, return ``now_ns``.
+    """
     timespec = c[base.SCRATCH] + 8 * TIMESPEC
     waited = now_realtime(timespec) - i64(c[base.INFO], base.RECEIVED_AT + 1)[base.RECEIVED_AT]
     return now_monotonic(timespec) - waited if 0 <= waited < LONGEST_WAIT else now_ns
@@ -76,11 +78,11 @@ class PacketInput(SubscriptionPort):
 
     subscription, max_bytes, name : as in `NumericInput`
     receiver : decodes the packets into the input
-    size : (width, height) of the input, for reports; None: not known
+    size : (width, height) of the input [pixel], for reports; None: not known
 
-    A packet without events is a fresh sample too: nothing moved. Counters: those of `NumericInput` and of
+    A packet without events also counts as a fresh sample: nothing moved. Counters: those of `NumericInput` and of
     `PacketReceiver`. ``latency_p50_us`` and ``latency_p99_us`` are the median and the 99th percentile of the time from
-    a packet's stamp until all its events are decoded.
+    a packet's stamp until all its events are decoded [us].
     """
 
     _counts: Mapping[str, int] = {k: v for k, v in SubscriptionPort._counts.items() if k != "empty"}
@@ -103,7 +105,7 @@ class PacketInput(SubscriptionPort):
         self._block[RECEIVER] = receiver.context
 
     def clear(self) -> None:
-        """Reset the decoder, the clocks, the current packet and their counters. Do not call this while a loop runs."""
+        """Discard the current packet, and reset the decoder, the clocks and their counters; not while a loop runs."""
         super().clear()
         self._receiver.clear()
 

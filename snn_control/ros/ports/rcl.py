@@ -1,7 +1,7 @@
 """Functions and structures of rcl, the C library below rclpy, for the real-time thread.
 
-rclpy creates the nodes, subscriptions and publishers. A port then calls rcl itself with their handles, so that no
-Python runs between a message and a command. The shared libraries are found by name, as rclpy has loaded them.
+rclpy creates the nodes, subscriptions and publishers. A port passes their handles to rcl directly, so that no Python
+code runs between a message and a command. The shared libraries are found by name, because rclpy has loaded them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _default_allocator() -> Allocator:
 
 
 class ReceiveBuffer:
-    """A buffer (rcl's serialized message) into which messages are received. It is freed together with this object.
+    """A buffer for received messages, in the form of rcl's serialized message. It is freed together with this object.
 
     If a message is longer than ``capacity`` [bytes], the middleware enlarges the buffer in the thread that takes the
     message.
@@ -108,7 +108,7 @@ class ReceiveBuffer:
 
 
 class SendBuffer:
-    """A serialized message (rcl's C structure) whose bytes are those of an array. This object keeps the array alive."""
+    """A serialized message in the form of rcl's C structure. Its bytes are those of an array, which is kept alive."""
 
     def __init__(self, data: np.ndarray) -> None:
         self.data = data
@@ -117,9 +117,9 @@ class SendBuffer:
 
 
 def count_matched(entity: Any) -> int:
-    """Return how many publishers a subscription is matched with, or how many subscriptions a publisher is matched with.
+    """Return the number of publishers matched with a subscription, or of subscriptions matched with a publisher.
 
-    The number may include ends that have died.
+    The number may include publishers and subscriptions whose process has died.
     """
     publisher = hasattr(entity, "publish")
     name = "rcl_publisher_get_subscription_count" if publisher else "rcl_subscription_get_publisher_count"
@@ -130,9 +130,9 @@ def count_matched(entity: Any) -> int:
 
 
 def new_message_wakes(subscription: int, semaphore: int) -> None:
-    """Post a semaphore whenever a message arrives.
+    """Make rcl post a semaphore whenever a message arrives at a subscription.
 
-    subscription : a valid ``rcl_subscription_t *``, whose handle the caller holds
+    subscription : a valid ``rcl_subscription_t *``, whose handle the caller keeps alive
     semaphore : address of the ``sem_t``; 0: stop posting
 
     Raises RuntimeFault.

@@ -1,4 +1,4 @@
-"""Port that publishes the spikes of a population: one PointCloud2 (see `clouds`) per tick, made without Python.
+"""Port that publishes the spikes of a population: one PointCloud2 (see `clouds`) per tick, without running Python.
 
 The message has the stamp of the tick. The field ``t`` of a spike is the time from the tick's start to the spike's step
 [ns].
@@ -29,7 +29,7 @@ BUFFER, WIDTH_AT, DATA_AT, CAPACITY, CUT = range(OWN_OF_OUTPUT + 6, OWN_OF_OUTPU
 
 @register_jitable
 def _append(o, step, at, count, offset_ns):
-    """Append the spikes of one step to the message's points.
+    """Append the spikes of one network step to the message's points.
 
     o : the port's context, int64 words
     step : index of the step in the tick
@@ -72,8 +72,7 @@ def publish_spikes(context, stamp_ns, now_ns):
 
 
 def raster_positions(n: int) -> np.ndarray:
-    """Return positions for neurons, (n, 3) float32. The neurons form rows of a square, so that viewers show a
-    raster."""
+    """Return positions at which to draw ``n`` neurons, (n, 3) float32: in rows that fill a square."""
     side = int(np.ceil(np.sqrt(n)))
     k = np.arange(n)
     return np.stack([k % side, k // side, np.zeros(n)], axis=1).astype(np.float32) / max(1, side)
@@ -83,9 +82,9 @@ class SpikesOutput(PublisherPort):
     """An observer that publishes the spikes of a population, or of an input whose encoder spikes.
 
     publisher : publisher of sensor_msgs/msg/PointCloud2, on a node that is not spun
-    capacity : maximum number of spikes in a message; further spikes are cut and counted
+    capacity : maximum number of spikes in a message; further spikes are dropped and counted
 
-    Counters: those of `PublisherPort`, and cut (spikes).
+    Counters: those of `PublisherPort`, and cut (dropped spikes).
     """
 
     _counts: Mapping[str, int] = {**PublisherPort._counts, "cut": CUT}

@@ -52,7 +52,7 @@ class NotInstalled(DescriptionError):
 
 
 def for_dry_run(spec: ControllerSpec) -> ControllerSpec:
-    """Return the controller with other command topics, such as ``dry_run/cmd_vel``, to which no robot listens."""
+    """Return a copy of the controller description with command topics that no robot uses, e.g. ``dry_run/cmd_vel``."""
 
     def shadow(topic: str) -> str:
         root = next((root for root in ("~/", "/") if topic.startswith(root)), "")
@@ -63,7 +63,7 @@ def for_dry_run(spec: ControllerSpec) -> ControllerSpec:
 
 
 def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:
-    """Return the controller with another control rate [Hz]; a rate of 0 keeps the controller's own rate.
+    """Return a copy of the controller description with another control rate [Hz]; 0: the rate is not changed.
 
     Raises DescriptionError if the control period would not be a whole number of network steps ``dt``.
     """
@@ -112,7 +112,7 @@ def message_class(path: str, name: str, interface_kind: str = "msg") -> Any:
 
 
 def value_field(where: str, topic: RosTopic, size: int) -> tuple[Any, PathProgram]:
-    """Return the class of a topic's messages, and the program that reads ``size`` numbers from the topic's field.
+    """Return a topic's message class, and the program that reads ``size`` numbers from the field named for the topic.
 
     Raises DescriptionError.
     """
@@ -150,9 +150,9 @@ def check_frames(path: str, topic: RosTopic) -> None:
 def input_type(where: str, topic: RosTopic, size: int | None, frames: bool = False) -> tuple[Any, PathProgram | None]:
     """Return the class of an input's messages, and the program that reads the input's numbers from a message.
 
-    The program is None for pictures and for events, which have no field.
+    The program is None for Images and for events, which are not read from a field.
 
-    size : how many numbers the input has; None: it receives events
+    size : how many numbers the input has; None: an events input
     frames : whether the events come from frames
 
     Raises DescriptionError.
@@ -174,9 +174,10 @@ def input_type(where: str, topic: RosTopic, size: int | None, frames: bool = Fal
 
 
 def qos_of(topic: RosTopic, lockstep: bool) -> QoSProfile:
-    """Return the quality of service of our end of a topic.
+    """Return the quality of service of our subscription or publisher of a topic.
 
-    In lockstep no message may be lost, so the end is reliable, and its queue has room for the messages of two ticks.
+    In lockstep no message may be lost. Therefore the reliability is "reliable", and the queue has room for the messages
+    of two ticks.
     """
     reliable = lockstep or topic.reliability == "reliable"
     policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
@@ -184,11 +185,11 @@ def qos_of(topic: RosTopic, lockstep: bool) -> QoSProfile:
 
 
 def groups(topics: Mapping[str, RosTopic], kind: str) -> dict[str, list[str]]:
-    """Return the inputs or outputs that share a topic, and so a message: topic -> their names.
+    """Group inputs or outputs by topic: topic -> names. Inputs or outputs with the same topic share its messages.
 
     kind : "inputs" or "outputs"
 
-    Raises DescriptionError if they disagree on the topic's type or QoS.
+    Raises DescriptionError if two of them specify different types or QoS for the same topic.
     """
     found: dict[str, list[str]] = {}
     for name, topic in topics.items():
@@ -238,7 +239,7 @@ def command_options(spec: ControllerSpec, names: Sequence[str], cls: type, locks
 
 
 def need_topics(kind: str, ends: Iterable[Any], topics: Mapping[str, RosTopic], or_else: str = "") -> None:
-    """Raise DescriptionError for the first input or output without a topic.
+    """Raise DescriptionError for the first input or output in ``ends`` that has no topic.
 
     kind : "inputs" or "outputs"
     """
@@ -251,7 +252,7 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
     """Return one port for each input, in the order of the controller file.
 
     node : node that resolves the names of topics
-    io : node that gets the subscriptions; no executor spins it
+    io : node on which the subscriptions are created; no executor spins it
     """
     facts = bound.program.facts.inputs
     need_topics("inputs", facts, spec.ros_inputs)
@@ -283,10 +284,10 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
 
 
 def host_of(node: Any, topic: str) -> int:
-    """Return the first four bytes that the ids of all publishers on this machine share, as an int; -1: not known.
+    """Return this machine's number in the ids of publishers, their first four bytes as an int; -1: not known.
 
-    In Fast DDS the id of a publisher starts with the vendor's number and the host's number. ``node`` must subscribe to
-    ``topic``.
+    In Fast DDS, the id of a publisher starts with the number of the vendor and the number of the host. ``node`` must
+    subscribe to ``topic``.
     """
     if "fastrtps" in get_rmw_implementation_identifier():
         for one in node.get_subscriptions_info_by_topic(topic):
@@ -296,7 +297,7 @@ def host_of(node: Any, topic: str) -> int:
 
 
 def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[CommandOutput]:
-    """Return one port for each command topic. Outputs with the same topic share a message.
+    """Return one port for each command topic. Outputs with the same topic share the port and its message.
 
     node, io : as in `input_ports`
     """
@@ -316,10 +317,10 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
 
 
 def ends_of(spec: ControllerSpec, bound: Bound) -> list[tuple[int, int, int]]:
-    """Return the copies that a loop makes at its end, so that each command ends at its safe value.
+    """Return the copy operations with which a loop sets each command to its safe value when the loop ends.
 
     An entry is (address of the destination, address of the source, number of float64 to copy). A command without a safe
-    value stays where it is, at rest.
+    value stays at its last value, with the limiter's state at rest.
     """
     ends = []
     for output in spec.outputs:
@@ -335,7 +336,7 @@ def ends_of(spec: ControllerSpec, bound: Bound) -> list[tuple[int, int, int]]:
 
 
 def drain(ports: Sequence[Any]) -> None:
-    """Take and discard the messages that wait in the ports' subscriptions, because they may be old.
+    """Take and discard the messages that wait in the ports' subscriptions, because these messages may be old.
 
     Do not call this while a loop runs.
     """

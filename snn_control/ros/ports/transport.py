@@ -1,10 +1,10 @@
 """Configure the middleware so that a dead process cannot block a publisher: messages go over UDP, not shared memory.
 
-By default Fast DDS uses shared memory between processes of one machine. A reader that dies while it holds a lock there
-blocks every writer for ever: the loop would block in its publish, and the last command would stay in force. Therefore
-our nodes send and receive over UDP only, whatever the environment variables say. `use_udp` writes a profile for Fast
-DDS without shared memory, based on the user's profile if there is one. The profile applies to this process. Other
-processes may use shared memory among themselves, and reach this process over UDP.
+By default, Fast DDS uses shared memory between processes of one machine. A reader that dies while it holds a lock there
+blocks every writer for ever: the loop would block in its publish call, and the robot would continue to execute the last
+command. Therefore our nodes send and receive over UDP only, and override contrary environment variables. `use_udp`
+writes a profile for Fast DDS without shared memory, based on the user's profile if there is one. The profile applies to
+this process. Other processes may use shared memory among themselves, and reach this process over UDP.
 
 If discovery is limited to this machine, rmw_fastrtps adds shared memory to any profile. The profile then limits
 discovery itself (no multicast, 127.0.0.1 as the only peer), and the environment variable that limited discovery is
@@ -63,7 +63,7 @@ def _limit(rtps: ET.Element) -> None:
 
 
 def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
-    """Change the profiles so that their participants use no shared memory. Return a description of each change.
+    """Change the profiles of Fast DDS so that participants use no shared memory. Return a description of each change.
 
     limited : whether discovery is limited to this machine
     """
@@ -106,8 +106,8 @@ def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
 def use_udp() -> list[str]:
     """Make Fast DDS use no shared memory in this process. Call this before rclpy starts.
 
-    Return a description of each setting, in environment variables or the user's profile, that is overridden. Raises
-    DescriptionError if the user's profile cannot be read, or the new one cannot be written.
+    Return a description of each overridden setting in environment variables or in the user's profile. Raises
+    DescriptionError if the user's profile cannot be read, or the new profile cannot be written.
     """
     said = os.environ.get(TRANSPORTS, "")
     variable = next((name for name in VARIABLES if os.environ.get(name)), "")
@@ -177,7 +177,7 @@ def shared_memory() -> bool:
 
 
 def middleware(rclpy_version: str) -> dict[str, str]:
-    """Return descriptions of ROS 2 and its middleware, as processes that this process starts use them.
+    """Return descriptions of the ROS 2 distribution and middleware that child processes of this process use.
 
     The keys are ``ROS distribution``, ``rmw`` and ``transport``.
     """

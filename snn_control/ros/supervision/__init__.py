@@ -1,1 +1,1 @@
-"""Supervision of a control loop: another process moves the commands to the safe ones if the loop no longer works."""
+"""Supervision of a control loop: another process moves the commands to their safe values if the loop fails."""

@@ -1,9 +1,9 @@
 """Move the commands of a stopped loop to the safe commands, in a supervisor process, with the guard's limits.
 
-The *motion* of the commands is their path to the safe values: the last commands, and their rates of change. The loop
-writes its motion to shared memory (`realtime.shared_motion`). The supervisor continues this motion at the loop's
-period, by the time that has passed. It writes its own motion to the same memory, for a loop that resumes. The ports'
-functions (`rounding`) round the numbers to the types of their fields; their data are shared with the ports.
+The *motion* is the state of the command limiter: the last commands and their rates of change. The loop writes its
+motion to shared memory (`realtime.shared_motion`). If the loop stops, the supervisor continues this motion towards the
+safe values, at the loop's period. It writes its own motion to the same memory, so that a loop that resumes can continue
+from there. The functions of `rounding` round each number to the type of its message field, as in the loop's ports.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ FORMATS = "?BbHhIiQqfd"  # format character of `struct` for each of KINDS
 
 
 class Continued:
-    """The motion of the commands to the safe commands, which starts from the newest motion in the shared memory.
+    """Continues the loop's newest motion in the shared memory until the commands have their safe values.
 
     given : result of `realtime.handover.Handover.told`, and ``period_ns``, ``phase_ns`` and ``woken`` of the loop
-    memory : (`realtime.shared_motion.words_of`,) int64, shared with the loop
-    begun : whether the loop has already published a command that is not the safe one
+    memory : int64 words shared with the loop; `realtime.shared_motion` describes their layout
+    begun : whether the loop has already published a command other than the safe command
     command : (m,) float64, the newest command
-    moves : whether the newest command is not the final one yet
-    periods : how many periods of the loop passed between the two newest commands
+    moves : whether the commands are still moving towards their safe values
+    periods : number of the loop's periods between the two newest commands
     """
 
     def __init__(self, given: Mapping[str, Any], memory: np.ndarray) -> None:
@@ -50,22 +50,20 @@ class Continued:
 
     @property
     def newest(self) -> bool:
-        """Whether the loop has written no further motion to the shared memory since this object copied the newest
-        one."""
+        """Whether the motion that this object copied is still the loop's newest motion in the shared memory."""
         return int(self._memory[COMMITTED]) == self._base
 
     def next_ns(self, now: int) -> int:
-        """Return the time at which the next command of a motion is due [ns, CLOCK_MONOTONIC]."""
+        """Return the time at which the next command of the motion is due [ns, CLOCK_MONOTONIC], after time ``now``."""
         apart = -(-QUICKEST_NS // self._period) * self._period
         return now + apart if self._woken else now - (now - self._phase) % self._period + apart
 
     def advance(self, now: int) -> bool:
-        """Continue the motion to the time ``now`` [ns], and write the new command to the shared memory.
+        """Continue the motion up to the time ``now`` [ns], and write the new motion to the shared memory.
 
-        Return False if no period has passed since the last command.
+        Return False if no period has passed since the loop's last command.
 
-        After this call, check that the loop's heartbeat is still old and that `newest` is true; only then publish the
-        command.
+        Before publishing the command, check that the loop's heartbeat is still old and that `newest` is true.
         """
         anew = not self.newest
         if anew:
@@ -99,8 +97,10 @@ class Continued:
         self.moves = before != self._motion
 
     def _claim(self) -> None:
-        """Write the motion into the shared memory, and increase its count of writes. Only then read the loop's
-        heartbeat."""
+        """Write this object's motion to the shared memory, then increase the count of the supervisor's motions.
+
+        Read the loop's heartbeat only after this call.
+        """
         number = int(self._memory[TAKEN]) + 1
         place = self._motions[THEIRS + number % 2]
         place[[WHEN, BASE, BEGUN]] = self._when, self._base, self.begun
@@ -115,11 +115,11 @@ class Continued:
 
 
 class Numbers:
-    """The numbers of one command message, in the supervisor's copy of it.
+    """Writes commands into the supervisor's copy of one command message.
 
     given : result of `ports.CommandOutput.safe_message`
-    rows : (n, rounding.ROW) int64, the limits and last value of each number, shared with the port
-    data : the message's bytes, which `put` changes
+    rows : (n, rounding.ROW) int64, the limits and the last value of each number, shared with the port
+    data : bytes of the message, which `put` changes
     """
 
     def __init__(self, given: Mapping[str, Any], rows: np.ndarray, data: bytearray) -> None:
@@ -130,9 +130,11 @@ class Numbers:
         self._bounds = [(*side, kind, wait, free != 0) for side, (kind, wait, free) in zip(sides, kinds, strict=True)]
 
     def put(self, command: Sequence[float], periods: int) -> bool:
-        """Write a command into the message. Its change is limited to the slew of ``periods`` control periods.
+        """Write a command into the message. Each number changes by at most its slew times ``periods``.
 
-        Return whether a number has not reached its final value yet.
+        Return whether a number has not reached the value of the command yet.
+
+        periods : number of control periods since the last message
         """
         moves = False
         for k, (place, j) in enumerate(self._places):
@@ -150,7 +152,7 @@ class Numbers:
 def _whole(value: float, kind: int) -> int:
     """Return a float as an integer, clipped to the range of the element type ``kind``.
 
-    The range is compared with integers, because float64 cannot represent all its ends.
+    The comparison is between integers, because float64 cannot represent the largest int64 and uint64.
     """
     ends = (0, 1) if kind == 0 else (np.iinfo(KINDS[kind]).min, np.iinfo(KINDS[kind]).max)
     return int(min(max(int(value), ends[0]), ends[1]))

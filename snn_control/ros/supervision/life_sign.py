@@ -1,8 +1,8 @@
-"""Signs of life of a controller's loop: ``~/alive``, a bond as Nav2 uses it, and systemd's watchdog (sd_notify(3)).
+"""Signs of life of a controller's loop: the topic ``~/alive``, a bond as in Nav2, and systemd's watchdog.
 
-The process's main thread sends these signs, but only while the loop's heartbeat is recent. A systemd unit with
-``Type=notify`` and ``WatchdogSec`` waits for the first activation, and restarts a node whose loop gives no sign of
-life. Without ``$NOTIFY_SOCKET`` nothing is sent to systemd.
+The process's main thread sends these signs only while the loop's heartbeat is recent. A systemd unit with
+``Type=notify`` and ``WatchdogSec`` waits for the node's first activation, and restarts the node if its loop hangs, see
+sd_notify(3). Without ``$NOTIFY_SOCKET`` the node sends nothing to systemd.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ACKNOWLEDGED = Duration(seconds=1.0)  # for readers to acknowledge the last mess
 def notify(text: str) -> bool:
     """Send a text such as ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1`` or ``STATUS=...`` to systemd.
 
-    Return whether systemd received the text; it does not if it did not start this process.
+    Return whether the text was sent. It is not sent if systemd did not start this process.
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
@@ -41,9 +41,9 @@ def notify(text: str) -> bool:
 
 
 def alive_every() -> float:
-    """Return the time between two messages ``WATCHDOG=1`` to systemd [s]; 0: send none.
+    """Return the interval at which to send ``WATCHDOG=1`` to systemd [s]; 0: do not send it.
 
-    It is half the time that the systemd unit allows.
+    The interval is half the watchdog time-out of the systemd unit.
     """
     try:
         if int(os.environ.get("WATCHDOG_PID", os.getpid())) != os.getpid():
@@ -58,7 +58,7 @@ class LifeSign:
 
     bond : topic of a bond; Nav2's lifecycle manager needs "bond"; empty: no bond
 
-    Raises DescriptionError if a bond is wanted and its message type is not installed.
+    Raises DescriptionError if ``bond`` is not empty and the bond's message type is not installed.
     """
 
     def __init__(self, node: Any, bond: str) -> None:
@@ -90,13 +90,13 @@ class LifeSign:
         self._bond.publish(message)
 
     def end(self) -> None:
-        """Break the bond; call this after the loop has ended."""
+        """Break the bond, so that its other side notices the end; call this after the loop has ended."""
         if self._bonded and self._bond is not None:
             self._publish_bond(False)
             self._bonded = False
             self._bond.wait_for_all_acked(ACKNOWLEDGED)
 
     def _tell_systemd(self) -> None:
-        """Reset systemd's watchdog, except while the loop hangs."""
+        """Send ``WATCHDOG=1`` to systemd, which resets its watchdog, except while the loop hangs."""
         if self._node.commanding or self._node.loop is None or not self._node.loop.running:
             notify("WATCHDOG=1")

@@ -1,4 +1,4 @@
-"""Publish the safe commands from another process, which has neither the controller nor its file."""
+"""Publish the safe commands from the supervisor's process, which does not load the controller or its file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ __all__ = ["SafeMessages", "messages_of", "published_in_faults"]
 
 
 def published_in_faults(spec: ControllerSpec, outputs: Sequence[CommandOutput]) -> list[Heard]:
-    """Return a pair (port, topic) for each port of ``outputs`` that publishes something during a fault."""
+    """Return a pair (port, topic) for each port in ``outputs`` that publishes commands during a fault."""
     silent = {o.name for o in spec.outputs if o.stays and o.safe == "none"}
     names = [port.name.split(",") for port in outputs]
     return [(p, spec.ros_outputs[n[0]]) for p, n in zip(outputs, names, strict=True) if silent.isdisjoint(n)]
 
 
 def messages_of(node: Any, controller: Controller, heard: Sequence[Heard]) -> dict[str, Any]:
-    """Return everything that `SafeMessages` needs to publish the safe commands of a node's ports, as JSON data.
+    """Return the argument ``given`` of `SafeMessages`, as JSON data: the safe command messages of a node's ports.
+
+    heard : result of `published_in_faults`
 
     Do not call this while a loop runs.
     """
@@ -44,10 +46,10 @@ def messages_of(node: Any, controller: Controller, heard: Sequence[Heard]) -> di
 
 
 class SafeMessages:
-    """A node ``NAME_SUFFIX`` that publishes safe commands, and reports on /diagnostics.
+    """A node ``NAME_SUFFIX`` that publishes the safe commands of the controller node NAME, and reports on /diagnostics.
 
     given : result of `messages_of`
-    suffix : end of the node's name
+    suffix : SUFFIX of the node's name
     data : the bytes of each message
     """
 
@@ -78,10 +80,10 @@ class SafeMessages:
         return all(publisher.get_subscription_count() > 0 for publisher, *_ in self._ends)
 
     def publish(self, begun: bool = True) -> None:
-        """Publish the safe command of each topic once.
+        """Publish the safe command on each topic once.
 
-        begun : whether the loop has published a command; if false, topics that wait for the loop's first command are
-            left out
+        begun : whether the loop has already published a command; if false, topics that must stay silent until the
+            loop's first command are left out
         """
         for (publisher, stamp, micros, waits), data in zip(self._ends, self.data, strict=True):
             if waits and not begun:
@@ -94,7 +96,7 @@ class SafeMessages:
             publisher.publish(bytes(data))
 
     def report(self, cause: str) -> None:
-        """Publish a status with level ERROR for the controller's guard on /diagnostics."""
+        """Publish a status of the controller's guard on /diagnostics, with level ERROR and ``cause`` as its message."""
         self._report.status[0].message = cause
         self._report.header.stamp = self.node.get_clock().now().to_msg()
         self._reports.publish(self._report)

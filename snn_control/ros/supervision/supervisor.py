@@ -1,21 +1,21 @@
-"""Supervisor: a small process that publishes the safe command if the control loop gives no sign of life.
+"""Supervisor: a small process that publishes the safe command if the control loop's heartbeat stops.
 
-A loop cannot command anything if it was killed, if it hangs in its publish, or if its process was stopped. Then its
-last command stays in force. The supervisor compiles nothing and has a higher priority than the loop. Its own publishers
-are matched long before they are needed. It reads the loop's heartbeat and the motion of the commands in shared memory.
-When the heartbeat is older than ``supervise`` seconds, the supervisor continues that motion to the safe commands, as
-the guard would (`continuation`). It repeats them every `REPEAT_PERIOD_S` until the loop works again, or for
-`PUBLISH_AFTER_DEATH_S` after the loop's process has ended. A loop that works again continues from the supervisor's
-command.
+A loop publishes nothing if it was killed, if it hangs in its publish call, or if its process was stopped. Then the
+robot continues to execute the last command. The supervisor compiles nothing, and has a higher priority than the loop.
+Its publishers are matched long before they are needed. It reads the loop's heartbeat, and the motion of the commands,
+in shared memory. When the heartbeat is older than ``supervise`` seconds, the supervisor moves the commands to their
+safe values within the guard's limits (`continuation`). It repeats the safe commands every `REPEAT_PERIOD_S` until the
+loop runs again, or for `PUBLISH_AFTER_DEATH_S` after the loop's process has ended. A loop that runs again continues
+from the supervisor's last command.
 
-`Supervisor` is the part in the controller's process, and `main` runs the supervisor's process. The supervisor's process
-ends when the pipe from the controller is closed while no loop runs. It ignores SIGINT from the terminal, because the
-loop needs the supervisor until the loop itself has ended.
+The class `Supervisor` belongs to the controller's process, and the function `main` runs the supervisor's process. The
+supervisor's process ends when the pipe from the controller is closed while no loop runs. It ignores SIGINT from the
+terminal, because it must outlive the loop.
 
-If no such process was started (`Supervisor.start`), the controller's watchdog starts one when the loop hangs, and ends
-its own process (`Supervisor.wait_for_a_hang`). This supervisor needs a second to start, and does not help after
-SIGKILL, which ends the watchdog too. An actuator needs a time-out of its own in any case, because nothing helps if the
-machine fails.
+Without a supervisor started in advance (`Supervisor.start`), the controller's watchdog starts one when the loop hangs,
+and terminates the controller's process (`Supervisor.wait_for_a_hang`). This supervisor needs a second to start. It does
+not help after SIGKILL, which also kills the watchdog. An actuator needs a time-out of its own in any case, because the
+whole machine may fail.
 """
 
 from __future__ import annotations
@@ -61,20 +61,20 @@ DIED, HUNG, SILENT, BACK, ENDED = (
 
 
 class Supervisor:
-    """The controller's side of the supervisor: it starts the supervisor's process, and makes the memory that they
-    share.
+    """Starts the supervisor's process, and allocates the memory that this process shares with the controller's process.
 
     words : size of the loop's table [int64 words]
-    motion : size of the commands' shared motion, `shared_motion` [int64 words]
-    numbers : for each port, how many numbers its message has
+    motion : size of the commands' motion, see `shared_motion` [int64 words]
+    numbers : for each port, how many numbers its message contains
 
     The shared memory has these parts:
 
-    table : int64, the loop's table
+    table : int64, the loop's table of settings and counters
     motion : int64, the motion of the commands
     rows : for each port, (numbers, ROW) int64, the limits and last values of the message's numbers, see `rounding`
 
-    ``program`` is the command line of a process to start if a loop hangs; it is empty if a supervisor already runs.
+    ``program`` is the command line with which the watchdog starts a supervisor if the loop hangs. It is empty if a
+    supervisor already runs.
     """
 
     def __init__(self, words: int, motion: int, numbers: Sequence[int]) -> None:
@@ -88,9 +88,9 @@ class Supervisor:
         self.program: list[str] = []
 
     def wait_for_a_hang(self, given: dict[str, Any], priority: int) -> None:
-        """Prepare `program`, the command line with which the watchdog starts a process if the loop hangs.
+        """Prepare `program`, the command line with which the watchdog starts a supervisor if the loop hangs.
 
-        The process inherits open files of this process, such as the shared memory.
+        The supervisor's process inherits open files of this process, such as the shared memory.
 
         given : the result of `safe_messages.messages_of` for the ports, with further entries. ``motion`` is the
             argument ``given`` of `Continued`; ``heartbeat``, ``running`` and ``publishing`` are the indices of these
@@ -102,10 +102,10 @@ class Supervisor:
         self.program = self._line(given, 0.0, priority, NOBODY, NOBODY)
 
     def start(self, given: dict[str, Any], limit: float, priority: int) -> None:
-        """Start the supervisor's process. Raises RuntimeFault if the process is not ready within `READY_WITHIN`.
+        """Start the supervisor's process. Raises RuntimeFault if it is not ready within `READY_WITHIN` seconds.
 
         given, priority : as in `wait_for_a_hang`
-        limit : age of the heartbeat above which the process publishes commands [s]
+        limit : age of the loop's heartbeat above which the supervisor publishes commands [s]
         """
         theirs, self._pipe = os.pipe2(os.O_CLOEXEC)
         ready, told = os.pipe2(os.O_CLOEXEC)
@@ -125,8 +125,10 @@ class Supervisor:
             raise RuntimeFault(f"the supervisor was not ready within {READY_WITHIN:g} s")
 
     def _line(self, given: dict[str, Any], limit: float, priority: int, alive: int, ready: int) -> list[str]:
-        """Return the command line of the supervisor's process. The data for the process are in a file, because they may
-        be long."""
+        """Return the command line of the supervisor's process, after writing its arguments to a file.
+
+        The arguments may be too long for a command line.
+        """
         memory, file = self._files
         more = {
             "memory": memory, "sizes": self._sizes, "alive": alive, "ready": ready, "process": os.getpid(),
@@ -137,7 +139,7 @@ class Supervisor:
 
     @property
     def beside(self) -> bool:
-        """Whether `start` has started a supervisor's process."""
+        """Whether `start` has started the supervisor's process."""
         return self._process is not None
 
     @property
@@ -150,7 +152,7 @@ class Supervisor:
         return self._process is not None and self._process.poll() is None
 
     def close(self) -> None:
-        """End the process. Do not call this while the loop runs."""
+        """End the supervisor's process. Do not call this while the loop runs."""
         for end in (self._pipe, *self._files):
             if end != NOBODY:
                 os.close(end)
@@ -203,7 +205,7 @@ def _is_stopped(process: int) -> bool:
 
 
 class _Supervision:
-    """Watches the heartbeat of a loop, and publishes commands while the heartbeat is too old."""
+    """Monitors the heartbeat of a loop, and publishes commands while the heartbeat is too old."""
 
     def __init__(self, given: dict[str, Any], commands: Any) -> None:
         self._table, memory, *rows, self._matched = _parts(given["memory"], given["sizes"])
@@ -217,11 +219,11 @@ class _Supervision:
         self._say("")
 
     def _say(self, cause: str) -> None:
-        """Log an error. The first error is skipped, because a logger's first message takes 30 ms."""
+        """Log an error. The first error is not logged, because a logger's first message takes 30 ms."""
         self._commands.node.get_logger().error(cause, skip_first=True)
 
     def _late_ns(self, now: int) -> int:
-        """Return by how many nanoseconds the heartbeat's age exceeds the limit."""
+        """Return the age of the heartbeat minus the limit [ns]; positive if the heartbeat is too old."""
         return now - int(self._table[self._heartbeat]) - self._limit
 
     def run(self) -> None:
@@ -255,7 +257,10 @@ class _Supervision:
             time.sleep(max(0, due - time.monotonic_ns()) * 1e-9)
 
     def _command(self, now: int) -> bool:
-        """Publish the next command of the motion, unless the loop works again. Return whether more commands follow."""
+        """Publish the next command on the way to the safe values, unless the loop's heartbeat is recent again.
+
+        Return whether more commands follow.
+        """
         motion = self._motion
         if not self._gone and self._table[self._publishing] and _is_stopped(self._process):
             os.kill(self._process, signal.SIGKILL)
