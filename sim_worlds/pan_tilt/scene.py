@@ -62,12 +62,12 @@ def to_camera(x, y, z, tilt):
 
 @register_jitable
 def wall_row(up, focal, pan, tilt, column, row):
-    """Compute the places of the wall that the pixels of an image row see.
+    """Compute the texture coordinates of the wall points that the pixels of an image row see.
 
     up : height of the image row above the optical axis [pixels]
     focal : focal length [pixels]
     pan, tilt : angles of the head [rad]
-    column, row : (width,) float32, written: place on the wall [texels]
+    column, row : (width,) float32, texture coordinates [texels]; written
     """
     scale = np.float32(TEXELS)
     column_0 = np.float32(pan * TEXELS + 0.5 * COLUMNS)
@@ -181,7 +181,7 @@ def check_pinhole(pinhole: Pinhole) -> None:
 
 
 class AnalyticScene:
-    """Makes pictures of wall and disc with `render`, which computes an exact picture for every step.
+    """Draws wall and disc with `render`, which computes an exact picture for every step.
 
     pinhole : the camera, see `check_pinhole`
     """
@@ -194,7 +194,7 @@ class AnalyticScene:
         self._render = compiled_render()
 
     def reset(self, view: np.ndarray, wall: np.ndarray) -> np.ndarray:
-        """Return the first picture of an episode; arguments as in `render`."""
+        """Start an episode and return its first picture; arguments: ``view`` and ``texture`` of `render`."""
         self._wall = wall
         return self.step(view)
 
