@@ -32,9 +32,9 @@ def timed_rows(row, count, spent, last, scratch):
 
 
 def timed_tick(table, spent_at, scratch):
-    """Run one tick like `snn_control.engine.tick.tick`, and add the duration of each operation to its sum.
+    """Run one tick like `snn_control.engine.tick.tick`, and add up the duration of each operation.
 
-    spent_at : address of these sums, one int64 for each operation [ns]
+    spent_at : address of the sums of durations, one int64 for each operation [ns]
     """
     header = i64(table, CLOCK + 1)
     clock = i64(header[CLOCK], 2)
@@ -65,13 +65,13 @@ class Profiled(Controller):
             self._times.append(self._spent.copy())
 
     def shares(self, tick_us: float = math.inf) -> list[dict[str, Any]]:
-        """Return how long each operation of a tick takes [us], and its share of the tick, the longest time first.
+        """Return the mean duration of each operation [us] and its fraction of the tick, the longest duration first.
 
-        The slowest hundredth of the ticks is left out, because other processes disturbed them.
+        The slowest hundredth of the ticks is excluded, because other processes disturbed them.
 
-        tick_us : median time of a whole tick without these clocks [us]. Reading the clock takes as long as a small
-            operation, so the excess of the median that is measured here over ``tick_us`` is subtracted from the
-            operations
+        tick_us : median duration of a whole tick without clock readings [us]. A clock reading takes as long as a small
+            operation. So the excess of the median measured here over ``tick_us`` is subtracted from the operations'
+            durations
         """
         program, times = self.program, np.array(self._times, np.float64)
         ticks = times.sum(axis=1)
