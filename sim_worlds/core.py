@@ -91,7 +91,7 @@ class Robot(ABC):
         self.read()
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return ``joint_position`` and ``joint_velocity`` as new (joints,) float64 arrays."""
+        """Return the observation: ``joint_position`` and ``joint_velocity`` as new (joints,) float64 arrays."""
         return {"joint_position": np.array(self.position), "joint_velocity": np.array(self.velocity)}
 
 

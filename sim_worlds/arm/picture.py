@@ -1,4 +1,4 @@
-"""Draw the arm with two links as an image, for ``render``."""
+"""Draw the two-link arm as an image, for ``render``."""
 
 from __future__ import annotations
 

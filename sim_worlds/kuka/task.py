@@ -1,4 +1,4 @@
-"""The task to follow a path of joint angles with an unmeasured load."""
+"""The task of the Kuka arm: follow a path of joint angles with an unmeasured load."""
 
 from __future__ import annotations
 

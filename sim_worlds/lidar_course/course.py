@@ -43,7 +43,7 @@ class Course:
 
 
 def panels_needed(length: float, width: float) -> int:
-    """Return the maximum number of panels that a course of this length and width [m] can have."""
+    """Return the maximum number of wall panels that a course of this length and width [m] can have."""
     side = length + BEHIND + BEYOND + 0.5 * width * STEEPEST
     return 2 * (math.ceil(side / PANEL) + 1) + math.ceil(width / PANEL)
 

@@ -82,7 +82,8 @@ class DriveThrough(Task):
     def score(self) -> dict[str, float]:
         """Return ``finished`` (0 or 1), ``time`` [s] and ``progress`` [m] of the episode.
 
-        ``time`` is the time at which the robot reached the finish, or the duration of the episode if it did not.
+        ``time`` is the time at which the robot reached the finish, or the duration of the episode if the robot did not
+        reach it.
         """
         time = float(self._times[self._k if self.finished else -1])
         return {"finished": float(self.finished), "time": time, "progress": self.progress}

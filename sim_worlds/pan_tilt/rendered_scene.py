@@ -125,7 +125,7 @@ def sphere(rows: int, columns: int, radius: float, inward: bool) -> str:
 
 
 def ball_texture(amplitude: float, phase_left: float, phase_up: float) -> np.ndarray:
-    """Return a texture for the ball like the disc's pattern: (128, 256) log intensity over elevation and azimuth."""
+    """Return the ball's texture, similar to the disc's: (128, 256) log intensity over elevation and azimuth."""
     azimuth = np.linspace(-math.pi, math.pi, 256)[None, :]
     elevation = np.linspace(-0.5 * math.pi, 0.5 * math.pi, 128)[:, None]
     return amplitude * np.sin(2.0 * azimuth + phase_left) * np.sin(2.0 * elevation + phase_up)

@@ -19,7 +19,7 @@ TILE = 0.25  # m
 
 
 def joints(state: np.ndarray) -> np.ndarray:
-    """Return the positions of hip, thigh, knee and foot of each leg in the world [m], (4, 4, 3) float64.
+    """Return the positions of hip, thigh, knee and foot of each leg in world coordinates, (4, 4, 3) float64 [m].
 
     state : see `dynamics.move`
     """

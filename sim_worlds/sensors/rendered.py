@@ -128,7 +128,7 @@ class Between:
         return self._new
 
     def step(self) -> np.ndarray:
-        """Return the picture one step later as a new (height, width) float32 array."""
+        """Return the picture one step later as a new (height, width) float32 array of log intensity."""
         self._step += 1
         k = self._step % self.every
         part = np.float32((k or self.every) / self.every)

@@ -27,7 +27,7 @@ FASTEST = np.array([10.0, 30.0])  # m/s, rad/s: range of the sensors
 
 
 class CartPole(Robot):
-    """Cart and pole. Action: (1,) force on the cart [N].
+    """Cart and pole in PyBullet. Action: (1,) force on the cart [N].
 
     position : position of the cart [m] and angle of the pole [rad]
     velocity : speed of the cart [m/s] and angular velocity of the pole [rad/s]

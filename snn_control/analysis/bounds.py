@@ -1,9 +1,9 @@
 """Compute bounds of all currents, spikes and commands of a controller from input ranges and weights alone.
 
 Interval arithmetic is repeated, from the inputs on, until the bounds no longer change. No stimulus can exceed a bound,
-except for membranes with an initial value `v_init`. But a bound may be unreachable, for example if all neurons of a sum
-would have to fire together. So the statement "the neuron can never fire" is certain, and the statement "the neuron can
-fire" is not. For a model, an encoder or a loop that is not analysed, the bound is infinite.
+except for membranes whose initial value `v_init` is not the resting value. But a bound may be unreachable, for example
+if all neurons of a sum would have to fire together. So the statement "the neuron can never fire" is certain, and the
+statement "the neuron can fire" is not. For a model, an encoder or a loop that is not analysed, the bound is infinite.
 
 A leaky membrane potential is a weighted mean of its drive over time, so v_leak + r I bounds the potential. A decaying
 trace to which a neuron adds at most w every R steps is at most w / (1 - exp(-R dt / tau)).

@@ -152,7 +152,7 @@ class Health:
 
 
 def _certain(p: PopulationHealth, steps: int) -> Iterator[Finding]:
-    """Yield the findings about a population that hold for any stimulus."""
+    """Yield the certain findings about a population, which are independent of the stimulus."""
     if p.bad_steps:
         text = f"a current or membrane was NaN, infinite or beyond 1e30 in {p.bad_steps:,} of {steps:,} steps "
         yield warning(p.where, f"{text}with this stimulus and was reset", SELF_EXCITING)
@@ -239,7 +239,8 @@ def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
 def fires_always(model: NeuronModel, fired: np.ndarray, steps: int, dt: float) -> np.ndarray:
     """Return which neurons fired in over 95 % of the steps that their refractory period allows, (n,) bool.
 
-    fired : number of steps in which each neuron fired
+    fired : (n,), number of steps in which each neuron fired
+    steps : total number of steps
     """
     refractory = np.round(np.asarray(getattr(model, "refractory", 0.0), np.float64) / dt)
     return fired > SATURATED * steps / np.maximum(refractory, 1)

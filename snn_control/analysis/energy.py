@@ -66,7 +66,7 @@ def price(kind: str, precision: str = "float32") -> float:
 
 
 def estimate(bound: Bound) -> Energy:
-    """Return the estimated energy of a tick of a bound Program, averaged over all ticks since its last reset."""
+    """Return the estimated mean energy of a tick of a bound Program, over all ticks since its last reset."""
     ticks, facts = max(1, int(bound.array("clock")[0])), bound.program.facts
     synapses = sum(row.effective * price(row.kind, row.precision) for row in counted(bound))
     neurons = facts.updates * bound.program.steps * price("multiply_accumulate")
@@ -74,7 +74,7 @@ def estimate(bound: Bound) -> Energy:
 
 
 def access(footprint: int) -> float:
-    """Return the energy [pJ] of reading or writing one byte of the smallest memory that holds ``footprint`` bytes."""
+    """Return the energy [pJ] of one byte's access in the smallest memory that can store ``footprint`` bytes."""
     return next(cost for size, cost in MEMORIES if footprint <= size)
 
 

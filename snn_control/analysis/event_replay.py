@@ -132,7 +132,7 @@ def _values(spec: ControllerSpec, given: Mapping[str, Any], notes: list[str]) ->
 def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Iterator[Tick]:
     """Step the controller ``fitted.spec`` once for each tick of events. Yield each tick after its step.
 
-    The times of the events count from one period before the recording starts, as in lockstep over topics.
+    Time 0 of the events is one period before the recording's start, as in lockstep over topics.
     """
     nothing = np.empty(0, np.int64)
     given: dict[str, Any] = {**fitted.values, **dict.fromkeys(fitted.silent, (nothing,) * 4)}

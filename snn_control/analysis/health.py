@@ -170,7 +170,7 @@ class OutputHealth:
 
     @property
     def signed(self) -> bool:
-        """True if the limits are finite and allow numbers of both signs."""
+        """Whether the limits are finite and allow values of both signs."""
         return self.low < 0 < self.high and math.isfinite(self.high - self.low)
 
     @property
@@ -268,7 +268,7 @@ def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Ite
 
 
 def certain_findings(o: OutputHealth) -> Iterator[Finding]:
-    """Yield the findings on an output that follow from the weights, and so hold for any stimulus."""
+    """Yield the findings on an output that follow from the weights, and are therefore independent of the stimulus."""
     if o.possible[0] == o.possible[1]:
         text = f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: no decoded signal can fire "
         yield warning(o.where, f"{text}or move, or its weights are 0", "correct the signals, or give it weights")

@@ -63,9 +63,9 @@ def _groups(hashes: np.ndarray) -> Groups:
 
 
 def _hashes(columns: Iterable[np.ndarray]) -> np.ndarray:
-    """Return a hash of each row of several columns, (n,) uint64. Different rows almost surely have different hashes.
+    """Return a hash of each of the n rows of a table, (n,) uint64. Different rows almost surely have different hashes.
 
-    columns : (n,) each: numbers, or uint64 hashes; splitmix64 is applied to one column after another
+    columns : columns of the table, (n,) each: numbers, or uint64 hashes; splitmix64 processes one column after another
     """
     state: Any = np.uint64(0)
     with np.errstate(over="ignore"):

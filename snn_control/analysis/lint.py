@@ -37,7 +37,7 @@ def lint(spec: ControllerSpec) -> list[Finding]:
 
 
 def unconnected(spec: ControllerSpec) -> list[Finding]:
-    """Warn of inputs that nothing reads. Warn of inputs and outputs without a topic if others have a topic."""
+    """Warn of inputs that are not used, and of inputs and outputs without a topic if others have one."""
     used = _read(spec.network.projections, spec)
     unread = [one.name for one in spec.inputs if one.name not in used and not getattr(one, "stop_when", "")]
     fix = "add a projection from it, or remove it"

@@ -1,4 +1,4 @@
-"""Compare the costs of a controller with float32 weights, with int8 weights, and of an int8 perceptron like it."""
+"""Compare the costs of a controller with float32 weights, the same with int8 weights, and a similar int8 perceptron."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class Probed(Controller):
         self._stops = sorted(((self._row_of(one.name), one) for one in self.probes), key=lambda stop: stop[0])
 
     def _row_of(self, name: str) -> int:
-        """Return the index, among the operations of a step, of the one that computes the population ``name``."""
+        """Return the index, within a step, of the operation that computes the neurons of population ``name``."""
         names = self.program.names
         signal = names.get(f"{name}.spikes") or names[f"{name}.v"]
         return next(k for k, o in enumerate(self._step_rows) if o.label == name and signal in o.operands)

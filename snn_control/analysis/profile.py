@@ -1,4 +1,4 @@
-"""Measure how long each operation of a tick takes, by reading the clock after each operation."""
+"""Measure the duration of each operation of a tick, by reading the clock after each operation."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def timed_tick(table, spent_at, scratch):
 
 
 class Profiled(Controller):
-    """A controller whose `step` runs one tick and times each operation. ``repeat`` is ignored."""
+    """A controller whose `step` runs one tick, even if ``repeat`` is larger, and times each operation."""
 
     def __init__(self, program: Program) -> None:
         self._spent, self._scratch = np.zeros(len(program.operations), np.int64), np.zeros(2, np.int64)

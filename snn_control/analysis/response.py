@@ -56,8 +56,8 @@ class TuningCurve:
 
     x : (k,) values, in the input's unit
     response : (k, neurons), firing rates [Hz] of spiking neurons, or graded currents
-    neurons : (neurons,), indices of the encoder's neurons that respond, with a change of their current of at least a
-        tenth of the largest change
+    neurons : (neurons,), indices of the encoder's neurons that respond: their current changes by at least a tenth of
+        the largest change
     of : total number of neurons that respond; the arrays may omit some of them
     held : (size,), constant values of the other dimensions; the element of the varied dimension has no meaning
     """
@@ -138,10 +138,10 @@ def rheobase(model: NeuronModel, dt: float) -> float:
 def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
     """Return the f-I curve of a neuron, from below its rheobase to four times its rheobase.
 
-    Without a leak, the curve goes up to a fifth of the highest rate.
+    For a neuron without a leak, the curve extends to a current with more than a fifth of the highest rate.
 
-    model : a model whose parameters are numbers; see `parameters_of`
-    up_to : a current that the curve must include
+    model : model whose parameters are single numbers; see `parameters_of`
+    up_to : current to which the curve must extend, at least
     """
     edge = rheobase(model, dt)
     if math.isnan(edge):
@@ -219,7 +219,7 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[TuningCurve]:
 
 
 def pooled(spec: EventsInput, dt: float, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Return the output of an events encoder in one tick with the given events, (channels, rows, columns) float32."""
+    """Return the output of an events encoder for the events x, y, p of one tick, (channels, rows, columns) float32."""
     controller = _alone(replace(spec, filters=()), dt)
     controller.step({spec.name: (np.zeros(len(x), np.int64), x, y, p)})
     columns, lines = spec.encoder.grid

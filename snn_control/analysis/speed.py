@@ -71,7 +71,7 @@ def call_times(program: Program, stimulus: Stimulus) -> Summary:
 
 
 def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
-    """Measure the duration of `Controller.step` with a dictionary [us].
+    """Measure the duration of `Controller.step` with a dictionary of inputs [us].
 
     A step sets the inputs, runs ``repeat`` ticks and reads the outputs.
     """
@@ -87,7 +87,7 @@ def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
 
 
 def loop_times(program: Program, stimulus: Stimulus) -> Summary:
-    """Measure the duration of a tick in the compiled loop [us]. The ports are not included."""
+    """Measure the duration of a tick in the compiled real-time loop [us], without the time for ports."""
     one = Controller(program)
     ports = stimulus.log.ports(one.bound)
     loop = Loop(tick_address(), one.bound.table, one.period_ns, ports, mode="free", keep=one)

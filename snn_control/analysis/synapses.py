@@ -51,7 +51,7 @@ def sizes_of(program: Program) -> dict[str, int]:
 
 
 def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | None:
-    """Return the synapses of all projections in order; None if there are too many to examine in about a second."""
+    """Return the `Synapses` of all projections in order; None if there are too many to examine in about a second."""
     if sum(p.synapses for p in program.facts.projections) > MAX_SYNAPSES:
         return None
     sizes, found = sizes_of(program), []

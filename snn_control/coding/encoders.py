@@ -69,7 +69,7 @@ class _GridEncoder(Encoder):
             raise DescriptionError(f"{path}.made_for", list(self.made_for or ()), rule)
 
     def lines(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return two numbers: the pixel rows that the grid covers, and the half pixel rows by which it exceeds the top.
+        """Return the number of pixel rows that the grid covers, and of half rows by which it exceeds the picture's top.
 
         The grid covers the field of view of the camera `made_for`, which may be higher than the present camera's
         picture.

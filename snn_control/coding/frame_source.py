@@ -31,7 +31,8 @@ class FrameCameraSettings(Checked):
     leak_spread : relative standard deviation of ``leak`` between pixels
     shot : rate of noise events of a dark pixel, half of them ON [Hz]
     shot_bright : rate of noise events in bright light, as a fraction of ``shot``
-    gamma : exponent in intensity = (value / largest value) ** gamma: 2.2 for sRGB-like images, 1 for linear images
+    gamma : exponent in intensity = (value / largest value) ** gamma: 2.2 for images made for screens, 1 for linear
+        images
     seed : seed of thresholds and noise
     """
 

@@ -62,8 +62,8 @@ class ValueInput(Input):
     range : (low, high), each a number or (size,); values outside are clamped to the range and counted
     plausible : (low, high); a sample that has a value outside these limits, or a value that is not finite, is rejected,
         and the input is then invalid
-    rate : largest change of a number per second, given as a number or (size,). A sample that differs from the last
-        accepted sample by a faster change is rejected
+    rate : largest change of a number per second, given as a number or (size,). A sample that implies a faster change
+        since the last accepted sample is rejected
     jump : largest change of a number since the last sample, accepted or not; a sample with a larger change is rejected
     frozen : a sample is rejected if no number has changed for longer than this time [s], because the sensor probably
         hangs

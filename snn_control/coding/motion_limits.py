@@ -39,7 +39,7 @@ class MotionLimit(Numbers):
     smooth: bool = False
 
     def a_period(self, value: Any, period: float) -> Any:
-        """Convert a limit from per second to per ``period`` [s], for commands that change once per period."""
+        """Convert a limit from per second to per ``period`` [s], because commands change once per period."""
         for _ in range(self.order):
             value = value * period
         return value

@@ -183,7 +183,7 @@ class Output(Checked):
 
     @property
     def stays(self) -> bool:
-        """Whether the output stays at its last command during a fault, because ``safe`` is "hold" or "none"."""
+        """Whether the output remains at its last command during a fault, because ``safe`` is "hold" or "none"."""
         return isinstance(self.safe, str)
 
     @property

@@ -1,4 +1,4 @@
-"""`SteppedController`, the common base of `Controller` and `Batch`."""
+"""`SteppedController`, the common base class of `Controller` and `Batch`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Batch`: many instances of one controller, stepped in one call that releases the interpreter lock.
+"""`Batch`: many instances of one controller, stepped in one call that releases the global interpreter lock.
 
 >>> batch = Batch(Controller.load("cartpole.yaml").program, 64)
 >>> commands = batch.step({"state": observations})
@@ -62,8 +62,8 @@ class Batch(SteppedController):
         """Run one tick, or ``repeat`` ticks, of every row.
 
         observation : input name -> values (n, size), or a list of n samples, each in the form that `Controller.step`
-            accepts. For an events input it is always a list. None, or a missing input, means no new sample; a None in
-            the list means no new sample for that row
+            accepts. For an events input, pass a list. An input that is None or missing has no new sample; a None in the
+            list means no new sample for the row
         encoded : places of arrays to record in each tick, after encoding and before the network's steps
 
         Return a dictionary of copies: the commands (output name -> (n, size) float64) and the recorded arrays (place ->

@@ -1,4 +1,4 @@
-"""`Controller`: a compiled controller with its state, which Python steps.
+"""`Controller`: a compiled controller with its state, stepped from Python.
 
 >>> controller = Controller.load("cartpole.yaml")
 >>> action, _ = controller.predict(observation)
@@ -84,7 +84,7 @@ class Controller(SteppedController):
         observation : name of an input -> new sample of this input. A value input accepts (size,) numbers. An events
             input accepts an (n, 4) array with the columns t, x, y, p, or a tuple of four arrays. An integer t is in ns
             on the sensor's clock; a float t is in seconds after the beginning of the tick. If the source of an events
-            input is frames, it accepts an image or such a tuple of events; the first image after `reset` starts the
+            input is frames, it accepts an image, or events as a tuple; the first image after `reset` starts the
             simulated camera. An input that is None or missing has no new sample, and its age grows by a period
 
         Return copies of the commands: name of an output -> (size,) float64. Raises InputError for an unknown name or a

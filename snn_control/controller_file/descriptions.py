@@ -96,7 +96,7 @@ def _read_decoder(r: Reader) -> tuple[Decoder, ...] | ArgmaxDecoder:
 
 
 def read_network(r: Reader, dt: float) -> Network:
-    """Read the section ``network``; a NIR file is read for a step of ``dt`` [s]. Raises DescriptionError."""
+    """Read the section ``network``, or its NIR file, for a step of ``dt`` [s]. Raises DescriptionError."""
     if r.has("nir"):
         return _read_nir(r, dt)
     populations = tuple(read_fields(child, Population, name=name) for name, child in r.children("populations", {}))
@@ -143,7 +143,7 @@ def _read_nir(r: Reader, dt: float) -> Network:
 
 
 def read_training(r: Reader) -> Training:
-    """Read the section ``training``, without the checks that only the trainer can make; raises DescriptionError."""
+    """Read the section ``training``. Raises DescriptionError. The trainer makes further checks."""
     settings = r.child("settings", {}).values
     return read_fields(r, Training, trainable=read_limits(r), settings=settings)
 

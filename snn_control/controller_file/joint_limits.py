@@ -122,7 +122,7 @@ def _of(r: Reader, known: Mapping[str, Limits], name: str) -> Limits:
 
 
 def _read(r: Reader, file: Path) -> dict[str, Limits]:
-    """Return the limits of each joint in a file; raises DescriptionError."""
+    """Return the limits of each joint in a file: name of the joint -> limits. Raises DescriptionError."""
     if file.suffix == ".xacro":
         fix = f"first: xacro {file.name} > {file.stem.removesuffix('.urdf')}.urdf"
         raise DescriptionError(r.at("file"), str(file), "is a xacro file, from which a URDF is made", fix)

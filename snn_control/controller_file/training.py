@@ -22,8 +22,8 @@ SURROGATES = ("fast_sigmoid", "triangle", "arctan")
 class Limits(Checked):
     """Limits of a trained parameter.
 
-    low : smallest value, in the unit of the parameter; by default there is no limit
-    high : largest value, in the unit of the parameter; by default there is no limit
+    low : smallest value, in the unit of the parameter; no limit by default
+    high : largest value, in the unit of the parameter; no limit by default
     """
 
     low: Bound = -math.inf

@@ -45,7 +45,7 @@ ORDER = (
 
 
 class _Writer:
-    """Converts descriptions to plain data for YAML, and collects the arrays to which the data refer."""
+    """Converts descriptions to plain data for YAML, and collects the large arrays that the data refer to."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -240,11 +240,11 @@ _Dumper.add_representer(list, _sequence)
 
 
 def _check_own(path: Path, beside: Path, names: Iterable[str]) -> None:
-    """Raise DescriptionError if writing would replace foreign arrays in the .npz file ``beside``.
+    """Raise DescriptionError if writing would overwrite foreign arrays in the .npz file ``beside``.
 
-    An array is foreign if the controller file ``path`` does not refer to it, and it is not among ``names``, the arrays
-    to write. Arrays among ``names`` may already be in the .npz file if a process was killed after it wrote only this
-    file.
+    A foreign array is one to which the controller file ``path`` does not refer, and which is not among ``names``, the
+    arrays to write. Arrays among ``names`` may already be in the .npz file if a process was killed after it wrote only
+    this file.
     """
     if not beside.exists() or beside.stat().st_size == 0:
         return

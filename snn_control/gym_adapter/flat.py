@@ -61,8 +61,7 @@ def flattened(observation: Any) -> dict[str, Any]:
 
 
 def unflattened(env: Any, observation: Any) -> Any:
-    """Return an observation of `flat_environment` in its original form, as the environment without wrapper returns
-    it."""
+    """Return an observation of `flat_environment` in the form of the environment without the wrapper."""
     return getattr(env, "unflattened", observation)
 
 

@@ -78,7 +78,7 @@ def rates(neuron: LIF, current: np.ndarray, dt: float = 0.0) -> np.ndarray:
 
 
 def gains(neuron: LIF, max_rates: np.ndarray, intercepts: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the gains and biases of neurons with given intercepts and maximum rates, (n,) each.
+    """Return gains and biases for n neurons with the given intercepts and maximum firing rates, (n,) each.
 
     A neuron with the current gain x + bias fires if x is above its intercept, and fires at max_rate [Hz] for x = 1.
     Gains and biases follow from the continuous equation, with the refractory period in whole steps. All max_rates must
@@ -280,7 +280,7 @@ class Ensemble(Checked):
         return points, targets
 
     def population(self) -> Population:
-        """Return the neurons of the ensemble, with their biases, as a population."""
+        """Return the population of the ensemble's neurons, with their biases as currents."""
         return Population(self.name, self.neurons, self.neuron, bias=self.tuning.bias, v_init=self.tuning.v_init)
 
     def decoder(self, tau: float, function: Function = None, transform: Any = 1.0, noise: float = 0.1) -> SpikeDecoder:

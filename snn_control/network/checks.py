@@ -193,7 +193,7 @@ class Checked:
 
     @classmethod
     def arrays(cls) -> list[str]:
-        """Return the names of the fields that may be arrays of numbers."""
+        """Return the names of the fields whose value may be an array of numbers."""
         return [name for name, rule in cls.checks().items() if isinstance(rule, Numbers) and rule.ndim]
 
     def wrong(self, key: str, rule: str, fix: str = "", value: Any = ...) -> DescriptionError:

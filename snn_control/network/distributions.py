@@ -46,7 +46,7 @@ class Distribution(Seeded):
 class Uniform(Distribution):
     """Uniform distribution over [low, high).
 
-    low, high : limits of the numbers
+    low, high : lower limit (included) and upper limit (excluded)
     """
 
     low: Real

@@ -25,7 +25,7 @@ CONNECTIONS: dict[str, type[Connector]] = {"dense": AllToAll, "sparse": FromArra
 
 @dataclass(frozen=True)
 class Drawn:
-    """Rule for numbers, or for a Distribution from which the numbers are drawn."""
+    """Rule for a field that is numbers, or a Distribution from which the numbers are drawn."""
 
     rule: Numbers
 

@@ -133,9 +133,9 @@ class LIF(IF):
     """Leaky integrate-and-fire neuron: tau_mem dv/dt = (v_leak - v) + r I, where r is a resistance.
 
     tau_mem : membrane time constant [s]
-    v_leak : resting value of the membrane
-    integration : "exact" is exact if the input is constant over a step; "exponential_euler" also treats the synaptic
-        current as constant over a step; "euler" is the forward Euler method
+    v_leak : resting value of the membrane potential
+    integration : method: "exact" is exact if the input is constant over a step; "exponential_euler" also treats the
+        synaptic current as constant over a step; "euler" is the forward Euler method
     """
 
     tau_mem: EachSeconds = 0.02
@@ -290,7 +290,7 @@ class Relay(NeuronModel):
 # stochastic and temporal codes: spikes from a graded current, after an encoder or anywhere in a network ------------
 @dataclass(frozen=True, eq=False)
 class Bernoulli(NeuronModel):
-    """Neuron that fires in each step with the probability ``rate I dt``, limited to [0, 1], at random.
+    """Stochastic neuron that fires in each step with the probability ``rate I dt``, limited to [0, 1].
 
     rate : firing rate [Hz] for a current of 1. If the rate is 1 / dt, the current is the probability itself, as in the
         rate codes of snnTorch and spikingjelly
@@ -303,7 +303,7 @@ class Bernoulli(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class Poisson(NeuronModel):
-    """Neuron that fires as a Poisson process of rate ``rate I``.
+    """Stochastic neuron that fires as a Poisson process of rate ``rate I``.
 
     A step can have several spikes; their mean number in a step is limited to 64.
 

@@ -64,8 +64,7 @@ class Contraction:
         self._check_cycles()
 
     def network(self) -> Network:
-        """Return the network. Populations are ordered by distance from the inputs, or as a file of snn_control
-        states."""
+        """Return the network. Populations are in the order of distance from the inputs, or of a file of snn_control."""
         depth, nodes = self._depth(), self.graph.nodes
         node_of = {name: node for node, name in self.names.items()}
 
@@ -119,8 +118,8 @@ class Contraction:
         return node.kind in WEIGHTS and not node.neuron
 
     def _relays(self) -> set[str]:
-        """Return the weight nodes that a Relay population must follow, because weights, an Output or a delay come
-        next."""
+        """Return the weight nodes that need a Relay population after them: weights, an Output or a delay follow
+        them."""
         found = set()
         for node in self.graph.nodes.values():
             takes_sums = self._weights(node) or node.kind == "Output"

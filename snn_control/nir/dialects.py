@@ -180,9 +180,9 @@ def _snntorch_reset(r: Reading, node: Node) -> dict[str, Any]:
 
 # norse -------------------------------------------------------------------------------------------------------------
 def _norse(r: Reading, node: Node) -> Cell:
-    """Convert a node of norse, with v += dt / tau ((v_leak - v) + x); the file contains dt tau instead of tau.
+    """Convert a node of norse, with v += dt / tau ((v_leak - v) + x). The file contains dt tau in place of tau.
 
-    For the kind LIFCell, x is a current to which the input is added.
+    For the kind LIFCell, x is a synaptic current, to which the input is added.
     """
     _require(node, "r", _near(node.each("r"), 1), "must be 1, as norse writes it")
     firing = _firing(node, strict=True)
@@ -227,7 +227,7 @@ def _sinabs(r: Reading, node: Node) -> Cell:
 
 # SpikingJelly ------------------------------------------------------------------------------------------------------
 def _spikingjelly_dt(graph: Graph) -> float | None:
-    """Return the time step, derived from the gain r of a neuron; None if no gain depends on the time step.
+    """Return the time step [s] that the gain r of a neuron implies; None if no gain depends on the time step.
 
     The gain is r = 1 / dt for IF, and r = tau / dt if the input does not decay.
     """
@@ -241,7 +241,7 @@ def _spikingjelly_dt(graph: Graph) -> float | None:
 
 
 def _spikingjelly(r: Reading, node: Node) -> Cell:
-    """Convert a node of SpikingJelly, which fires at the threshold.
+    """Convert a node of SpikingJelly, which fires at or above the threshold.
 
     If the input decays, v += (x - (v - v_reset)) / tau; otherwise v += x - (v - v_reset) / tau.
     """

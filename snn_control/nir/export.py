@@ -226,8 +226,7 @@ class _Export:
 
     @staticmethod
     def _delay(p: Projection, n_pre: int) -> Any:
-        """Return the delays of a projection [s] for NIR, which delays signals before the weights: a number or
-        (n_pre,)."""
+        """Return the delay of a projection [s], a number or (n_pre,). NIR delays signals before the weights."""
         delay = np.asarray(p.delay, np.float64)
         if not delay.ndim or isinstance(p.connection, Convolution):
             return delay

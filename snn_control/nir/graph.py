@@ -52,8 +52,8 @@ class Node:
 
     @property
     def neuron(self) -> bool:
-        """Whether the node becomes a population: neuron nodes and, in files of snn_control, Scale nodes that are
-        Relays."""
+        """Whether the node becomes a population: a neuron node or, in snn_control's files, a Scale node that is a
+        Relay."""
         return self.kind in NEURONS or self.metadata.get("model") == "relay"
 
     @property

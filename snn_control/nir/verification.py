@@ -38,7 +38,7 @@ TOLERANCE = 1e-6  # of graded values; spikes must agree exactly
 
 @dataclass(frozen=True)
 class Difference:
-    """The first difference between expected and actual activity.
+    """The first difference between recorded and actual activity.
 
     step : index of the step, from 0
     expected : number of spikes, or graded value, of the neuron in the recording
@@ -226,7 +226,7 @@ def verify(imported: Imported, arrays: Mapping[str, np.ndarray], whole: bool = T
 # a search for the dialects and options with which a file reproduces the activity of the original -------------------
 @dataclass(frozen=True)
 class SearchResult:
-    """One combination of dialect and options with which a file can be read, as arguments of `import_nir`."""
+    """A combination of dialect and options with which a file can be read, as arguments of `import_nir`."""
 
     dialect: str
     dt: float | None = None
@@ -262,8 +262,7 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
 
 
 def fitting_dialects(path: str | os.PathLike) -> list[str]:
-    """Return the dialects in which a file can be read without error, for at least one combination of options and
-    step."""
+    """Return the dialects in which a file can be read without error, for some combination of options and step."""
     found: list[str] = []
     for trial in islice(other_readings(read_graph(path), "", None, {}), MAX_READINGS):
         if trial.dialect in found:

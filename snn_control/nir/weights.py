@@ -1,4 +1,4 @@
-"""Convert a projection's weights to a node of NIR, for the export.
+"""Convert a projection's weights to a NIR node, for the export.
 
 The type check of NIR accepts only convolutions with a square kernel, one group and one bias per channel. Other
 convolutions are stored as a matrix, with the kernel in the metadata.

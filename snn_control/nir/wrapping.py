@@ -26,8 +26,8 @@ UNBOUNDED = (-math.inf, math.inf)
 def steps_of(imported: Imported, period: float | None, steps: int | None) -> int:
     """Return the number of network steps in a tick.
 
-    period : control period [s]; None: not given
-    steps : number of network steps in a tick; None: not given
+    period : control period [s]; None: any
+    steps : number of network steps in a tick; None: derived from ``period``, or 1 without a period
 
     Raises DescriptionError if period, steps and the network's dt do not agree.
     """

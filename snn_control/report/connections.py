@@ -144,7 +144,7 @@ def _degrees_vary(s: Synapses) -> bool:
 
 
 def _weight_histogram(axes: Axes, s: Synapses) -> None:
-    """Draw a histogram of weights: red above 0, blue below 0."""
+    """Draw a histogram of a projection's weights: red above 0, blue below 0."""
     counts, edges = np.histogram(s.weights, _edges(np.unique(s.weights)))
     middle = (edges[:-1] + edges[1:]) / 2
     for colour, there in ((EXCITES, middle > 0), (INHIBITS, middle < 0), (MUTED, middle == 0)):

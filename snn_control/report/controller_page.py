@@ -127,7 +127,7 @@ def few_synapses(spec: ControllerSpec, program: Program) -> list[Synapses | None
 
 
 def choose(found: Sequence[View], only: Sequence[str]) -> list[View]:
-    """Return the views whose name or kind is in ``only``; all views if ``only`` is empty."""
+    """Return the views whose name or kind of picture is in ``only``; all views if ``only`` is empty."""
     known = list(dict.fromkeys([*(v.kind for v in found), *(v.name for v in found)]))
     for name in only:
         if name not in known:

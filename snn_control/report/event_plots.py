@@ -65,7 +65,7 @@ class Survey:
         self._newest = 0  # time of the last event that was added [ns]
 
     def add(self, events: Events) -> None:
-        """Add the next chunk of events."""
+        """Update all statistics with the next chunk of events."""
         if not len(events):
             return
         t = events.ns
@@ -231,7 +231,7 @@ def survey_arrays(pieces: Iterable[Events], size: tuple[int, int], begins: float
 
 
 def event_counters(*records: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the counters of an input as a flat dictionary. Nested counters get names like ``filters hot_pixels``."""
+    """Flatten the counters of an input to one dictionary. Nested counters get names like ``filters hot_pixels``."""
     flat: dict[str, Any] = {}
     for record in records:
         for key, value in record.items():
@@ -320,7 +320,7 @@ def draw_rate(axes: Axes, survey: Survey) -> None:
 
 
 def _draw_activity(axes: Axes, pixels: np.ndarray) -> None:
-    """Draw the number of events of each pixel on a logarithmic scale."""
+    """Draw the number of events of each pixel as an image with a logarithmic colour scale."""
     from matplotlib.colors import LogNorm
 
     most = max(float(pixels.max(initial=0)), 2.0)

@@ -118,7 +118,7 @@ def part_of(source: Recording | Events | Iterable[Events], start: float, stop: f
 def _opened(
     source: Recording | Events | Iterable[Events], size: tuple[int, int] | None
 ) -> tuple[Iterator[Events], tuple[int, int], int] | None:
-    """Return the chunks of a source, the (width, height) of its sensor and its first time [ns]; None without events."""
+    """Return a source's chunks, its sensor's (width, height) and its first event's time [ns]; None without events."""
     pieces = part_of(source, 0.0, math.inf)
     first = next(pieces, None)
     if first is None:

@@ -94,7 +94,7 @@ def whole_ticks(axes: Axes, which: str = "both", most: int = 5) -> None:
 
 
 def legend_above(axes: Axes, columns: int) -> None:
-    """Add a legend in one row, on the right of the title."""
+    """Add a legend above axes, to the right of the title."""
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0.2)
 
 
@@ -218,7 +218,7 @@ def pointer_values(figure: Figure) -> list[dict[str, Any]]:
 
 
 def _label(axes: Axes, axis: Axis, key: str) -> str:
-    """Return the label of an axis, or else the label of an axis that shares its scale."""
+    """Return the label of an axis or, if it has none, the label of an axis that shares its scale."""
     group = axes.get_shared_x_axes() if key == "x" else axes.get_shared_y_axes()
     labels = [axis.get_label_text(), *(getattr(a, f"get_{key}label")() for a in group.get_siblings(axes))]
     return next((text.replace("\n", " ") for text in labels if text), "")

@@ -60,7 +60,7 @@ class Omitted:
 
 @dataclass(frozen=True)
 class Clip:
-    """A video that the page shows in place of a picture, as the bytes of a .gif file."""
+    """A video, as the bytes of a .gif file, which the page shows in place of a picture."""
 
     title: str
     caption: str

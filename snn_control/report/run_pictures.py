@@ -36,7 +36,7 @@ SHORTEST = 0.1  # shortest latency that is resolved [µs]
 
 
 class Missing(Exception):
-    """Raised if a picture cannot be drawn because its arrays are missing or do not fit. The message is the reason."""
+    """Raised if a picture cannot be drawn because arrays are missing or do not fit. The message states the reason."""
 
 
 def take(arrays: Arrays, name: str, *shape: int | None) -> np.ndarray:

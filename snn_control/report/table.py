@@ -70,12 +70,12 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def count(n: int, word: str = "number") -> str:
-    """Return a number and a noun as text, e.g. ``1 number`` or ``3 000 numbers``."""
+    """Return a number and a noun as text, e.g. ``1 number`` or ``3,000 numbers``."""
     return counted(n, word, number(n))
 
 
 def label(key: str) -> str:
-    """Return the text that tables show for a key of the summary."""
+    """Return the label that tables show for a key of the summary."""
     return _LABELS.get(key, key.replace("_", " "))
 
 

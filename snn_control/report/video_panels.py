@@ -27,7 +27,7 @@ NAMES, VALUES = 136, 52  # pixels for text beside spikes and commands
 
 
 def import_pillow() -> Any:
-    """Return the module PIL.Image. Raises RuntimeFault, with instructions for installation, if it is missing."""
+    """Import and return the module PIL.Image. Raises RuntimeFault with installation instructions if it is missing."""
     return optional("PIL.Image", "pictures of events need Pillow", "report", RuntimeFault)
 
 
