@@ -4,8 +4,9 @@
 ``gym.make("sim_worlds:QuadrotorAttitude-v0", randomize=1.0)``
 ``gym.make("sim_worlds:EventReplay-v0", path="recording.raw", actions=2)``
 
-Importing this package only registers the ids. PyBullet and the compiled code are loaded when a world is made. The
-sensors without physics (``sim_worlds.sensors.event_camera``) need neither PyBullet nor Gymnasium.
+Importing this package only registers the environments' ids with Gymnasium. PyBullet and the code that numba compiles
+are loaded when an environment is made. The sensors without physics (``sim_worlds.sensors.event_camera``) need neither
+PyBullet nor Gymnasium.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Use a physics client of PyBullet as an object (`Client`), and suppress the output of C code (`silent`)."""
+"""Wrap a PyBullet physics client in an object (`Client`), and suppress the output of C code (`silent`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Client", "pybullet", "silent"]
 
 @contextlib.contextmanager
 def silent(*descriptors: int) -> Iterator[None]:
-    """Context that discards the output of C code, because it would mix with the output of a command.
+    """Context manager that discards what C code prints, which would otherwise mix with a command's own output.
 
     descriptors : file descriptors to silence; by default standard output (1)
     """
@@ -46,9 +46,10 @@ def _disconnect(number: int) -> None:
 
 
 class Client:
-    """A physics client: it has the functions of ``pybullet``, without their argument ``physicsClientId``.
+    """A PyBullet physics client: its methods are PyBullet's functions without the argument ``physicsClientId``.
 
-    The client is closed by `close`, which may be called repeatedly, or when the last reference to it is deleted.
+    `close` disconnects the client, and may be called repeatedly. Deleting the last reference to the client closes it
+    too.
 
     number : id of the client in ``pybullet``
     """

@@ -30,9 +30,9 @@ __all__ = ["Baseline", "Goal", "Robot", "Task", "Tracking", "World", "check_acti
 
 
 def check_action(action: Any, space: spaces.Space) -> None:
-    """Raise InputError if an action does not have the shape of its space, or is not finite.
+    """Raise InputError if an action does not have the shape of the action space, or has numbers that are not finite.
 
-    The action may exceed the bounds of the space.
+    Actions outside the bounds of the space pass, because robots clip them.
     """
     numbers = np.asarray(action, np.float64)
     if numbers.shape != space.shape:
@@ -43,9 +43,10 @@ def check_action(action: Any, space: spaces.Space) -> None:
 
 
 class Robot(ABC):
-    """Base of the robots: a body and its actuators.
+    """Base class of the robots of worlds: a body in the simulation and its actuators.
 
-    A derived class sets ``action_space``, and ``observation_spaces`` for the entries that `observe` returns.
+    A derived class sets ``action_space``, and ``observation_spaces`` with the space of each entry that `observe`
+    returns.
 
     client : physics client into which the body is loaded
     file : URDF file
@@ -70,10 +71,10 @@ class Robot(ABC):
 
     @abstractmethod
     def act(self, action: Any) -> None:
-        """Drive the joints during the step that starts now. The action has passed `check_action`."""
+        """Set the command for the next step of the world. The action has passed `check_action`."""
 
     def drive(self) -> None:  # noqa: B027 - most need nothing
-        """Apply the actuators in the physics step that starts now.
+        """Apply the forces of the actuators. Called before each physics step.
 
         A step of the world may have several physics steps.
         """
@@ -84,74 +85,74 @@ class Robot(ABC):
         self.position, self.velocity = [s[0] for s in states], [s[1] for s in states]
 
     def reset(self, position: Sequence[float] | np.ndarray) -> None:
-        """Place the joints at these angles [rad], at rest."""
+        """Set the joint angles [rad] without simulating a motion, and all joint speeds to 0."""
         for joint, angle in zip(self.joints, position, strict=True):
             self.client.resetJointState(self.body, joint, angle, 0.0)
         self.read()
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return ``joint_position`` and ``joint_velocity`` as new (joints,) float64 arrays."""
+        """Return the observation: ``joint_position`` and ``joint_velocity`` as new (joints,) float64 arrays."""
         return {"joint_position": np.array(self.position), "joint_velocity": np.array(self.velocity)}
 
 
 class Task(ABC):
-    """Base of the tasks: a task defines an episode, its rewards and its end, and measures success."""
+    """Base class of tasks. A task sets up each episode, computes rewards and termination, and measures the success."""
 
     DISTURBANCES: ClassVar[Sequence[str]] = ()
 
     @abstractmethod
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
-        """Draw an episode and place the robot for step 0.
+        """Draw the random quantities of an episode, and place the robot at its start.
 
         times : (steps + 1,) float64, times of the episode's steps [s]
         """
 
     @abstractmethod
     def step(self, k: int) -> None:
-        """Advance the task to step ``k`` of the episode; the robot has moved already."""
+        """Advance the task, for example its target, to step ``k`` of the episode. Called after the robot has moved."""
 
     @abstractmethod
     def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
-        """Return the reward of this step, whether the episode terminates, and info. Called once for each step."""
+        """Return the reward of the present step, the flag ``terminated``, and the info. Called once for each step."""
 
     def score(self) -> dict[str, float]:
-        """Return the scores of the whole episode: name -> number, in the units of ``metadata["score_units"]``."""
+        """Return the scores of a whole episode: name -> number, in the units of ``metadata["score_units"]``."""
         return {}
 
 
 class Baseline(ABC):
-    """A classical controller, for comparison and as a teacher.
+    """Base class of classical controllers, which spiking controllers are compared with and can learn from.
 
-    label : name in tables
-    note : remark below tables
+    label : name of the controller in tables
+    note : remark printed below tables
     """
 
     label: ClassVar[str]
     note: ClassVar[str] = ""
 
     def reset(self) -> None:  # noqa: B027 - optional
-        """Begin an episode; a controller without state does nothing."""
+        """Reset the controller's state at the start of an episode. A controller without state needs no such method."""
 
     @abstractmethod
     def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
-        """Return the action for an observation, and None in place of a state.
+        """Return the action for an observation, and None, as ``predict`` of stable-baselines3 does.
 
-        info : the world's info, for baselines that know more than the observation
+        info : info of the world's last step, for controllers that use more than the observation
         """
 
 
 @dataclass(frozen=True)
 class Tracking:
-    """Description of a tracking task, for the tables and pictures of a run: a robot should follow a target.
+    """Description of a task in which a robot follows a target, for the tables and figures of ``snn_control run``.
 
     target : key of the target's position in info [rad or m]
     head : key of the robot's position in the observation [rad or m]
     error : key of the distance between target and robot in info
-    axes : names of the numbers of ``target`` and ``head``
+    axes : name of each element of ``target`` and ``head``
     unit : unit of the error in a summary
     scale : factor that converts the error to this unit
-    lost : error at which the target counts as lost [unit]
-    closed : rms error below which only a closed loop can stay [unit]
+    lost : error above which the target counts as lost [``unit``]
+    closed : rms error that only closed-loop control can stay below [``unit``]
     scored_from : time in an episode from which the error counts [s]
     note : remark on ``closed``
     """
@@ -170,11 +171,11 @@ class Tracking:
 
 @dataclass(frozen=True)
 class Goal:
-    """The score that an episode must reach in a world without a tracking task.
+    """Criterion of success for an episode, in a world whose task is not a tracking task.
 
-    score : name of the score, in the entry ``score`` of an episode's last info
-    at_least : smallest score that is good enough
-    at_most : largest score that is good enough
+    score : name of a score, as in the entry ``score`` of the info of an episode's last step
+    at_least : smallest score that counts as success
+    at_most : largest score that counts as success
     """
 
     score: str
@@ -183,26 +184,35 @@ class Goal:
 
 
 class World(gymnasium.Env):
-    """Base of the worlds: a Gymnasium environment that combines a physics client, a robot, a task and sensors.
+    """Base class of worlds: a Gymnasium environment that combines a physics client, a robot, a task and sensors.
 
-    Info has ``time`` [s] and the info of task and sensors. The info of an episode's last step has the task's ``score``.
-    The info of `reset` has the factors that were drawn for ``randomize``, as ``randomized``.
+    The info has ``time`` [s] and the entries of task and sensors. An episode's last step adds the task's ``score``. The
+    info of `reset` has the entry ``randomized``, the factors that the domain randomisation has drawn.
 
-    ``snn_control run``, ``demo`` and ``worlds`` use a world's ``metadata``, all entries of which are optional:
-    ``title``; ``pictures``, a description of its pictures; ``controller``, the shipped controller; ``tracking`` or
-    ``goal``; ``score_units``; ``compared_with``, the `baselines` that ``run`` plays; ``rows``, the settings of the
-    world's table in the gallery: label -> arguments.
+    ``snn_control run``, ``demo`` and ``worlds`` use a world's ``metadata``. All its entries are optional:
 
-    A derived class names in ``RANDOMIZED`` the properties that ``randomize`` changes, and changes them in `vary`. In
-    ``PERTURBED`` it says which of them ``--perturb mass``, ``friction`` and ``motor_strength`` change. It
-    names its `baselines` in ``BASELINES``, and draws in `picture` the image that `render` returns. Its robot, task and
-    sensors name in ``DISTURBANCES`` how people can disturb an episode.
+    - ``title``: title of the world
+    - ``pictures``: description of the images of `render`
+    - ``controller``: the shipped controller
+    - ``tracking`` or ``goal``: a `Tracking` or a `Goal`
+    - ``score_units``: unit of each score
+    - ``compared_with``: the `baselines` that ``run`` also plays
+    - ``rows``: rows of the world's table in the gallery: label -> arguments of the world
+
+    A derived class defines:
+
+    - ``RANDOMIZED``: the properties that ``randomize`` changes, and `vary`, which changes them
+    - ``PERTURBED``: the properties that ``--perturb mass``, ``friction`` and ``motor_strength`` change
+    - ``BASELINES``: the classes of its `baselines`
+    - `picture`: the image that `render` returns
+
+    Its robot, task and sensors list in ``DISTURBANCES`` the methods with which people can disturb an episode.
 
     client : physics client into which ``robot`` was loaded; None if `Robot.drive` computes the robot's motion
-    sensors : sensors whose observations come before the robot's
+    sensors : sensors; their observations come before the robot's observations
     dt : length of a step [s]
     duration : length of an episode [s], after which it is truncated
-    randomize : strength of the domain randomisation, from 0 (none) to 1: share of the spreads in ``RANDOMIZED``
+    randomize : strength of the domain randomisation, from 0 (none) to 1; it multiplies the spreads in ``RANDOMIZED``
     physics_steps : number of physics steps in a step of the world
     render_mode : None or one of the class's ``metadata["render_modes"]``
     perturbed : factors that `perturb` set
@@ -266,17 +276,18 @@ class World(gymnasium.Env):
         return functools.partial(type(self), **kwargs), args
 
     def baselines(self) -> dict[str, Baseline]:
-        """Return the classical controllers for a world with these arguments: name -> controller. Many worlds have
-        none."""
+        """Return the classical controllers that suit this world's arguments: name -> controller; empty in many
+        worlds."""
         return {one.__name__: one() for one in self.BASELINES}
 
     @property
     def disturbances(self) -> dict[str, Callable[[], None]]:
-        """The functions with which people can disturb an episode between two steps: name -> function.
+        """Functions with which people can disturb an episode between two steps: name of the disturbance -> function.
 
-        They call the methods that robot, task and sensors name in ``DISTURBANCES``. `reset` ends their effects; between
-        two episodes they do nothing. The same calls between the same steps always give the same episode. All other
-        random numbers remain those of the undisturbed episode.
+        The functions call the methods that robot, task and sensors list in ``DISTURBANCES``. `reset` ends their
+        effects; between two episodes the functions do nothing. Disturbances are reproducible: the same seed and the
+        same calls between the same steps lead to the same episode. A disturbance does not change the other random
+        numbers of the episode.
         """
         parts: tuple[Robot | Task | EventSensor, ...] = (self.robot, self.task, *self.sensors)
         found: dict[str, list[Callable[[np.random.Generator], None]]] = {}
@@ -292,26 +303,26 @@ class World(gymnasium.Env):
 
     @classmethod
     def start_file(cls) -> Path | None:
-        """Return the controller file ``start.yaml`` in the world's folder, from which training starts; None if there is
-        none."""
+        """Return the path of the controller file from which training starts, ``start.yaml`` in the world's folder, or
+        None."""
         file = Path(inspect.getfile(cls)).with_name("start.yaml")
         return file if file.is_file() else None
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Change the world's properties for the next episode.
+        """Change physical properties of the world for the next episode.
 
-        factors : factor for each property in ``RANDOMIZED``, by its name
+        factors : name of a property in ``RANDOMIZED`` -> factor
         """
 
     def perturb(self, factors: Mapping[str, float]) -> None:
-        """Multiply physical quantities in all following episodes, until the next call.
+        """Multiply physical quantities by factors in all following episodes, until the next call.
 
-        factors : factor for each quantity, by its name in ``PERTURBED``; those of ``randomize`` also apply
+        factors : name of a quantity in ``PERTURBED`` -> factor; the factors of ``randomize`` apply in addition
         """
         self.perturbed = dict(factors)
 
     def _factors(self) -> dict[str, float]:
-        """Return the factors of an episode, for `vary`; they are empty if nothing is changed."""
+        """Return the factors that `vary` applies in the next episode: property -> factor; empty for no change."""
         factors = {}
         if self.randomize and self.RANDOMIZED:
             drawn = self.np_random.uniform(-self.randomize, self.randomize, len(self.RANDOMIZED))
@@ -324,11 +335,11 @@ class World(gymnasium.Env):
         return factors
 
     def picture(self) -> np.ndarray:
-        """Draw the present state for people. Return a (rows, columns, 3) uint8 array."""
+        """Draw the present state. Return an RGB image, (rows, columns, 3) uint8."""
         raise NotImplementedError
 
     def render(self) -> np.ndarray | None:
-        """Return the `picture`; None if ``render_mode`` is None."""
+        """Return the image of `picture`, or None if ``render_mode`` is None."""
         return None if self.render_mode is None else self.picture()
 
     def _observe(self) -> dict[str, np.ndarray]:

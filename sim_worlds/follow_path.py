@@ -1,4 +1,4 @@
-"""The task to follow a path of joint angles with an unknown load in the hand, for the worlds with arms."""
+"""The task of the worlds with arms: follow a path of joint angles with an unknown load in the hand."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["FollowPath"]
 
 
 class FollowPath(Task):
-    """Follow a path of joint angles. The error is the root of the sum of the joints' squared errors [rad].
+    """Base class of tasks in which an arm follows a path of joint angles.
 
-    The score is the rms of this error.
+    The error at a step is the root of the sum of the joints' squared angle errors [rad]. The score is its rms value.
 
     robot : an arm with n joints, with the methods ``begin(wanted, load, rng)`` and ``carry(load)``, and the attribute
-        ``wanted``, (2 n,), the wanted angles and speeds
-    load : load in the hand [kg]; None: a load is drawn for each episode
-    scored_from : time after which the score counts [s]
+        ``wanted``, (2 n,), the wanted angles [rad], then speeds [rad/s]
+    load : load in the hand [kg]; None: each episode draws a load
+    scored_from : time in an episode from which the error counts for the score [s]
     dt : length of a step [s]
     """
 
@@ -36,11 +36,11 @@ class FollowPath(Task):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, times: np.ndarray) -> tuple[float, np.ndarray]:
-        """Draw an episode. Return the load [kg], and the path, (steps + 1, 2 n) float64.
+        """Draw a load and a path for an episode. Return the load [kg] and the path, (steps + 1, 2 n) float64.
 
-        The path has the wanted angles [rad] and speeds [rad/s] of the n joints at each step.
+        A row of the path has the wanted angles [rad], then the wanted speeds [rad/s], of the n joints at one step.
 
-        times : (steps + 1,), times of the steps [s]
+        times : (steps + 1,) float64, times of the steps [s]
         """
 
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
@@ -51,11 +51,11 @@ class FollowPath(Task):
         self.robot.begin(self._path[0], self._held, rng)
 
     def new_target(self, rng: np.random.Generator) -> None:
-        """Draw another path, which the task follows from the next step on."""
+        """Disturb the episode: draw another path, which the arm should follow from the next step on."""
         self._path = self.draw(rng, self._times)[1]
 
     def new_load(self, rng: np.random.Generator) -> None:
-        """Replace the load in the hand by another load, which is drawn."""
+        """Disturb the episode: replace the load in the hand by a load with another random mass."""
         self._held = float(self.draw(rng, self._times[:2])[0])
         self.robot.carry(self._held)
 
@@ -73,5 +73,5 @@ class FollowPath(Task):
         }  # fmt: skip
 
     def score(self) -> dict[str, float]:
-        """Return the score ``rms_error`` [rad] of an episode; empty if the episode ended before ``scored_from``."""
+        """Return the score ``rms_error`` [rad] of the episode, or {} if the episode ended before ``scored_from``."""
         return {"rms_error": math.sqrt(self._squares / self._counted)} if self._counted else {}

@@ -1,4 +1,4 @@
-"""The world ``EventReplay-v0``: it plays the recording of an event camera, regardless of the action."""
+"""The world ``EventReplay-v0``, which plays the recording of an event camera and ignores the action."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["EventReplayEnv"]
 
 
 class EventReplayEnv(gymnasium.Env):
-    """Play a recording, tick by tick, by the sensor's time.
+    """Play a recording of an event camera. Each step returns the events of one tick, by the sensor's time.
 
     ========== ============================== ================================================================
     Action     ``Box(-inf, inf, (actions,))``  float64, or ``Discrete(discrete)``; not used
@@ -33,24 +33,24 @@ class EventReplayEnv(gymnasium.Env):
     each of ``silent`` ``Box((1, 4))``            another camera without events, with its count 0
     ================== ========================== ============================================================
 
-    **Reward**: 0. **Start**: the first tick. **End**: truncated after the last tick has been answered.
+    **Reward**: 0. **Start**: the first tick. **End**: truncated after the action for the last tick.
 
-    **Info** of a step is about the tick to which the action responds: ``events``; ``dropped_events``, those beyond the
-    capacity; and ``all_events``, ``all_dropped``, ...: the counters of `snn_control.events.slicing.Slicer` since the
-    first tick.
+    **Info** of a step is about the tick to which the action responds: ``events``; ``dropped_events``, the events beyond
+    the capacity; and ``all_events``, ``all_dropped``, ...: the counters of `snn_control.events.slicing.Slicer` since
+    the first tick.
 
     Parameters
     ----------
     path, topic, width, height, columns : as in `snn_control.events.open_recording`
-    input : name of the events in the observation
+    input : name of the events' entry in the observation, INPUT above
     period : length of a tick [s]
     capacity : maximum number of events in a tick
-    values : constant observations: name -> numbers
+    values : constant entries of the observation: name -> numbers
     silent : names of other cameras
     actions : number of values of the action
     discrete : number of discrete actions, instead of ``actions``; 0: the action is continuous
-    longest_gap : length beyond which a pause is cut out [s]
-    speed : sensor time divided by the world's time; times after the start of a tick are divided by it
+    longest_gap : longest pause between events that is played [s]; longer pauses are cut out
+    speed : playback speed, sensor time divided by the world's time; event times within a tick are divided by it
     begin : time after the first event at which playing begins [s]; None: at the first event
     end : time after the first event at which playing ends [s]; None: after the last event
     """

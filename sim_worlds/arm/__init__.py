@@ -1,1 +1,1 @@
-"""An arm of two joints that follows a path with an unknown load."""
+"""A robot arm with two joints that follows a path of joint angles with an unknown load in its hand."""

@@ -1,4 +1,4 @@
-"""Classical controllers of ``ArmUnknownLoad-v0``. Their gains depend on neither the arm nor its load."""
+"""Classical controllers of ``ArmUnknownLoad-v0``. They use no model of the arm or its load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STIFFNESS, DAMPING = np.array([100.0, 50.0]), np.array([20.0, 5.0])
 
 @dataclass
 class PD(Baseline):
-    """A controller whose torque is proportional to the errors of angle and speed."""
+    """PD controller of the joints: the torque is a weighted sum of a joint's angle error and its speed error."""
 
     label: ClassVar[str] = "PD"
 
@@ -31,9 +31,10 @@ class PD(Baseline):
 
 @dataclass
 class PID(PD):
-    """PD plus the integral of the angle error. The integral is held while the torque is at its limit.
+    """PD plus the integral of the angle error. While a joint's torque is at its limit, the integral stays constant.
 
-    integral : gain in units of the stiffness [1/s]; with twice this gain, a load of 2.5 kg starts to oscillate
+    integral : integral gain divided by the proportional gain [1/s]; with twice the default, the arm oscillates with a
+        load of 2.5 kg
     """
 
     label: ClassVar[str] = "PID"

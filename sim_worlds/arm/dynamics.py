@@ -1,4 +1,4 @@
-"""Equations of motion of an arm of two links in a vertical plane (Siciliano et al. 2009, Robotics, 7.3.2)."""
+"""Equations of motion of a two-link arm in a vertical plane (Siciliano et al. 2009, Robotics, 7.3.2)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ FASTEST = 40.0  # rad/s, upper limit of a joint's speed
 @register_jitable
 def acceleration(q1, q2, v1, v2, u1, u2, load):
     """Return the accelerations a of both joints [rad/s^2], which solve M(q) a = u - c(q, v) - g(q) - friction v.
+
+    M is the mass matrix, c are the Coriolis and centrifugal torques, and g the torques by gravity.
 
     q1 : angle of the shoulder from the horizontal, positive upwards [rad]
     q2 : angle of the elbow from the upper arm, positive upwards [rad]

@@ -1,4 +1,4 @@
-"""Draw a picture of the arm of two links, for people."""
+"""Draw the two-link arm as an image, for ``render``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BACK, WANTED, LINK, JOINT, LOAD = (250, 250, 250), (150, 210, 150), (60, 90, 140
 
 
 def draw(angles: np.ndarray, target: np.ndarray, load: float) -> np.ndarray:
-    """Draw the arm with its load and, behind the arm in green, its wanted pose. Return a (336, 336, 3) uint8 array.
+    """Draw the arm with its load, and its wanted pose in green behind it. Return an RGB image, (336, 336, 3) uint8.
 
     angles : (2,), actual angles of shoulder and elbow [rad]
     target : (2,), wanted angles of shoulder and elbow [rad]

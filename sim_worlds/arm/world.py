@@ -26,12 +26,12 @@ FREQUENCIES = np.array([[0.15, 0.35], [0.25, 0.45]])  # Hz, frequencies of the s
 
 
 class Arm(Robot):
-    """The arm, which moves by the equations of ``dynamics``. Action: (2,) torques [N m].
+    """The arm, simulated with the equations of motion in ``dynamics``. Action: (2,) joint torques [N m].
 
-    state : (4,) float64, angles and speeds [rad, rad/s]
-    wanted : (4,) float64, wanted angles and speeds
+    state : (4,) float64, actual joint angles [rad], then joint speeds [rad/s]
+    wanted : (4,) float64, wanted joint angles [rad], then wanted joint speeds [rad/s]
     load : load in the hand [kg]
-    strength : factor of the motors' torques
+    strength : ratio of actual to commanded torque
     """
 
     DISTURBANCES = ("push",)
@@ -52,11 +52,11 @@ class Arm(Robot):
         self.read()
 
     def carry(self, load: float) -> None:
-        """Take this load [kg] into the hand."""
+        """Set the mass of the load in the hand [kg]."""
         self.load = load
 
     def push(self, rng: np.random.Generator) -> None:
-        """Change the speed of each joint by ``PUSH``, up or down."""
+        """Disturb the arm: change the speed of each joint by ``PUSH``, with a random sign."""
         self.state[2:] = np.clip(self.state[2:] + rng.choice((-PUSH, PUSH), 2), -FASTEST, FASTEST)
 
     def act(self, action: Any) -> None:
@@ -75,7 +75,7 @@ class Arm(Robot):
 
 
 class FollowSines(FollowPath):
-    """The task of `ArmUnknownLoadEnv`: a load and a path of two sines per joint are drawn for each episode."""
+    """The task of `ArmUnknownLoadEnv`: each episode draws a load, and a path of two added sines per joint."""
 
     def draw(self, rng: np.random.Generator, times: np.ndarray) -> tuple[float, np.ndarray]:
         phase, load = rng.uniform(0.0, 2.0 * math.pi, (2, 2)), rng.uniform(*LOADS)
@@ -88,9 +88,10 @@ class ArmUnknownLoadEnv(World):
     """Follow a path of joint angles with a load that changes from episode to episode and is not observed.
 
     An arm of two joints in a vertical plane: an upper arm of 0.4 m and 2 kg, a forearm of 0.35 m and 1.2 kg, 0.5 N m
-    s/rad of friction in each joint, and in the hand a load of 0.5 to 2.5 kg. Shoulder and elbow each follow two sines
-    of 0.4 rad (0.15 and 0.35 Hz; 0.25 and 0.45 Hz) around -0.3 and 0.8 rad, with random phases. Angles are positive
-    upwards; the shoulder's angle counts from the horizontal, the elbow's angle from the upper arm. One step is 1 ms.
+    s/rad of friction in each joint, and in the hand a load of 0.5 to 2.5 kg. The wanted angles of shoulder and elbow
+    are each the sum of two sines of amplitude 0.4 rad (0.15 and 0.35 Hz; 0.25 and 0.45 Hz) around -0.3 and 0.8 rad,
+    with random phases. Angles are positive upwards; the shoulder's angle counts from the horizontal, the elbow's angle
+    from the upper arm. One step is 1 ms.
 
     ========== ==========================  ===================================================================
     Action     ``Box((2,))``               float64, torques of shoulder and elbow [N m], up to 60 and 30; clipped
@@ -114,7 +115,7 @@ class ArmUnknownLoadEnv(World):
     load : load in all episodes [kg]; None draws it for each episode
     duration : length of an episode [s]
     scored_from : time in an episode from which the error counts for the score [s]
-    render_mode : None, or ``rgb_array``, which shows the arm and its load, and in green its wanted pose
+    render_mode : None, or ``rgb_array``, which shows the arm with its load, and its wanted pose in green
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it

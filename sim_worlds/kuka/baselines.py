@@ -1,4 +1,4 @@
-"""Classical controllers of ``KukaPayload-v0``; none of them knows the load."""
+"""Classical controllers of ``KukaPayload-v0``. None of them knows the mass of the load."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INTEGRAL = np.array([4.4, 4.4, 4.4, 4.4, 8.4, 8.4, 8.4])
 
 
 class PD(Baseline):
-    """A controller whose torque is proportional to the errors of angle and speed."""
+    """PD controller of the joints: the torque is a weighted sum of a joint's angle error and its speed error."""
 
     label: ClassVar[str] = "PD"
 
@@ -31,15 +31,15 @@ class PD(Baseline):
         return np.minimum(np.maximum(torque, -TORQUES), TORQUES), None
 
     def more(self, observation: dict[str, np.ndarray], error: np.ndarray) -> np.ndarray | float:
-        """Return a torque that is added to the torque of PD [N m].
+        """Return the torque that a derived controller adds to the PD torque, (7,) [N m]; 0 for PD itself.
 
-        error : (7,), wanted minus actual angles [rad]
+        error : (7,) float64, wanted minus actual joint angles [rad]
         """
         return 0.0
 
 
 class PID(PD):
-    """PD plus the integral of the angle error. The gain of the integral is in units of the stiffness [1/s]."""
+    """PD plus the integral of the angle error. ``INTEGRAL`` is the integral gain divided by the stiffness [1/s]."""
 
     label: ClassVar[str] = "PID"
 
@@ -56,9 +56,9 @@ class PID(PD):
 
 
 class ComputedTorque(PD):
-    """PD plus the inverse dynamics of the nominal arm without load, on the wanted path.
+    """PD plus feedforward: the inverse dynamics of the arm with its nominal masses and no load, along the wanted path.
 
-    The wanted accelerations are the changes of the wanted speeds from step to step.
+    The wanted accelerations are computed from the difference of the wanted speeds between two steps.
     """
 
     label: ClassVar[str] = "computed torque"

@@ -1,4 +1,4 @@
-"""Draw pictures of the arm with PyBullet's own renderer, in a separate physics client."""
+"""Draw the arm as an image with PyBullet's TinyRenderer, in a separate physics client."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ GREEN = (0.1, 0.7, 0.2, 1.0)
 
 
 class Picture:
-    """Draws the arm with a ball in its hand, and a green cube where the ball should be.
+    """Draws the arm with its load, a ball, and a green cube at the position where the ball should be.
 
-    If the ball is at the right place, the cube sticks out of the ball on all sides.
+    If the ball is at this position, the corners of the cube stick out of it.
     """
 
     def __init__(self) -> None:
@@ -30,16 +30,16 @@ class Picture:
         self._lens = client.computeProjectionMatrixFOV(30.0, WIDTH / HEIGHT, 0.1, 4.0)
 
     def _move(self, position: Sequence[float] | np.ndarray) -> tuple[float, ...]:
-        """Place the arm at these angles [rad], and return the position of the load's centre [m]."""
+        """Set the joint angles of the drawn arm, (7,) [rad]. Return the position x, y, z of the load's centre [m]."""
         for joint, angle in zip(self._arm.joints, position, strict=True):
             self._client.resetJointState(self._arm.body, joint, angle)
         return self._client.getLinkState(self._arm.body, self._arm.hand, computeForwardKinematics=True)[4]
 
     def draw(self, position: Sequence[float], wanted: np.ndarray) -> np.ndarray:
-        """Return a picture of the arm and its wanted pose, (240, 320, 3) uint8.
+        """Return an RGB image of the arm and of the wanted position of its load, (240, 320, 3) uint8.
 
-        position : actual angles [rad]
-        wanted : wanted angles [rad]
+        position : (7,), actual joint angles [rad]
+        wanted : (7,), wanted joint angles [rad]
         """
         self._client.resetBasePositionAndOrientation(self._goal, self._move(wanted), (0.0, 0.0, 0.0, 1.0))
         self._move(position)

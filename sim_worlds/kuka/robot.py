@@ -38,9 +38,9 @@ LOAD = f"""<robot><link name="load">{{}}<inertial><mass value="1"/>
 
 
 def urdf(shapes: bool) -> ElementTree.Element:
-    """Return pybullet_data's description of the arm, with a link ``load`` in its hand.
+    """Return the URDF of the arm from pybullet_data, extended by a link ``load`` that is fixed to its last link.
 
-    shapes : whether visual shapes are kept. Collision shapes are never kept, because the arm touches nothing
+    shapes : whether to keep the visual shapes. Collision shapes are always removed, because the arm touches nothing
     """
     with silent(1, 2):
         import pybullet_data
@@ -57,9 +57,9 @@ def urdf(shapes: bool) -> ElementTree.Element:
 
 
 def drawn(rng: np.random.Generator, deviation: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield rows of Gaussian numbers, endlessly, with standard deviations ``deviation``, (n,).
+    """Yield arrays of n Gaussian random numbers, without end. ``deviation``, (n,), has their standard deviations.
 
-    A hundred rows are drawn at a time, because a call of the generator takes as long as drawing twenty numbers.
+    A hundred arrays are drawn at a time, because a call of the generator takes as long as drawing twenty numbers.
     """
     while True:
         yield from deviation * rng.standard_normal((100, deviation.size))
@@ -68,11 +68,11 @@ def drawn(rng: np.random.Generator, deviation: np.ndarray) -> Iterator[np.ndarra
 class Kuka(Robot):
     """The arm on a fixed base, under torque control. Action: (7,) torques [N m].
 
-    The observation has the actual angles and speeds of the joints, with delay and noise, and the wanted ones.
+    The observation has the joints' actual angles and speeds, with delay and noise, and the wanted angles and speeds.
 
-    hand : index of the link that is the load
+    hand : index of the link ``load`` in PyBullet
     wanted : (14,) float64, wanted angles [rad], then wanted speeds [rad/s]
-    state : (14,) float64, actual angles and speeds without delay and noise
+    state : (14,) float64, actual angles [rad], then speeds [rad/s], without delay and noise
     """
 
     DISTURBANCES = ("push",)
@@ -104,8 +104,10 @@ class Kuka(Robot):
         self.vary({})
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Multiply properties of the arm by factors until the next call; ``KukaPayloadEnv.RANDOMIZED`` has their
-        names."""
+        """Multiply the arm's nominal properties by factors, until the next call.
+
+        factors : name of a property in ``KukaPayloadEnv.RANDOMIZED`` -> factor; a missing factor counts as 1
+        """
         mass, friction = factors.get("mass", 1.0), factors.get("friction", 1.0)
         for joint, own, inertia in zip(self.joints, self._masses, self._inertias, strict=True):
             self.client.changeDynamics(
@@ -117,11 +119,11 @@ class Kuka(Robot):
         self._late = round(factors.get("delay", 1.0) * DELAY / STEP)
 
     def begin(self, wanted: np.ndarray, load: float, rng: np.random.Generator) -> None:
-        """Place the arm at its wanted angles, at rest, with a load.
+        """Start an episode: the arm is at rest at its wanted angles, with a load in its hand.
 
         wanted : (14,), wanted angles [rad], then wanted speeds [rad/s]
         load : load in the hand [kg]
-        rng : source of the noise
+        rng : source of the sensors' noise
         """
         self.carry(load)
         self.wanted, self._errors, self._torque = wanted, drawn(rng, self._noise), np.zeros(7)
@@ -129,12 +131,12 @@ class Kuka(Robot):
         self._seen = deque([self.state] * (self._late + 1), self._late + 1)
 
     def carry(self, load: float) -> None:
-        """Take this load [kg] into the hand."""
+        """Set the mass of the load in the hand [kg]."""
         inertia = [0.4 * load * LOAD_RADIUS**2] * 3
         self.client.changeDynamics(self.body, self.hand, mass=load, localInertiaDiagonal=inertia)
 
     def push(self, rng: np.random.Generator) -> None:
-        """Change the speed of each joint by ``PUSH``, in a random direction."""
+        """Disturb the arm: change the speed of each joint by ``PUSH``, with a random sign."""
         for joint, angle, speed, change in zip(self.joints, self.position, self.velocity, rng.choice((-PUSH, PUSH), 7)):
             self.client.resetJointState(self.body, joint, angle, speed + change)
 
@@ -154,7 +156,7 @@ class Kuka(Robot):
     def observe(self) -> dict[str, np.ndarray]:
         """Return the observation: ``joint_position``, ``joint_velocity``, ``target_position`` and ``target_velocity``.
 
-        Each entry is (7,) float64. Call this once per step.
+        Each entry is (7,) float64. Call the method once per step, because each call advances the sensors' delay.
         """
         self._seen.append(self.state)
         seen = self._seen[0] + next(self._errors)

@@ -1,4 +1,4 @@
-"""The task to follow a path of joint angles with an unmeasured load."""
+"""The task of the Kuka arm: follow a path of joint angles with an unmeasured load."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ BETWEEN = 2.0  # s, time from one waypoint to the next
 
 
 def sines(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
-    """Return a path in which each joint's angle is the sum of two sines with equal amplitude, (len(times), 14).
+    """Return a random path in which each joint's angle is the sum of two sines of equal amplitude.
 
-    A row has the angles [rad], then the speeds [rad/s].
+    The path is (len(times), 14) float64. A row has the angles [rad], then the speeds [rad/s], of the seven joints.
     """
     turn = 2.0 * math.pi * rng.uniform(*FREQUENCIES, (2, 7))
     angle = times[:, None, None] * turn + rng.uniform(0.0, 2.0 * math.pi, (2, 7))
@@ -32,9 +32,9 @@ def sines(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
 
 
 def waypoints(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
-    """Return a path from random pose to random pose with minimum jerk (Flash and Hogan 1985, J. Neurosci. 5:1688).
+    """Return a path of minimum-jerk motions between random poses (Flash and Hogan 1985, J. Neurosci. 5:1688).
 
-    The path is (len(times), 14). A row has the angles [rad], then the speeds [rad/s].
+    The path is (len(times), 14) float64. A row has the angles [rad], then the speeds [rad/s], of the seven joints.
     """
     places = rng.uniform(-WIDTH, WIDTH, (math.ceil(times[-1] / BETWEEN) + 2, 7))
     k, part = np.divmod(times / BETWEEN, 1.0)
@@ -48,7 +48,7 @@ MOTIONS = {"sines": sines, "waypoints": waypoints}
 
 
 class FollowMotion(FollowPath):
-    """The task of `KukaPayloadEnv`: a load and a path are drawn for each episode.
+    """The task of `KukaPayloadEnv`. Each episode draws a load and a path.
 
     load, motion, scored_from : as in `KukaPayloadEnv`
     """

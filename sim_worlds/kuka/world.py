@@ -20,7 +20,7 @@ class KukaPayloadEnv(World):
     """Follow a path of joint angles with a load that changes from episode to episode and is not observed.
 
     The Kuka LBR iiwa of pybullet_data (seven joints, 17.5 kg without its base, 0.5 N m s/rad of friction in each
-    joint), under torque control, and a ball of 0 to 3 kg, 0.12 m in front of its last joint. One step is 1 ms. Each
+    joint), under torque control, holds a ball of 0 to 3 kg, 0.12 m in front of its last joint. One step is 1 ms. Each
     joint moves at most 0.5 rad to each side of (0, 0.9, 0, -1.3, 0, 0.9, 0) rad.
 
     ========== ==========================  ===================================================================
@@ -40,9 +40,9 @@ class KukaPayloadEnv(World):
     =================== ========================== ===========================================================
 
     **Reward**: minus the error, the root of the sum of all seven joints' squared errors [rad]. **Start**: on the path,
-    at rest, without a torque. **End**: truncated after ``duration``; there is nothing that the arm could hit. **Info**:
-    ``time`` [s], ``error``, ``target`` (7,), ``load`` [kg]. The last step adds ``score``: ``rms_error`` [rad], the root
-    mean square of the error from ``scored_from`` on.
+    at rest, without a torque. **End**: truncated after ``duration``; the world contains no obstacles. **Info**:
+    ``time`` [s], ``error`` [rad], ``target`` (7,) [rad], ``load`` [kg]. The last step adds ``score``: ``rms_error``
+    [rad], the root mean square of the error from ``scored_from`` on.
 
     Parameters
     ----------
@@ -51,7 +51,8 @@ class KukaPayloadEnv(World):
         2 s, reached with minimum jerk
     duration : length of an episode [s]
     scored_from : time in an episode from which the error counts for the score [s]
-    randomize : from 0 to 1, the share of these spreads: masses and torques 10 %, friction and delay 50 %, noise 100 %
+    randomize : strength of the domain randomisation, from 0 to 1; it multiplies these spreads: masses and torques 10 %,
+        friction and delay 50 %, noise 100 %
     render_mode : None, or ``rgb_array``, which shows the arm and its load, and a green cube where the load should be
     """
 

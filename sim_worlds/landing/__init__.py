@@ -1,1 +1,1 @@
-"""A quadrotor that lands by the events of a camera that looks down."""
+"""A quadrotor that lands softly with the events of a camera that looks down."""

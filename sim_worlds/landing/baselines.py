@@ -1,8 +1,8 @@
 """Classical controllers of ``EventLanding-v0``.
 
-Both keep the divergence of the optical flow constant. Then height and speed fall exponentially together, and the
-touchdown is soft from any height. ``FlowDivergence`` measures the divergence in the events; ``TrueDivergence`` knows
-its true value.
+Both controllers keep the divergence of the optical flow constant. Then height and speed decay exponentially together,
+and the touchdown is soft from any height. ``FlowDivergence`` estimates the divergence from the events;
+``TrueDivergence`` reads its true value from the info.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BORDER = 2  # pixels at each border, for which no gradient is computed
 
 @register_jitable
 def slopes(picture, i, j):
-    """Return the derivatives of the brightness at pixel (i, j) by the three components D, u and v of the optical flow.
+    """Return the derivatives of the brightness change at pixel (i, j) with respect to the flow's components D, u and v.
 
     The flow at a pixel is D r + (u, v), where r is the pixel's position in focal lengths. The derivatives follow from
     the Sobel gradients of the brightness.
@@ -46,12 +46,12 @@ def slopes(picture, i, j):
 def measure(events, count, keep, picture, sums):
     """Add the events of a step to the normal equations of the optical flow (D, u, v), and to the picture.
 
-    If the flow moves a gradient of the picture, the brightness changes by e = slopes . (D, u, v) per second. The events
-    are these changes, so least squares over pixels and time give D (the method of gradients: Lucas and Kanade 1981).
+    Where the flow moves a gradient of the picture, the brightness changes by e = slopes . (D, u, v) per second. Events
+    measure these changes. So least squares over pixels and time yield D (gradient method, Lucas and Kanade 1981).
 
     events : (capacity, 4) float32, t, x, y, p; the first ``count`` rows are used
-    keep : factor by which the picture decays in a step
-    picture : (48, 48) float64, leaky sum of the events of each pixel, ON 1, OFF -1; updated
+    keep : factor by which the picture decays in each step
+    picture : (48, 48) float64, leaky sum of each pixel's events, which count 1 (ON) or -1 (OFF); updated
     sums : (4, 3) float64, normal matrix (its upper triangle) and right side of the equations; updated
     """
     for j in range(SIDE):
@@ -79,11 +79,11 @@ def _command(acceleration: float) -> tuple[np.ndarray, None]:
 
 @dataclass
 class FlowDivergence(Baseline):
-    """Keeps the divergence of the optical flow constant. It measures the divergence D in the events by least squares.
+    """Keeps the divergence D of the optical flow constant, which it estimates from the events by least squares.
 
-    The command is the acceleration K (D - wanted), with K = ``gain`` at first. K falls in proportion to the height, but
-    not below ``min_gain``, so that the loop is equally fast at any height. The height relative to that at the start is
-    exp(-integral of D).
+    The command is the acceleration K (D - wanted). K is ``gain`` at the start and falls in proportion to the height,
+    but not below ``min_gain``, so that the loop is equally fast at any height. The ratio of the height to the initial
+    height is exp(-integral of D).
 
     gain : K at the start [m/s]
     min_gain : smallest K [m/s]
@@ -113,7 +113,7 @@ class FlowDivergence(Baseline):
         self._picture, self._sums, self._left = np.zeros((SIDE, SIDE)), np.zeros((4, 3)), 1.0
 
     def divergence(self, observation: dict[str, np.ndarray]) -> float:
-        """Return the divergence after the events of a step [1/s]."""
+        """Return the estimated divergence of the optical flow after the events of a step [1/s]."""
         self._sums *= self._forget
         self._measure(observation["camera"], int(observation["camera_count"][0]), self._keep, self._picture, self._sums)
         upper = self._sums[:3]
@@ -128,12 +128,11 @@ class FlowDivergence(Baseline):
 
 @dataclass
 class TrueDivergence(Baseline):
-    """Keeps the true divergence of the optical flow constant: a reference, and a teacher for controllers that get
-    events.
+    """Keeps the true divergence of the optical flow constant: a reference and a teacher for event-based controllers.
 
     The command is the acceleration K (D - wanted), where D is the divergence, and K = ``gain`` + ``gain_slope`` height,
-    but at most ``max_gain``. Near the ground the same change of speed changes the divergence more, and a controller
-    with delays would be unstable with a large K.
+    but at most ``max_gain``. K is small near the ground. There a change of speed has a larger effect on the divergence,
+    so a large K would make a controller with delays unstable.
 
     gain : K at height 0 [m/s]
     max_gain : largest K [m/s]

@@ -1,9 +1,9 @@
-"""A textured floor, seen from above, computed as log intensity.
+"""Compute the log intensity of a textured floor, seen by a camera that looks down.
 
 The texture is a sum of octaves: one periodic picture of band-passed noise is laid on the floor at ten scales, with
 wavelengths of 8 mm to 4 m. An octave fades out when its wavelength approaches the distance of two pixels on the floor,
-as in a camera whose pixels average the light. So the picture looks alike from every height between 0.1 and 4 m, and no
-wave in it is shorter than three pixels.
+as in a camera whose pixels average the light. So the picture has similar statistics at every height between 0.1 and 4
+m, and no wavelength below three pixels.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ FADE = 3.0  # pixels: a wavelength of this length is invisible, one of twice thi
 
 
 def draw_tile(rng: np.random.Generator) -> np.ndarray:
-    """Return a tile of noise (see `band_passed_noise`) as a (128, 128) float32 array."""
+    """Return the periodic texture from which all octaves are made (see `band_passed_noise`), (128, 128) float32."""
     return band_passed_noise(rng, (SIDE, SIDE), WAVE, 0.33, std=1.0)
 
 
 @register_jitable
 def add_octave(row, tile, x, y, scale, left, down, weight):
-    """Add one octave of the floor's texture to a row of pixels. The tile is periodic, and interpolated bilinearly.
+    """Add one octave of the floor's texture to an image row. The periodic tile is interpolated bilinearly.
 
     row : (width,), log intensity of the pixels; updated
-    tile : the tile of noise, see `draw_tile`
-    x, y : (width,), places of the floor that the pixels see [m]
+    tile : (128, 128) float32, see `draw_tile`
+    x, y : (width,), coordinates of the floor points that the pixels see [m]
     scale : texels of this octave per metre
     left, down : origin of the octave [texels]
     weight : factor by which the tile is multiplied
@@ -99,7 +99,7 @@ compiled_render = functools.partial(
 
 
 class Floor:
-    """Makes pictures of the floor by `render`, as a camera (``pinhole``) sees it."""
+    """Draws the floor with `render`, as the camera ``pinhole`` sees it."""
 
     def __init__(self, pinhole: Pinhole) -> None:
         self._picture = np.zeros((pinhole.height, pinhole.width), np.float32)
@@ -108,7 +108,7 @@ class Floor:
         self._render = compiled_render()
 
     def reset(self, rng: np.random.Generator, contrast: float, view: np.ndarray) -> np.ndarray:
-        """Return the first picture of an episode; arguments as in `render`."""
+        """Start an episode with random origins of the octaves. Return its first picture; arguments as in `render`."""
         self._places, self._contrast = rng.uniform(0.0, SIDE, (OCTAVES, 2)), contrast
         return self.step(view)
 

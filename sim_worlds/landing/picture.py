@@ -1,4 +1,4 @@
-"""Draw a picture of a landing, for people."""
+"""Draw a landing as an image, for ``render``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ SKY, GROUND, BODY, FLOW = (24, 26, 30), (92, 84, 70), (235, 235, 235), (90, 230,
 
 
 def draw(seen: np.ndarray, height: float, roll: float, speed: float) -> np.ndarray:
-    """Draw the quadrotor above the ground, seen from behind, on the left, and the camera's view on the right.
+    """Draw two images side by side: left the quadrotor from behind, above the ground; right the camera's view.
 
-    Return a (rows, 1.5 columns, 3) uint8 array.
+    Return an RGB image, (rows, 1.5 columns, 3) uint8.
 
     seen : (rows, columns, 3) uint8, the camera's view
     height : height of the feet [m]
     roll : roll, clockwise, seen from behind [rad]
-    speed : speed upwards [m/s], drawn as a bar at the body
+    speed : upward speed [m/s], drawn as a bar at the body
     """
     side = np.full((seen.shape[0], seen.shape[1] // 2, 3), SKY, np.uint8)
     high, wide = side.shape[:2]

@@ -1,4 +1,4 @@
-"""A quadrotor whose attitude is controlled already; the command is its thrust."""
+"""A quadrotor with an internal attitude controller; the action sets its thrust."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ HOLD = (2.0, 2.5)  # 1/s2, 1/s: gains of the controller that holds its place ove
 
 
 class Quadrotor(Robot):
-    """The quadrotor: one body with a thrust along its own axis, and air drag.
+    """The quadrotor: a rigid body with a thrust along its own vertical axis, and air drag.
 
-    Action: (1,) acceleration, relative to hover [m/s2].
+    Action: (1,) upward acceleration, relative to hover [m/s2].
 
-    An internal controller, which knows the position, tilts the body against sideways drift, because controlling the
-    drift is not the task here.
+    An internal controller, which knows the true position, tilts the body to cancel sideways drift. The task is only
+    about the vertical motion.
 
     position : (3,), position of the camera [m]
     velocity : (3,), velocity of the camera [m/s]
@@ -39,7 +39,7 @@ class Quadrotor(Robot):
     wind : (3,), velocity of the air [m/s]
     strength : ratio of actual to commanded thrust
     lag : time constant of the motors [s]
-    drag : acceleration by the air for each m/s of relative speed [1/s]
+    drag : drag acceleration for each m/s of speed relative to the air [1/s]
     """
 
     def __init__(self, client: Client, physics_step: float) -> None:
@@ -51,7 +51,7 @@ class Quadrotor(Robot):
         self.place(1.0)
 
     def place(self, height: float) -> None:
-        """Let the body hover level at this height [m], with the thrust for calm air."""
+        """Place the quadrotor level at a height [m], with the thrust that hovers in calm air."""
         self.client.resetBasePositionAndOrientation(self.body, [0.0, 0.0, height], [0.0, 0.0, 0.0, 1.0])
         self.wind, self.tilt = [0.0, 0.0, 0.0], [0.0, 0.0]
         self._command = self._thrust = GRAVITY
@@ -78,5 +78,5 @@ class Quadrotor(Robot):
         self.velocity = self.client.getBaseVelocity(self.body)[0]
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return an empty dictionary: the robot itself observes nothing."""
+        """Return an empty dictionary, because the quadrotor's only sensor is its camera."""
         return {}

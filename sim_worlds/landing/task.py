@@ -22,7 +22,7 @@ WAVES = 4  # number of sines in a component of the wind
 class Landing(Task):
     """The task to land softly; see `EventLandingEnv` for reward, info and score.
 
-    heights : range of the height at the start [m]
+    heights : lowest and highest height at the start [m]
     gusts : rms of each component of the wind [m/s]
     """
 
@@ -41,7 +41,7 @@ class Landing(Task):
         self.robot.wind = self._wind[0]
 
     def gust(self, rng: np.random.Generator) -> None:
-        """Add a wind of ``GUST`` in a random direction, which lasts for ``GUST_FOR`` from now on."""
+        """Disturb the flight: add a wind of speed ``GUST`` in a random direction for the time ``GUST_FOR``."""
         way, k = rng.normal(size=3), round(self._time / self._step)
         change = (way * (GUST / np.linalg.norm(way))).tolist()
         for wind in self._wind[k : k + round(GUST_FOR / self._step)]:

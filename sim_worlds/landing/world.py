@@ -30,7 +30,7 @@ CAPACITY = 2304  # events in a step: one for each pixel
 
 
 class FloorCamera(EventSensor):
-    """The event camera below the body.
+    """The event camera below the quadrotor, which looks down at the floor.
 
     contrast : standard deviation of the log intensity of each octave of the floor
     """
@@ -47,16 +47,16 @@ class FloorCamera(EventSensor):
 class EventLandingEnv(World):
     """Land a quadrotor from the events of a camera that looks down.
 
-    A quadrotor of 0.5 kg hovers at 2 to 4 m over a textured floor. Its attitude, and its place over the ground, are
-    controlled already; the action is its thrust. Nothing measures height or speed. The only cue is that the texture
-    spreads: the divergence of its optical flow is speed / height. One step is 5 ms.
+    A quadrotor of 0.5 kg hovers at 2 to 4 m over a textured floor. An internal controller handles its attitude and
+    horizontal position; the action sets its thrust. No sensor measures height or speed. The only cue is that the
+    texture expands in the image: the divergence of its optical flow is speed / height. One step is 5 ms.
 
     ========== ==========================  ===================================================================
     Action     ``Box(-5, 5, (1,))``        float32, wanted upward acceleration, relative to hover [m/s2]; clipped
     ========== ==========================  ===================================================================
 
-    The thrust follows with a time constant of 60 ms. The air brakes with 0.3 m/s2 for each m/s, and gusts drag the body
-    along. To hold its place, the body tilts with its camera by up to 0.1 rad, with a lag of 0.15 s.
+    The thrust follows with a time constant of 60 ms. The air brakes with 0.3 m/s2 for each m/s, and gusts push the body
+    along. To hold its horizontal position, the body tilts with its camera by up to 0.1 rad, with a lag of 0.15 s.
 
     =================== ========================== ===========================================================
     Observation         Space                      Meaning
@@ -68,12 +68,13 @@ class EventLandingEnv(World):
 
     **Camera**: 48 x 48 pixels, 90 degrees, 0.1 m above the feet; the top of its picture is ahead. Contrast threshold
     0.2 with 3 % mismatch between pixels, refractory time 1 ms, times interpolated within the step, 0.1 Hz of noise for
-    each pixel. The argument ``camera`` selects other kinds. The floor is drawn by `floor.render`.
+    each pixel. The argument ``camera`` selects another camera model. The floor is drawn by `floor.render`.
 
-    **Reward**: in a step, minus dt times the difference of the divergence from 0.5 / s, at most 2 / s. At touchdown, 2
-    minus a penalty: 10 for each m/s of the touchdown's speed above 0.15 m/s, but at most 10. For flying away, -10.
+    **Reward**: in each step, -dt times the absolute difference of the divergence from 0.5 / s, limited to 2 / s. At
+    touchdown, 2 minus a penalty of 10 for each m/s of speed above 0.15 m/s; the penalty is at most 10. For flying away,
+    -10.
 
-    **Start**: at rest, in hover. Height, wind, place of the texture, thresholds and noise come from the seed.
+    **Start**: at rest, in hover. Height, wind, position of the texture, thresholds and noise come from the seed.
 
     **End**: terminated when the feet touch the floor, or above 6 m; truncated after ``duration``.
 
@@ -88,7 +89,7 @@ class EventLandingEnv(World):
     contrast : standard deviation of the log intensity of each octave of the floor
     duration : length of an episode [s]
     camera : ``default``, ``clean``, ``noisy`` or a ``sensors.camera_model.CameraModel``
-    randomize : see `World`; thrust, lag, drag, contrast, thresholds and gusts, by the spreads in ``RANDOMIZED``
+    randomize : see `World`; varies thrust, lag, drag, contrast, thresholds and gusts by the spreads in ``RANDOMIZED``
     render_mode : None, or ``rgb_array``, which shows the height and, to its right, the camera's picture with the events
         of the last 20 ms (ON orange, OFF blue)
     """

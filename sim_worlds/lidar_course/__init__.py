@@ -1,1 +1,1 @@
-"""A mobile robot that drives through an unknown course by its laser scanner."""
+"""A mobile robot that drives through an unknown course with a laser scanner."""

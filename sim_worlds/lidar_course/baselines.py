@@ -1,4 +1,4 @@
-"""The controller that an engineer would write for ``LidarCourse-v0``: follow the gap."""
+"""The classical controller of ``LidarCourse-v0``, which steers towards the best gap between obstacles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STUCK = 0.25  # m, largest free depth at which the robot counts as stuck
 
 @dataclass
 class FollowTheGap(Baseline):
-    """Turn towards the deepest gap that is wide enough for the robot, and drive as fast as the way ahead allows.
+    """Turn towards the deepest gap that is wide enough for the robot, and drive as fast as the free distance allows.
 
     The method is that of Sezer and Gokasan 2012 (doi:10.1016/j.robot.2012.05.021). Obstacles are widened by
     ``clearance`` on both sides. The *free depth* of a direction is the distance of the nearest beam whose widened
@@ -29,7 +29,7 @@ class FollowTheGap(Baseline):
     scores are within ``tolerance`` of the best score. The robot drives in the middle direction of this range.
 
     clearance : radius of the robot plus a distance to keep [m]
-    min_clearance : clearance that is used instead if no direction is free for ``min_depth`` [m], and for stopping
+    min_clearance : smaller clearance [m], used if no direction is free for ``min_depth`` [m], and to decide on stopping
     max_depth : free depth beyond which directions count as equally free [m]
     gain : yaw rate for each radian of the direction [1/s]
     brake : assumed deceleration [m/s2]
@@ -74,7 +74,7 @@ class FollowTheGap(Baseline):
         return 0.5 * float(ANGLES[first] + ANGLES[last]), float(free[best])
 
     def freedom(self, scan: np.ndarray, wide: float) -> np.ndarray:
-        """Return how far a robot of radius ``wide`` [m] could go in the direction of each beam, (55,) float64 [m].
+        """Return how far a robot could drive in each beam's direction without contact, (55,) float64 [m].
 
         scan : (55,), measured distances [m]
         wide : radius of the robot, including a distance to keep [m]

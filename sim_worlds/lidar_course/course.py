@@ -1,4 +1,4 @@
-"""Draw courses: corridors with bends and obstacles that a robot can always pass."""
+"""Generate random courses: corridors with bends and obstacles, each with a free passage for the robot."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Course:
 
     line : (n, 2) float64, points of the corridor's middle line at distances of ``STEP``, from behind the start to
         beyond the finish [m]
-    walls : (k, 3) float64, for each panel of the walls its centre x, y [m] and its direction [rad]
-    obstacles : (m, 3) float64, for each of the first m of ``OBSTACLES`` its centre x, y [m] and its direction [rad];
-        they stand along the line in any order
-    start : distance along ``line`` at which a robot starts [m]
+    walls : (k, 3) float64, centre x, y [m] and direction [rad] of each wall panel
+    obstacles : (m, 3) float64, centre x, y [m] and direction [rad] of the first m obstacles of ``OBSTACLES``; their
+        order along the line is random
+    start : distance along ``line`` at which the robot starts [m]
     """
 
     line: np.ndarray
@@ -43,14 +43,13 @@ class Course:
 
 
 def panels_needed(length: float, width: float) -> int:
-    """Return the maximum number of panels that a course of this length and width [m] can have."""
+    """Return the maximum number of wall panels that a course of this length and width [m] can have."""
     side = length + BEHIND + BEYOND + 0.5 * width * STEEPEST
     return 2 * (math.ceil(side / PANEL) + 1) + math.ceil(width / PANEL)
 
 
 def middle_line(length: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw a middle line that consists of straights and arcs. Return the direction of each of its steps [rad], (n,)
-    float64."""
+    """Draw a random middle line of straights and arcs. Return its direction at each ``STEP``, (n,) float64 [rad]."""
     heading, total = [0.0] * round((BEHIND + 1.0) / STEP), length + BEHIND + BEYOND
     while len(heading) * STEP < total:
         here = heading[-1]
@@ -64,7 +63,7 @@ def middle_line(length: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def panels(side: np.ndarray) -> list[tuple[float, float, float]]:
-    """Return the wall panels along a line: for each panel its centre x, y [m] and its direction [rad].
+    """Return the wall panels along a line: centre x [m], centre y [m] and direction [rad] of each panel.
 
     Each panel begins where the previous panel ends.
 
@@ -85,9 +84,9 @@ def panels(side: np.ndarray) -> list[tuple[float, float, float]]:
 
 
 def draw_course(length: float, width: float, obstacles: int, rng: np.random.Generator) -> Course:
-    """Draw a course. Its first panels close the corridor behind the start.
+    """Draw a random course of a length and width [m]. The first wall panels close the corridor behind the start.
 
-    Each obstacle leaves ``PASSAGE`` free between itself and one of the walls.
+    Between each obstacle and one of the walls, a passage of width ``PASSAGE`` stays free.
     """
     heading = middle_line(length, rng)
     line = np.concatenate([[[-BEHIND, 0.0]], STEP * np.stack([np.cos(heading), np.sin(heading)], 1)]).cumsum(0)

@@ -1,4 +1,4 @@
-"""Draw a picture of a course from above, for people."""
+"""Draw a course from above as an image, for ``render``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROBOT, WAY, HIT = (40, 90, 200), (140, 170, 230), (220, 50, 40)
 
 
 class Map:
-    """Draws pictures of a course. Walls and obstacles are drawn once; `draw` adds the moving parts."""
+    """Draws a course from above. Walls and obstacles are drawn once; `draw` adds the robot, its path and its scan."""
 
     def __init__(self, course: Course) -> None:
         points = np.concatenate([course.line, course.walls[:, :2]])
@@ -55,11 +55,11 @@ class Map:
         picture[part][within] = colour
 
     def draw(self, pose: Sequence[float], scan: np.ndarray, way: Sequence[tuple[float, float]]) -> np.ndarray:
-        """Return the picture of the present state, (rows, 800, 3) uint8.
+        """Return an RGB image of the present state, (rows, 800, 3) uint8.
 
         pose : x, y [m] and yaw [rad] of the robot
-        scan : (55,), distances that its scanner measured [m]
-        way : earlier positions of the robot [m]
+        scan : (55,), distances that the robot's scanner measured [m]
+        way : earlier positions x, y of the robot [m]
         """
         picture = self._picture.copy()
         for x, y in way:

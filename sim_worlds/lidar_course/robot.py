@@ -34,11 +34,10 @@ TORQUES = (1000.0, 1000.0, 1000.0)  # N and N m, so large that the joints follow
 
 
 class DiffDrive(Robot):
-    """The robot, which has two driven wheels. Action: (2,) forward speed [m/s] and yaw rate [rad/s], positive to the
-    left.
+    """The differential-drive robot. Action: (2,) forward speed [m/s] and yaw rate [rad/s], positive to the left.
 
-    A command reaches the motors after ``DELAY``. Each wheel's speed follows the command with at most ``ACCELERATION``.
-    In a physics step the robot moves straight, in the direction that it has in the middle of the step.
+    A command reaches the motors after ``DELAY``. Each wheel's speed follows its command with an acceleration of at most
+    ``ACCELERATION``. In each physics step the robot moves straight, in its heading at the middle of the step.
 
     dt : length of a physics step [s]
     scan : (55,) float64, the newest scan [m]
@@ -60,8 +59,10 @@ class DiffDrive(Robot):
         self.vary({})
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Set the factors of properties from the next `begin` on (names: ``LidarCourseEnv.RANDOMIZED``); others become
-        1."""
+        """Multiply the robot's nominal properties by factors, from the next `begin` on.
+
+        factors : name of a property in ``LidarCourseEnv.RANDOMIZED`` -> factor; a missing factor counts as 1
+        """
         factor = defaultdict(lambda: 1.0, factors)
         self._gains = factor["left_wheel"], factor["right_wheel"]
         self._track = TRACK * factor["track"]
@@ -73,7 +74,7 @@ class DiffDrive(Robot):
         """Place the robot at rest for an episode.
 
         pose : x, y [m] and yaw [rad]
-        rng : source of the noise
+        rng : source of the sensors' noise
         """
         self._rng = rng
         self._wheels = [0.0, 0.0]
@@ -83,12 +84,12 @@ class DiffDrive(Robot):
         self.reset(pose)
 
     def push(self, rng: np.random.Generator) -> None:
-        """Turn the robot to a random side: the wheels' speeds change by ``PUSH``, in opposite directions."""
+        """Disturb the robot: change the wheels' speeds by ``PUSH`` in opposite directions, to a random side."""
         change = rng.choice((-PUSH, PUSH))
         self._wheels = [min(max(v + w, -SPINNING), SPINNING) for v, w in zip(self._wheels, (-change, change))]
 
     def noise(self, rng: np.random.Generator) -> None:
-        """Add a noise of ``NOISE`` to the next ``NOISY_SCANS`` scans."""
+        """Disturb the scanner: add noise of standard deviation ``NOISE`` to the next ``NOISY_SCANS`` scans."""
         self._noisy = NOISY_SCANS
 
     def act(self, action: Any) -> None:
@@ -110,8 +111,8 @@ class DiffDrive(Robot):
         )
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return the observation as new arrays: a scan with noise (``inf`` for a beam that hit nothing), and the wheel
-        odometry."""
+        """Return a scan with noise, in which ``inf`` marks a beam that hit nothing, and the wheel odometry, as new
+        arrays."""
         x, y, yaw = self.position
         ends = RANGE * np.stack([np.cos(ANGLES + yaw), np.sin(ANGLES + yaw)], 1) + (x, y)
         origins = [(x, y, HEIGHT)] * len(ANGLES)

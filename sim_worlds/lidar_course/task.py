@@ -21,13 +21,13 @@ REACH = round(0.2 / STEP)  # number of points around the last nearest point of t
 
 
 class DriveThrough(Task):
-    """Reach the finish of a course; see `LidarCourseEnv` for reward, info and score.
+    """The task to reach the finish of a course; see `LidarCourseEnv` for reward, info and score.
 
-    Panels and obstacles are loaded once and moved for each episode.
+    PyBullet loads wall panels and obstacles once; each episode moves them to its course.
 
     length, width, obstacles : as in `LidarCourseEnv`
-    course : course of this episode
-    way : positions of the robot in this episode [m]
+    course : course of the present episode
+    way : positions of the robot in the present episode [m]
     """
 
     def __init__(self, client: Client, robot: DiffDrive, length: float, width: float, obstacles: int) -> None:
@@ -82,7 +82,8 @@ class DriveThrough(Task):
     def score(self) -> dict[str, float]:
         """Return ``finished`` (0 or 1), ``time`` [s] and ``progress`` [m] of the episode.
 
-        ``time`` is the time at which the robot reached the finish, or the duration of the episode if it did not.
+        ``time`` is the time at which the robot reached the finish, or the duration of the episode if the robot did not
+        reach it.
         """
         time = float(self._times[self._k if self.finished else -1])
         return {"finished": float(self.finished), "time": time, "progress": self.progress}

@@ -24,12 +24,12 @@ PHYSICS_STEPS = 2  # physics steps in a step
 
 
 class LidarCourseEnv(World):
-    """Drive through an unknown course by a laser scanner, without touching anything, in the shortest time.
+    """Drive through an unknown course with a laser scanner, without contact, in the shortest time.
 
     A round robot with differential drive (diameter 0.2 m, as a TurtleBot3 Burger, but faster) starts at the closed end
-    of a corridor with bends (radius 1.2 to 2 m) and leaves it at the open end. Boxes and cylinders 0.2 to 0.4 m wide
-    stand in it at random. At least 0.5 m are free beside each of them, and between two, so every course can be driven.
-    One step is 50 ms, a revolution of the scanner. Frames are those of REP-103.
+    of a corridor with bends (radius 1.2 to 2 m) and leaves it at the open end. Boxes and cylinders, 0.2 to 0.4 m wide,
+    stand at random positions in the corridor. At least 0.5 m are free beside each obstacle and between two obstacles,
+    so every course can be passed. One step is 50 ms, a revolution of the scanner. Frames are those of REP-103.
 
     ========== ==========================  ===================================================================
     Action     ``Box((2,))``               float32, forward speed, 0 to 0.5 m/s, and yaw rate, -2.8 to 2.8 rad/s
@@ -67,9 +67,9 @@ class LidarCourseEnv(World):
     width : width of the corridor [m]
     length : length of the course [m]
     duration : length of an episode [s]
-    randomize : share of the domain randomisation, 0 to 1
-    render_mode : None, or ``rgb_array``, which shows the course from above, the robot, its way, and the points that its
-        beams hit
+    randomize : strength of the domain randomisation, from 0 to 1; it multiplies the spreads above
+    render_mode : None, or ``rgb_array``, which shows from above the course, the robot, its path, and the points that
+        its laser beams hit
     """
 
     RANDOMIZED = {  # noqa: RUF012

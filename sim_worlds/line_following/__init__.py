@@ -1,1 +1,1 @@
-"""A wheeled robot that follows a line on the floor with the events of its camera."""
+"""A wheeled robot that follows a line on the floor with an event camera."""

@@ -24,7 +24,7 @@ def _command(forward: float, turn: float) -> tuple[np.ndarray, None]:
 
 @dataclass
 class TrueLine(Baseline):
-    """Steers by the true distance and angle to the line, and feeds forward the line's true curvature.
+    """Steers with the true distance and angle to the line, and the line's true curvature as feedforward.
 
     It is a teacher for controllers that only get events (``snn_control train --teacher TrueLine``). For a small
     distance e [m] and a small angle a [rad], the derivatives are e' = v a and a' = turn - v curvature. The command
@@ -49,15 +49,15 @@ class TrueLine(Baseline):
 
 
 def band(events, count, points, nearest, farthest, gate, share, line):
-    """Track the place where the line crosses a band of the floor, event by event.
+    """Update the estimated lateral position of the line in a band of the floor ahead, event by event.
 
     events : (capacity, 4) float32, t, x, y, p; the first ``count`` rows are used
     points : (2, rows, columns) float32, see `camera.floor_points`
     nearest : distance from the axle to the near end of the band [m]
     farthest : distance from the axle to the far end of the band [m]
-    gate : distance from the expected place beyond which events are ignored [m]
-    share : fraction of the distance to an event by which this event moves the expected place
-    line : (1,) float64, expected place of the line, positive to the left [m]; updated
+    gate : distance from the estimated position beyond which events are ignored [m]
+    share : fraction of the distance to an event by which the event moves the estimate
+    line : (1,) float64, estimated lateral position of the line, positive to the left [m]; updated
     """
     for k in range(count):
         i, j = np.int64(events[k, 1]), np.int64(events[k, 2])
@@ -76,13 +76,13 @@ compiled_band = functools.partial(
 
 @dataclass
 class EventLine(Baseline):
-    """Pure pursuit of the point where the line crosses a band of the floor. The events in the band move this point.
+    """Pure pursuit of the point at which the line crosses a band of the floor, estimated from events in the band.
 
-    Both edges of the line make events, of either sign. The mean of their positions is the middle of the line, whether
-    the line is bright or dark. Without events the point stays where it is in the picture.
+    Both edges of the line cause events, of either sign. The mean of their positions is the middle of the line, for a
+    bright and for a dark line. Without events the estimated point stays at its position in the image.
 
     nearest, farthest, gate, share : see `band`
-    gain : gain of the turn; with 1 the robot drives on the arc through the point
+    gain : gain of the yaw rate; with 1 the robot drives on the arc through the point
     """
 
     label: ClassVar[str] = "pursuit of events"

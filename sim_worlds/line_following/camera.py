@@ -23,9 +23,9 @@ PITCH = math.radians(45.0)  # angle of its axis below the horizontal
 
 
 def floor_points(pinhole: Pinhole, height: float = HEIGHT) -> np.ndarray:
-    """Return the points of the floor that the pixels see, (2, rows, columns) float32 [m].
+    """Return the floor point that each pixel sees, (2, rows, columns) float32 [m].
 
-    The first plane has the distances ahead of the axle's middle, the second plane the distances to its left.
+    The first plane has the coordinate ahead of the axle's middle, the second plane the coordinate to its left.
 
     height : height of the camera above the floor [m]
     """
@@ -37,7 +37,7 @@ def floor_points(pinhole: Pinhole, height: float = HEIGHT) -> np.ndarray:
 
 
 def look(picture, points, floor, x, y, heading):
-    """Draw the camera's view, interpolated bilinearly between the cells of the floor.
+    """Draw the camera's view of the floor, interpolated bilinearly between the floor's cells.
 
     picture : (rows, columns) float32, log intensity; written
     points : (2, rows, columns) float32, see `floor_points`
@@ -69,9 +69,9 @@ compiled_look = functools.partial(
 class FloorCamera(EventSensor):
     """The robot's event camera, which sees the floor with its line.
 
-    contrast : log intensity of the line; None draws 1 or -1 for each episode
+    contrast : log intensity of the line relative to the floor; None draws 1 or -1 for each episode
     texture : standard deviation of the floor's log intensity
-    floor : floor of this episode, see `look`
+    floor : log intensity of the present episode's floor, see `look`
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Draw a random closed course, and the floor with its line as log intensity."""
+"""Generate a random closed course, and the log intensity of the floor with its line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _shape(angle: np.ndarray, amplitude: np.ndarray, phase: np.ndarray) -> tuple
 
     angle : (n,), polar angles of the points [rad]
     amplitude : a_k for each k in WAVES
-    phase : p_k for each k in WAVES
+    phase : p_k for each k in WAVES [rad]
     """
     turns = WAVES * angle[:, None] + phase
     r = RADIUS * (1.0 + np.cos(turns) @ amplitude)
@@ -39,7 +39,7 @@ def _shape(angle: np.ndarray, amplitude: np.ndarray, phase: np.ndarray) -> tuple
 
 
 def draw_course(rng: np.random.Generator) -> np.ndarray:
-    """Draw a smooth closed curve around the middle of the floor, with a curvature of at most SHARPEST.
+    """Draw a random smooth closed curve around the middle of the floor, with a curvature of at most SHARPEST.
 
     Return points of the curve at equal distances, (POINTS, 4) float64. A row has x, y [m], the direction of travel
     [rad] and the curvature [1/m] (positive: to the left).
@@ -70,7 +70,7 @@ def draw_texture(rng: np.random.Generator, deviation: float) -> np.ndarray:
 def paint(floor, distance, course, contrast):
     """Paint the line onto the floor.
 
-    floor : (SIDE, SIDE) float32, log intensity, row y and column x; updated. The middle of the floor is the origin
+    floor : (SIDE, SIDE) float32, log intensity, row y and column x, origin in the middle of the floor; updated
     distance : (SIDE, SIDE) float32, scratch memory for the distance of each cell from the course [m]; infinite for
         cells far away
     course : (n, 4) float64, see `draw_course`

@@ -1,4 +1,4 @@
-"""Draw a picture of a line-following world, for people."""
+"""Draw a line-following world as an image, for ``render``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ROBOT, AHEAD = (90, 230, 90), (255, 255, 255)
 
 
 def draw(seen: np.ndarray, floor: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Draw the camera's view on the left, and on the right the floor from above with the robot in the middle.
+    """Draw two images side by side: left the camera's view, right the floor from above around the robot.
 
-    Return a (rows, columns + rows, 3) uint8 array.
+    Return an RGB image, (rows, columns + rows, 3) uint8.
 
-    seen : (rows, columns, 3) uint8
+    seen : (rows, columns, 3) uint8, the camera's view
     floor : (SIDE, SIDE) float32, log intensity
     pose : (3,) float64, x, y [m] and heading [rad] of the robot
     """

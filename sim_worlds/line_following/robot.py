@@ -1,5 +1,4 @@
-"""A robot with two driven wheels that follows commands of speed and yaw rate. Equations of motion replace a physics
-engine."""
+"""A differential-drive robot that follows commands of speed and yaw rate, simulated without a physics engine."""
 
 from __future__ import annotations
 
@@ -25,10 +24,10 @@ DELAY = 0.02  # s, until a command reaches the wheels
 
 @register_jitable
 def follow(v, u, share, most):
-    """Return the speed ``v`` one step later. It follows the command ``u`` with a first-order lag.
+    """Return the value of a speed ``v`` after one step, in which it follows the command ``u`` with a first-order lag.
 
-    share : 1 - exp(-dt / lag), the share of the difference that disappears in a step
-    most : largest change in a step
+    share : 1 - exp(-dt / lag), the fraction of the difference u - v that disappears in a step
+    most : largest change of the speed in a step
     """
     return v + min(max((u - v) * share, -most), most)
 
@@ -56,7 +55,7 @@ compiled_move = functools.partial(compile_function, move, "void(float64[::1], fl
 
 
 class Drive(Robot):
-    """A robot on two driven wheels. Action: (2,) forward speed [m/s] and yaw rate [rad/s], as in a ``Twist``.
+    """A differential-drive robot. Action: (2,) forward speed [m/s] and yaw rate [rad/s], as in a ROS ``Twist``.
 
     dt : length of a step [s]
     state : (5,) float64, see `move`
@@ -80,11 +79,11 @@ class Drive(Robot):
         self.vary(1.0, 1.0, 1.0, 1.0)
 
     def vary(self, forward: float, turn: float, lag: float, delay: float) -> None:
-        """Multiply the speeds that the wheels reach, their time constant and the delay by factors."""
+        """Multiply the speed and yaw rate that the robot reaches, the nominal lag and the nominal delay by factors."""
         self._gains, self._lag, self._late = (forward, turn), LAG * lag, round(DELAY * delay / self.dt)
 
     def place(self, x: float, y: float, heading: float, forward: float, turn: float) -> None:
-        """Place the robot in motion at the start of an episode. The delayed commands get the same speeds.
+        """Place the moving robot at the start of an episode. The commands still in the delay line equal its speeds.
 
         x, y : position [m]
         heading : heading [rad]
@@ -96,7 +95,7 @@ class Drive(Robot):
         self._queue = [(forward, turn)] * self._late
 
     def push(self, rng: np.random.Generator) -> None:
-        """Add ``PUSH`` to the yaw rate, or subtract it, at random."""
+        """Disturb the robot: change the yaw rate by ``PUSH``, with a random sign."""
         most = FASTEST[1]
         self.state[4] = min(max(self.state[4] + rng.choice((-PUSH, PUSH)), -most), most)
 

@@ -23,13 +23,12 @@ SPEEDS = 0.4, 0.8  # m/s, range from which a speed is drawn
 
 
 def locate(course, x, y, near):
-    """Find the point of a closed course that is nearest to a position. Return the distance along the course since the
-    last call [m].
+    """Find the course point nearest to a position. Return the progress along the closed course since the last call [m].
 
     course : (n, 4) float64, see `course.draw_course`
     x, y : the position [m]
-    near : (3,) float64, updated: the index of the nearest point, and how far the position is ahead of this point and to
-        its left [m]. Before the call it must hold the result of the last call, for a position close by
+    near : (3,) float64, index of the nearest point, and the position's distances ahead of this point and to its left
+        [m]; updated. Before the call it must contain the result of the previous call, for a position close by
     """
     n = course.shape[0]
     spacing = math.hypot(course[1, 0] - course[0, 0], course[1, 1] - course[0, 1])
@@ -54,12 +53,12 @@ compiled_locate = functools.partial(compile_function, locate, "float64(float64[:
 
 
 class FollowLine(Task):
-    """Follow a line; see `LineFollowingEnv` for reward, info, start and score.
+    """The task to follow a line at a wanted speed; see `LineFollowingEnv` for reward, info, start and score.
 
-    speed : wanted speed [m/s]; None draws it for each episode
-    course : (POINTS, 4) float64, course of this episode, see `course.draw_course`
-    wanted : wanted speed of this episode [m/s]
-    place : index of the nearest point of the course, and how far the robot is ahead of this point and to its left [m]
+    speed : wanted speed [m/s]; None draws a speed for each episode
+    course : (POINTS, 4) float64, course of the present episode, see `course.draw_course`
+    wanted : wanted speed of the present episode [m/s]
+    place : index of the course's nearest point, and the robot's distances ahead of this point and to its left [m]
     """
 
     DISTURBANCES = ("new_speed",)
@@ -84,7 +83,7 @@ class FollowLine(Task):
         self._k, self._squares, self._moved, self._advance = 0, 0.0, 0.0, 0.0
 
     def new_speed(self, rng: np.random.Generator) -> None:
-        """Draw another wanted speed."""
+        """Disturb the episode: draw another wanted speed."""
         self.wanted = self.robot.wanted = float(rng.uniform(*SPEEDS))
 
     @property
@@ -110,9 +109,9 @@ class FollowLine(Task):
     def score(self) -> dict[str, float]:
         """Return three scores of an episode.
 
-        rms_error : root mean square of the distance from the line [m]; after the line was lost, the distance counts as
-            LOST
-        followed : share of the episode before the line was lost
+        rms_error : root mean square of the distance from the line [m]; after the robot has lost the line, the distance
+            counts as LOST
+        followed : fraction of the episode before the robot lost the line
         speed : mean speed along the line [m/s]
         """
         missed = self._steps - self._k

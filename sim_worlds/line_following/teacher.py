@@ -1,4 +1,4 @@
-"""A teacher that sees the course ahead, for controllers that get events."""
+"""A teacher that knows the course ahead, for imitation learning of event-based controllers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ STIFFNESS, DAMPING = 6.0, 0.9  # rad/s, 1
 def look_ahead(env: Any, observation: dict[str, np.ndarray]) -> np.ndarray:
     """Return the action of a controller like `baselines.TrueLine` that also compensates the delay.
 
-    Distance and angle to the line are those that the robot will have when the command begins to act. The curvature is
-    that of the line where the robot will be when the wheels have followed the command.
+    It uses the distance and angle to the line that the robot will have when the command reaches the wheels. It uses the
+    line's curvature at the point where the robot will be when the wheels have followed the command.
 
     env : a `LineFollowingEnv`
-    observation : its observation
+    observation : newest observation of ``env``
 
     Use it as ``snn_control train --teacher sim_worlds.line_following.teacher:look_ahead``.
     """

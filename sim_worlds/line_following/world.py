@@ -30,8 +30,8 @@ class LineFollowingEnv(World):
 
     A robot with two driven wheels drives along a closed line, 30 mm wide, whose curvature is at most 2.5 /m. Its event
     camera, 64 x 48 pixels over 60 degrees, is 0.15 m above the floor and 0.08 m in front of the axle, and looks 45
-    degrees down: it sees the floor from 0.14 to 0.46 m ahead of the axle. The robot's own motion moves the floor's
-    texture through the picture, while a line that is followed well hardly moves in it.
+    degrees down: it sees the floor from 0.14 to 0.46 m ahead of the axle. The robot's motion moves the floor's texture
+    through the image, but a line that the robot follows well hardly moves.
 
     One step is 4 ms. Frames are those of REP-103: x ahead, y to the left, turns to the left positive; in the image x
     points to the right and y down.
@@ -42,7 +42,7 @@ class LineFollowingEnv(World):
     ========== ==========================  ===================================================================
 
     A command reaches the wheels 20 ms later; the speeds follow it with a time constant of 50 ms and at most 2 m/s2 and
-    30 rad/s2. The robot is these equations, not a body of PyBullet.
+    30 rad/s2. These equations of motion replace a body in PyBullet.
 
     =================== ========================== ===========================================================
     Observation         Space                      Meaning
@@ -57,14 +57,14 @@ class LineFollowingEnv(World):
 
     **Reward**: (1 - relative error of the speed along the line) times (1 - error / 0.03 m, the line's width); each
     factor is at least 0.
-    **Start**: at a random place of the course, up to 2 cm beside it and turned by up to 0.1 rad, at the wanted speed.
+    **Start**: at a random point of the course, up to 2 cm beside it, turned by up to 0.1 rad, and at the wanted speed.
     **End**: terminated when the line is more than 0.15 m away; truncated after ``duration``.
 
     **Info**: ``time`` [s]; ``error`` [m], distance of the axle's middle from the line; ``offset`` [m], the same
     distance, positive if the axle is left of the line; ``heading_error`` [rad], angle between robot and line;
-    ``curvature`` [1/m] of the line there; ``events`` and ``dropped_events`` of the step. The last step adds ``score``:
-    ``rms_error`` [m], in which the time after a loss counts as 0.15 m; ``followed``, the share of the time until the
-    line was lost; ``speed`` [m/s] along the line.
+    ``curvature`` [1/m] of the line at its nearest point; ``events`` and ``dropped_events`` of the step. The last step
+    adds ``score``: ``rms_error`` [m], in which the error counts as 0.15 m after the line is lost; ``followed``, the
+    fraction of the episode until the line is lost; ``speed`` [m/s] along the line.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ class LineFollowingEnv(World):
     contrast : log intensity of the line against the floor's mean, negative for a dark line; None draws 1 or -1
     texture : standard deviation of the floor's log intensity
     duration : length of an episode [s]
-    randomize : share of the spreads in ``RANDOMIZED``, 0 to 1
-    capacity : maximum number of events of a step in an observation
+    randomize : strength of the domain randomisation, from 0 to 1; it multiplies the spreads in ``RANDOMIZED``
+    capacity : maximum number of events in an observation, which covers one step
     camera : ``default``, ``clean``, ``noisy`` or a ``sensors.camera_model.CameraModel``
     render_mode : None, or ``rgb_array``, which shows on the left the camera's picture with the events of the last 40 ms
         (ON orange, OFF blue), on the right the floor around the robot from above

@@ -1,1 +1,1 @@
-"""A camera head that tracks a target with the events of its camera."""
+"""A pan-tilt head that tracks a target with its event camera."""

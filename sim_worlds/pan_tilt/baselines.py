@@ -1,11 +1,11 @@
 """Classical controllers of ``PanTiltTracking-v0``.
 
-Each controller has the methods ``reset()`` and ``predict(observation, info) -> (action, None)``. The arguments are the
-newest observation and info of the world. Only ``TrueAngleP`` and ``TrueMotion`` use the true position of the target.
+Each controller has the methods ``reset()`` and ``predict(observation, info) -> (action, None)``. ``observation`` and
+``info`` are the newest ones of the world. Only ``TrueAngleP`` and ``TrueMotion`` use the true position of the target.
 The gains are in ``gains.json``, to which ``benchmarks/pan_tilt.py --sweep`` writes the gains of the other controllers.
 
-Controllers whose ``of_events`` is true are designed for the default camera of 128 x 128 pixels. Angles are positive to
-the left and upwards, like those of the joints.
+Controllers whose attribute ``of_events`` is true use events, and are designed for the default camera of 128 x 128
+pixels. Angles are positive to the left and upwards, like those of the joints.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _command(pan: float, tilt: float) -> tuple[np.ndarray, None]:
 
 @dataclass
 class TrueAngleP(Baseline):
-    """Commands a velocity proportional to the true angle between target and head, as with perfect vision.
+    """Commands a velocity proportional to the true angle between target and optical axis, as with perfect vision.
 
     gain : velocity command for each radian of angle [1/s]
     """
@@ -62,14 +62,14 @@ class TrueAngleP(Baseline):
 class TrueMotion(Baseline):
     """Commands the target's true velocity, plus terms for its acceleration and for the remaining angle.
 
-    It is a teacher for controllers that only get events (``snn_control train --teacher TrueMotion``). The command is v
-    + tau_lag a + p(e). The velocity v and the acceleration a of the target are computed from differences of its
-    positions; e is the angle that will remain when the command acts. For small e, p is ``gain`` e. For large e, p is
-    limited to a speed from which the head can brake in time, proportional to the square root of e.
+    It is a teacher for event-based controllers (``snn_control train --teacher TrueMotion``). The command is v + tau_lag
+    a + p(e). The velocity v and the acceleration a of the target are computed from differences of its positions; e is
+    the angle that will remain when the command acts. For small e, p is ``gain`` e. For large e, p is limited to a speed
+    from which the head can brake in time, proportional to the square root of e.
 
     gain : velocity command for each radian of remaining angle [1/s]
     brake : assumed deceleration [rad/s2]
-    spare : largest share of the servo's acceleration that is assumed to be left over by the target's own motion
+    spare : fraction of the acceleration left after following the target that braking may use
     """
 
     of_events: ClassVar[bool] = False
@@ -111,8 +111,8 @@ class CentroidP(Baseline):
     step's events are added. The mean is ``X / (S + pseudocount)``.
 
     gain : velocity command for each radian of the mean [1/s]
-    tau : time constant with which events are forgotten [s]
-    pseudocount : number of events below which the mean is pulled to the middle of the picture
+    tau : time constant with which old events decay [s]
+    pseudocount : number of events below which the mean is drawn towards the middle of the picture
     """
 
     of_events: ClassVar[bool] = True
@@ -141,7 +141,7 @@ class CentroidP(Baseline):
 
 
 def gate(events, count, angle, x, y, radius, out):
-    """Compute sums over the events within a *gate*: a circle with an expected position as its centre.
+    """Count and sum the events within a *gate*, a circular region at the target's expected position.
 
     events : (capacity, 4) float32, t, x, y, p; the first ``count`` rows are used
     angle : (128,) float64, angle of each pixel row or column [rad]
@@ -179,8 +179,8 @@ class GatedTracker(Baseline):
     extra_radius : how much the radius grows if no target was seen recently [rad]
     alpha : gain with which events correct the estimated position [per 10 ms]
     beta : gain with which events correct the estimated velocity [per 10 ms]
-    pseudocount : number of events at which the weight is one half
-    min_excess : recent excess of events in the gate over those in the ring at which the gate has its smallest radius
+    pseudocount : number of events in the gate at which their weight is one half
+    min_excess : recent excess of events in the gate over events in the ring at which the gate has its smallest radius
     tau : time constant of the average that defines "recently" [s]
     """
 
@@ -239,5 +239,5 @@ BASELINES = {one.__name__: one for one in (CentroidP, GatedTracker, TrueAngleP, 
 
 
 def load(name: str) -> Any:
-    """Return the baseline of this name, with its tuned gains."""
+    """Return the controller with this class name and the tuned gains of ``gains.json``."""
     return BASELINES[name](**json.loads(GAINS.read_text())[name])

@@ -1,4 +1,4 @@
-"""Compute the motion of the target in a tracking world: all its directions in an episode, before the episode begins.
+"""Compute the motion of the target in the tracking world: its path for a whole episode, in advance.
 
 Each function returns the azimuth and the elevation [rad] at the times ``t``, (n,) [s], as an (n, 2) float64 array.
 """
@@ -17,15 +17,14 @@ RATIO = (1.0, 1.3)
 
 
 def sinusoid(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """Return a sine with a random phase for each axis: azimuth at ``frequency`` [Hz], elevation at 1.3 times this."""
+    """Return a sine of random phase for each axis: azimuth at ``frequency`` [Hz], elevation at 1.3 ``frequency``."""
     phase = rng.uniform(0.0, 2.0 * math.pi, 2)
     columns = [a * np.sin(2.0 * math.pi * frequency * r * t + p) for a, r, p in zip(AMPLITUDE, RATIO, phase)]
     return np.stack(columns, axis=1)
 
 
 def sum_of_sines(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """Return a sum of three sines of equal amplitude for each axis. Their frequencies are 0.3 to 1 times that of the
-    axis."""
+    """Return a sum of three sines of equal amplitude for each axis, at 0.3 to 1 times the axis' frequency."""
     columns = []
     for amplitude, ratio in zip(AMPLITUDE, RATIO):
         slow, middle, fast = rng.uniform(0.3, 0.5), rng.uniform(0.5, 0.8), rng.uniform(0.8, 1.0)
@@ -36,10 +35,10 @@ def sum_of_sines(t: np.ndarray, frequency: float, rng: np.random.Generator) -> n
 
 
 def random_moves(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """Return moves with minimum jerk between random directions. A move lasts half a period to one period; rests follow
-    some moves.
+    """Return minimum-jerk moves between random directions, with rests after some moves.
 
-    A move changes the azimuth by at least half its amplitude, so that no episode is easy.
+    A move lasts half a period to one period of ``frequency``. It changes the azimuth by at least half of the azimuth's
+    amplitude, so that no episode is easy.
     """
     path = np.empty((t.size, 2))
     here = rng.uniform(-1.0, 1.0, 2) * AMPLITUDE

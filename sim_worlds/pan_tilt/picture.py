@@ -1,4 +1,4 @@
-"""Draw marks into a picture of a tracking world, for people."""
+"""Draw the marks in the image of the tracking world, for ``render``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ MARK, TARGET = (255, 255, 255), (90, 230, 90)
 
 
 def draw(image: np.ndarray, target: tuple[float, float, float], radius: float) -> np.ndarray:
-    """Draw a cross in the middle of the camera's view, and a ring around the target. Return the image.
+    """Draw a cross in the middle of the camera's view, and a ring around the target. Return ``image``.
 
-    image : (SCALE rows, SCALE columns, 3) uint8, written
+    image : (SCALE rows, SCALE columns, 3) uint8, the camera's view; updated
     target : pixel x and y of the target's centre, and its depth (behind the camera if <= 0)
     radius : radius of the ring [pixels]
     """

@@ -1,4 +1,4 @@
-"""The scene in front of the head, as bodies that PyBullet renders."""
+"""The scene in front of the head, wall and target, made of bodies that PyBullet renders."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ WALL = (24, 48)
 
 
 class RenderedScene:
-    """Renders wall and target in a separate physics client: a textured sphere around the head, and a ball.
+    """Renders the wall, a textured sphere around the head, and the target, a ball, in a separate physics client.
 
-    pinhole : the camera, which must see no more than the analytic scene can draw
+    pinhole : the camera; its field of view must fit into the wall of the analytic scene
     every : number of steps between frames
-    egl : whether to draw with the EGL plugin, if the plugin works
+    egl : whether to render with the EGL plugin, if the plugin works
     """
 
     def __init__(self, pinhole: Pinhole, every: int, egl: bool) -> None:
@@ -42,7 +42,7 @@ class RenderedScene:
         self._client: Client | None = None
 
     def reset(self, view: np.ndarray, wall: np.ndarray) -> np.ndarray:
-        """Return the first picture of an episode; arguments as in ``scene.render``."""
+        """Start an episode and return its first picture; arguments: ``view`` and ``texture`` of ``scene.render``."""
         self.close()
         self._view[:] = view
         with silent(1, 2), tempfile.TemporaryDirectory() as folder:
@@ -56,7 +56,7 @@ class RenderedScene:
         return self._between.reset()
 
     def step(self, view: np.ndarray) -> np.ndarray:
-        """Return the picture one step later as a (height, width) float32 array. The picture is one frame late."""
+        """Return the picture one step later, (height, width) float32. It shows the scene of one frame earlier."""
         self._view[:] = view
         return self._between.step()
 
@@ -74,7 +74,7 @@ class RenderedScene:
 def load_sphere(
     client: Client, folder: Path, facets: tuple[int, int], radius: float, intensity: np.ndarray, inward: bool
 ) -> int:
-    """Load a textured sphere around the origin into a physics client. Return the number of its body.
+    """Load a textured sphere around the origin into a physics client. Return the id of the sphere's body.
 
     folder : folder for temporary files
     facets : number of the sphere's facets in elevation and in azimuth
@@ -91,7 +91,7 @@ def load_sphere(
 
 
 def turn(azimuth: float, elevation: float) -> np.ndarray:
-    """Return the (3, 3) rotation matrix of a body that faces a direction.
+    """Return the rotation matrix of a body that faces a direction given by azimuth and elevation [rad], (3, 3).
 
     The columns of the matrix are the body's forward, left and up directions.
     """
@@ -106,9 +106,9 @@ GREY = np.float32(math.log((WALL_GREY + FLOOR) / (1.0 + FLOOR)))
 
 
 def sphere(rows: int, columns: int, radius: float, inward: bool) -> str:
-    """Return the text of an OBJ file with a sphere of facets. The sphere's texture is a map over azimuth and elevation.
+    """Return the text of an OBJ file of a sphere made of facets, with texture coordinates over azimuth and elevation.
 
-    All normals are equal, so that all facets get the same light.
+    All normals are equal, so that the renderer lights all facets equally.
     """
     azimuth = np.linspace(-math.pi, math.pi, columns + 1)
     elevation = np.linspace(-0.5 * math.pi, 0.5 * math.pi, rows + 1)
@@ -125,7 +125,7 @@ def sphere(rows: int, columns: int, radius: float, inward: bool) -> str:
 
 
 def ball_texture(amplitude: float, phase_left: float, phase_up: float) -> np.ndarray:
-    """Return a texture for the ball like the disc's pattern: (128, 256) log intensity over elevation and azimuth."""
+    """Return the ball's texture, similar to the disc's: (128, 256) log intensity over elevation and azimuth."""
     azimuth = np.linspace(-math.pi, math.pi, 256)[None, :]
     elevation = np.linspace(-0.5 * math.pi, 0.5 * math.pi, 128)[:, None]
     return amplitude * np.sin(2.0 * azimuth + phase_left) * np.sin(2.0 * elevation + phase_up)
@@ -134,7 +134,7 @@ def ball_texture(amplitude: float, phase_left: float, phase_up: float) -> np.nda
 def bitmap(grey: np.ndarray) -> bytes:
     """Return the bytes of a BMP file with 24 bits per pixel.
 
-    grey : the picture; its first row is the lowest one, and its width must be a multiple of 4
+    grey : (rows, columns), the picture, with the bottom row first; its width must be a multiple of 4
     """
     rows, columns = grey.shape
     size = 3 * rows * columns

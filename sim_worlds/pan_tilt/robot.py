@@ -23,14 +23,14 @@ PUSH = 4.0  # rad/s, change of the speed in a disturbance
 
 
 class Servo:
-    """Computes the velocity of each joint in the next step, with the delay, lag, limits and stops of the servos.
+    """Model of the servos: computes each joint's velocity in the next step from the delay, lag, limits and stops.
 
     A command u takes effect after ``delay``. The velocity v follows the command as ``v += clip((u - v) (1 - exp(-dt /
     tau_lag)), -a_max dt, a_max dt)``, which is exact for a first-order lag and a command that is constant over a step.
-    A joint that would pass its stop ends there, at rest.
+    A joint that would pass its stop halts at the stop.
 
     dt : length of a step [s]
-    stops : (n,), largest angle of each joint to both sides [rad]
+    stops : (n,), largest angle of each joint in both directions [rad]
     """
 
     velocity_limit = 6.0  # rad/s
@@ -51,15 +51,14 @@ class Servo:
         self._queue = [[0.0] * len(self.stops) for _ in range(self._waiting)]
 
     def push(self, change: Sequence[float]) -> None:
-        """Change the velocities of the n joints at once by ``change``, (n,) [rad/s], up to the limit of the
-        velocity."""
+        """Add ``change``, (n,) [rad/s], to the velocities of the n joints at once, and clip them to the limit."""
         limit = self.velocity_limit
         self.velocity = [min(max(v + more, -limit), limit) for v, more in zip(self.velocity, change)]
 
     def step(self, command: Sequence[float], position: Sequence[float]) -> list[float]:
         """Return the velocities of the n joints in the step that starts now [rad/s].
 
-        command : (n,) velocity commands [rad/s], clipped to the limit
+        command : (n,) velocity commands [rad/s], which are clipped to the limit
         position : (n,) angles at the start of the step [rad]
         """
         limit = self.velocity_limit
@@ -80,7 +79,7 @@ class Servo:
 
 
 class PanTilt(Robot):
-    """The head on a fixed stand. Action: (2,) velocities of pan and tilt [rad/s].
+    """The pan-tilt head on a fixed stand. Action: (2,) velocity commands of pan and tilt [rad/s].
 
     dt : length of a step [s]
     """
@@ -104,7 +103,7 @@ class PanTilt(Robot):
         self._servo.reset()
 
     def push(self, rng: np.random.Generator) -> None:
-        """Change the head's velocity by ``PUSH``, in a random direction."""
+        """Disturb the head: change its velocity by ``PUSH`` in a random direction."""
         angle = rng.uniform(0.0, 2.0 * math.pi)
         self._servo.push((PUSH * math.cos(angle), PUSH * math.sin(angle)))
 

@@ -38,7 +38,7 @@ B1, B2, B3 = np.float32(0.92404309), np.float32(0.15616771), np.float32(0.002379
 
 
 def draw_background(rng: np.random.Generator, deviation: float) -> np.ndarray:
-    """Draw the wall's texture, (512, 1024) float32 log intensity, mean 0 and standard deviation ``deviation``."""
+    """Return a random texture of the wall, (512, 1024) float32 log intensity with mean 0 and a standard deviation."""
     return band_passed_noise(rng, (ROWS, COLUMNS), WAVELENGTH, 0.5, deviation, scale=TEXELS)
 
 
@@ -46,7 +46,7 @@ def pixel_of(pinhole: Pinhole, pan: float, tilt: float, azimuth: float, elevatio
     """Return the position x, y of a direction in the image [pixels], and its depth; see `Pinhole.pixel`.
 
     pan, tilt : angles of the head [rad]
-    azimuth, elevation : the direction [rad]
+    azimuth, elevation : angles of the direction [rad]
     """
     level = math.cos(elevation)
     x, y, z = math.cos(azimuth - pan) * level, math.sin(azimuth - pan) * level, math.sin(elevation)
@@ -62,12 +62,12 @@ def to_camera(x, y, z, tilt):
 
 @register_jitable
 def wall_row(up, focal, pan, tilt, column, row):
-    """Compute the places of the wall that the pixels of an image row see.
+    """Compute the texture coordinates of the wall points that the pixels of an image row see.
 
     up : height of the image row above the optical axis [pixels]
     focal : focal length [pixels]
     pan, tilt : angles of the head [rad]
-    column, row : (width,) float32, written: place on the wall [texels]
+    column, row : (width,) float32, texture coordinates [texels]; written
     """
     scale = np.float32(TEXELS)
     column_0 = np.float32(pan * TEXELS + 0.5 * COLUMNS)
@@ -151,7 +151,7 @@ def draw_disc(picture, focal, pan, tilt, azimuth, elevation, radius, contrast, t
 
 
 def render(picture, texture, focal, view, scratch, index):
-    """Draw the camera's view.
+    """Draw the camera's view of wall and target.
 
     picture : (height, width) float32, log intensity, row y and column x; written
     texture : (512, 1024) float32, log intensity of the wall
@@ -181,7 +181,7 @@ def check_pinhole(pinhole: Pinhole) -> None:
 
 
 class AnalyticScene:
-    """Makes pictures of wall and disc with `render`, which computes an exact picture for every step.
+    """Draws wall and disc with `render`, which computes an exact picture for every step.
 
     pinhole : the camera, see `check_pinhole`
     """
@@ -194,7 +194,7 @@ class AnalyticScene:
         self._render = compiled_render()
 
     def reset(self, view: np.ndarray, wall: np.ndarray) -> np.ndarray:
-        """Return the first picture of an episode; arguments as in `render`."""
+        """Start an episode and return its first picture; arguments: ``view`` and ``texture`` of `render`."""
         self._wall = wall
         return self.step(view)
 

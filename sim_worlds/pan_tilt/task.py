@@ -23,19 +23,19 @@ MAX_INITIAL_OFFSET = math.radians(10.0)  # largest angle between axis and target
 
 
 def angle_between(pan: float, tilt: float, azimuth: float, elevation: float) -> float:
-    """Return the great-circle angle between two directions [rad]. The haversine form is exact for small angles."""
+    """Return the great-circle angle between two directions [rad]. The haversine form is accurate for small angles."""
     a = math.sin(0.5 * (elevation - tilt))
     b = math.sin(0.5 * (azimuth - pan))
     return 2.0 * math.asin(math.sqrt(min(1.0, a * a + math.cos(tilt) * math.cos(elevation) * b * b)))
 
 
 class TrackTarget(Task):
-    """Follow a disc; see `PanTiltTrackingEnv` for reward, info and score.
+    """The task to follow a disc; see `PanTiltTrackingEnv` for reward, info and score.
 
-    robot : the head
+    robot : the pan-tilt head
     motion, frequency, contrast : as in `PanTiltTrackingEnv`
 
-    path : (steps + 1, 2) float64, azimuth and elevation of the target at each step of this episode [rad]
+    path : (steps + 1, 2) float64, azimuth and elevation of the target at each step of the present episode [rad]
     target : present azimuth and elevation of the target [rad]
     disc : the disc's radius [rad], its log contrast, the amplitude and the two phases [rad] of its texture, as in
         ``scene.VIEW_NAMES``
@@ -66,7 +66,7 @@ class TrackTarget(Task):
         self.step(0)
 
     def new_target(self, rng: np.random.Generator) -> None:
-        """Let the target jump to another path of the same kind, and continue there."""
+        """Disturb the episode: let the target jump to another random path of the same ``motion``."""
         self.path = target_path(self.motion, self.frequency, self._times, rng)
 
     def step(self, k: int) -> None:
@@ -84,9 +84,9 @@ class TrackTarget(Task):
         return -error, False, info  # never terminates: a lost target can be found again
 
     def score(self) -> dict[str, float]:
-        """Return ``rms_error`` [rad] and ``lost``, the share of steps with a lost target.
+        """Return ``rms_error`` [rad] and ``lost``, the fraction of steps with a lost target.
 
-        The result is empty if the episode ended before the scored part began.
+        The dict is empty if the episode ended before the part that counts for the score.
         """
         if not self._counted:
             return {}

@@ -32,7 +32,7 @@ MAX_SIDE_PX = 2048  # columns and rows of the camera: a step takes about 40 ms
 
 
 class HeadCamera(EventSensor):
-    """The event camera in the head, which sees wall and target.
+    """The event camera of the pan-tilt head, which sees wall and target.
 
     background : standard deviation of the wall's log intensity, from the next episode on
     """
@@ -54,7 +54,7 @@ class HeadCamera(EventSensor):
 
 
 class PanTiltTrackingEnv(World):
-    """Track a disc with a pan-tilt head from the events of a camera.
+    """Track a disc with a pan-tilt head from the events of the head's camera.
 
     An event camera with a field of view of 60 degrees and by default 128 x 128 pixels is at the intersection of a pan
     and a tilt axis. A textured disc (radius 0.11 m, 1.5 to 3 m away) moves before a static textured wall. When the head
@@ -82,7 +82,7 @@ class PanTiltTrackingEnv(World):
     =================== ========================== ===========================================================
 
     **Camera**: log intensity, contrast threshold 0.2 with 3 % mismatch between pixels, refractory time 1 ms, times
-    interpolated within the step, 0.1 Hz of noise for each pixel. The argument ``camera`` selects other kinds.
+    interpolated within the step, 0.1 Hz of noise for each pixel. The argument ``camera`` selects another camera model.
 
     **Reward**: minus the angle between the optical axis and the target [rad].
 
@@ -102,17 +102,17 @@ class PanTiltTrackingEnv(World):
     motion : ``sinusoid``, ``sum_of_sines`` or ``random``
     contrast : log intensity of the disc against the wall's mean; negative for a dark disc
     duration : length of an episode [s]
-    capacity : maximum number of events of a step in an observation
+    capacity : maximum number of events in an observation, which covers one step
     size : width and height of the camera [pixels], at most 2048; the height is at most the width, which covers 60
         degrees
     camera : ``default``, ``clean``, ``noisy`` or a ``sensors.camera_model.CameraModel``
     scene : ``analytic``: a formula computes a picture for every step. ``rendered``: PyBullet's TinyRenderer draws a
         ball before a textured sphere; ``rendered_egl``: PyBullet's EGL plugin draws this ball, if the plugin works
     frame_rate : frame rate of a rendered scene [Hz], rounded to whole steps; the camera's pictures are one frame late
-    randomize : from 0 to 1. With 1 an episode draws the frequency, 0.125 to 1.875 times the given one (0.1 to 1.5 Hz by
-        default), and the contrast, 0.7 to 1.3 times. With probability ``randomize`` each, it draws the motion, and a
-        background 0.4 to 2.5 times as strong (logarithmic). The disc is dark with half this probability, and the camera
-        is ``noisy`` with a third of it
+    randomize : strength of the domain randomisation, from 0 to 1. With 1, each episode multiplies the frequency by
+        0.125 to 1.875 (0.1 to 1.5 Hz by default) and the contrast by 0.7 to 1.3. With probability ``randomize`` an
+        episode draws the motion, and with this probability it multiplies the background by 0.4 to 2.5 (log-uniform).
+        With half of this probability the disc is dark, with a third of it the camera is ``noisy``
     render_mode : None, or ``rgb_array``, which shows the picture, the events of the last 20 ms (ON orange, OFF blue), a
         cross at the optical axis and a ring around the target
     """
@@ -205,8 +205,8 @@ class PanTiltTrackingEnv(World):
     def baselines(self) -> dict[str, Any]:
         """Return the classical controllers for this world: name -> controller.
 
-        Controllers that use events are designed for the default size and scene. With another size or scene they are
-        left out.
+        The event-based controllers are designed for the default size and scene. With another size or scene, only the
+        other controllers are returned.
         """
         return {name: load(name) for name, one in BASELINES.items() if self._usual or not one.of_events}
 

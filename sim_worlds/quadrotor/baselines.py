@@ -1,4 +1,4 @@
-"""The classical controller of ``QuadrotorAttitude-v0``, and a teacher that knows more than a controller can observe."""
+"""The classical controller of ``QuadrotorAttitude-v0``, and a teacher that uses the simulator's true state."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ STEEPEST = np.array([2.0, 2.0, 4.0])  # rad/s, rad/s, rad/s^2, limits of these s
 class CascadedPID(Baseline):
     """The cascade of the Crazyflie's firmware: PI of roll and pitch -> wanted rates -> PID of the rates -> mixer.
 
-    The derivative term uses the filtered derivative of the measured rate. Integrals are limited, and are held while a
-    motor is at a limit. Commands are shares of a motor's thrust.
+    The derivative term uses the filtered derivative of the measured rate. Integrals are limited, and stay constant
+    while a motor is at a limit. Commands are fractions of a motor's largest thrust.
 
     angle : proportional gain [1/s] and integral gain [1/s^2] for roll and pitch
     rate : proportional [s], integral [1] and derivative [s^2] gain for the rates around x and y
@@ -70,8 +70,8 @@ class CascadedPID(Baseline):
 def true_state(env: Any, observation: Any) -> np.ndarray:
     """Return the action of a teacher that knows the motors' strengths and the state without noise.
 
-    The wanted rates of roll and pitch are the slopes of the wanted angles, plus a term proportional to the angle
-    errors.
+    The wanted rates of roll and pitch are the time derivatives of the wanted angles, plus a term proportional to the
+    angle errors.
     """
     robot, task = env.task.robot, env.task
     wanted, before = np.array(robot.wanted), np.array(task.path[max(task.k - SEEN, 0)])

@@ -37,22 +37,22 @@ MOTORS = ("front_right", "back_right", "back_left", "front_left")
 
 
 def angles_of(w: float, x: float, y: float, z: float) -> tuple[float, float]:
-    """Return roll and pitch of a unit quaternion [rad], for rotations by yaw, pitch and roll in this order."""
+    """Return roll and pitch [rad] of a unit quaternion w, x, y, z. The order of rotations is yaw, pitch, roll."""
     pitch = math.asin(min(1.0, max(-1.0, 2.0 * (w * y - z * x))))
     return math.atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y)), pitch
 
 
 class Quadrotor(Robot):
-    """The quadrotor. Action: (4,) commands of the motors, as shares of their largest thrust.
+    """The quadrotor. Action: (4,) motor commands, as fractions of each motor's largest thrust.
 
     dt : length of a physics step [s]
     attitude : true roll and pitch [rad]
     rates : true angular velocity in the body's axes [rad/s]
     upright : cosine of the angle between the body's z axis and the vertical
     thrusts : largest thrust of each motor [N]
-    wanted : present wanted roll, pitch [rad], yaw rate [rad/s] and thrust; set by the task
-    gust : external torque around the body's axes [N m]; set by the task
-    torque : torque of motors and gust around the body's axes [N m]
+    wanted : wanted roll and pitch [rad], yaw rate [rad/s] and thrust at the present step; the task sets them
+    gust : external torque of the wind around the body's axes [N m]; the task sets it
+    torque : total torque of motors and gust around the body's axes [N m]
     """
 
     DISTURBANCES = ("push",)
@@ -85,7 +85,7 @@ class Quadrotor(Robot):
         )  # fmt: skip
 
     def start(self, rng: np.random.Generator, steps: int) -> None:
-        """Begin an episode in hover, level and at rest, and draw the noise of its ``steps`` steps."""
+        """Start an episode of ``steps`` steps in level hover at rest, and draw its sensor noise."""
         spread = self._noise * np.array([ANGLE] * 2 + [GYRO] * 3)
         self._errors, self._k = rng.normal(size=(steps + 1, 5)) * spread, 0
         self._command = [HOVER] * 4
@@ -95,7 +95,7 @@ class Quadrotor(Robot):
         self.read()
 
     def push(self, rng: np.random.Generator) -> None:
-        """Change the angular velocity by ``PUSH``, around a random horizontal axis."""
+        """Disturb the quadrotor: change its angular velocity by ``PUSH``, around a random horizontal axis."""
         turning, axis = self.client.getBaseVelocity(self.body)[1], rng.uniform(0.0, 2.0 * math.pi)
         change = (PUSH * math.cos(axis), PUSH * math.sin(axis), 0.0)
         self.client.resetBaseVelocity(self.body, angularVelocity=[a + b for a, b in zip(turning, change)])

@@ -21,7 +21,7 @@ REFERENCES = ("smooth", "steps")
 
 
 def waves(rng: np.random.Generator, times: np.ndarray, low: float, high: float, columns: int) -> np.ndarray:
-    """Return random smooth signals at n times, (n, columns). Each is a sum of eight sines with an rms of 1.
+    """Return random smooth signals at n times, (n, columns). A signal is a sum of eight sines, with an rms value of 1.
 
     times : (n,), the times [s]
     low, high : range from which the frequencies are drawn log-uniformly [Hz]
@@ -44,7 +44,7 @@ def stairs(rng: np.random.Generator, times: np.ndarray, columns: int) -> np.ndar
 
 
 class FollowAttitude(Task):
-    """Follow roll, pitch and yaw rate; see `QuadrotorAttitudeEnv` for reward, info and score.
+    """The task to follow roll, pitch and yaw rate; see `QuadrotorAttitudeEnv` for reward, info and score.
 
     reference, gusts : as in `QuadrotorAttitudeEnv`
     path : wanted values at each step, in the form of `Quadrotor.wanted`
@@ -75,7 +75,7 @@ class FollowAttitude(Task):
         self.step(0)
 
     def new_target(self, rng: np.random.Generator) -> None:
-        """Draw other wanted values of the same kind, which the task follows from the next step on."""
+        """Disturb the episode: draw another path of wanted values, which applies from the next step on."""
         self.path = self._draw_path(rng, self._times)
 
     def step(self, k: int) -> None:
@@ -95,7 +95,7 @@ class FollowAttitude(Task):
     def score(self) -> dict[str, float]:
         """Return ``rms_error`` [rad], ``rms_yaw_rate_error`` [rad/s] and ``crashed`` (0 or 1).
 
-        If the episode ended before the scored part began, return only ``crashed``.
+        If the episode ended before the part that counts for the score, return only ``crashed``.
         """
         crashed = {"crashed": float(self.robot.upright < OVERTURNED)}
         if not self._counted:

@@ -1,4 +1,4 @@
-"""The world ``QuadrotorAttitude-v0``: a small quadrotor whose motors follow a wanted attitude."""
+"""The world ``QuadrotorAttitude-v0``: a small quadrotor that follows a wanted attitude and yaw rate."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ class QuadrotorAttitudeEnv(World):
     ========== ==========================  ===================================================================
 
     A command reaches its motor 3 ms later. The motor's speed, relative to its largest, follows the root of the command
-    with a time constant of 20 ms. Its thrust is the square of the speed times 0.149 N (four: 2.25 times the weight).
-    Its torque is 5.96 mm times the thrust: to the right for the first and third motor, to the left for the others.
+    with a time constant of 20 ms. Its thrust is the square of the relative speed times 0.149 N; all four together reach
+    2.25 times the weight. Its torque is 5.96 mm times the thrust, to the right for the first and third motor, to the
+    left for the other motors.
 
     =================== ========================== ===========================================================
     Observation         Space                      Meaning
@@ -47,8 +48,8 @@ class QuadrotorAttitudeEnv(World):
     ``wanted_thrust``   ``Box((1,))``              float64, as an action; hovering is 0.444
     =================== ========================== ===========================================================
 
-    The yaw angle is not observed: an IMU has no magnetometer, and pilots command the yaw rate. Roll and pitch are given
-    as angles, because a network cannot multiply the parts of a quaternion exactly.
+    The yaw angle is not observed: this IMU has no magnetometer, and pilots command the yaw rate. Roll and pitch are
+    observed as angles, because a network cannot multiply the components of a quaternion exactly.
 
     **Reward**: 1 minus the attitude error, the root of the sum of the squared errors of roll and pitch [rad], minus 0.1
     times the yaw rate's error [rad/s].
@@ -69,8 +70,9 @@ class QuadrotorAttitudeEnv(World):
     gusts : root mean square of a torque around x and y, with frequencies of 0.2 to 5 Hz [N m]; the torque around z has
         a fifth of this value
     duration : length of an episode [s]
-    randomize : from 0 to 1, the share of the spreads above
-    render_mode : None, or ``rgb_array``, which shows the quadrotor, and above it one with the wanted roll and pitch
+    randomize : strength of the domain randomisation, from 0 to 1; it multiplies the spreads above
+    render_mode : None, or ``rgb_array``, which shows the quadrotor, and above it a second quadrotor with the wanted
+        roll and pitch
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it
@@ -120,9 +122,9 @@ class QuadrotorAttitudeEnv(World):
         self.robot.vary(factors)
 
     def picture(self) -> np.ndarray:
-        """Return a picture of the present state, (240, 320, 3) uint8.
+        """Return an RGB image of the present state, (240, 320, 3) uint8.
 
-        A separate physics client draws it, so that the picture does not change the simulation.
+        A separate physics client draws the image, so that drawing does not affect the simulation.
         """
         if self._pictured is None:
             self._pictured = Client()

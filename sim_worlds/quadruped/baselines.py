@@ -21,9 +21,11 @@ LATER = np.array([0.0, 0.5, 0.5, 0.0])  # phase of each leg, as a share of a cyc
 
 
 def angles(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Return the joint angles (12,) [rad] that place the four feet at x, y, z relative to their hips, (4,) each [m].
+    """Inverse kinematics: return the joint angles (12,) [rad] for foot positions relative to the hips.
 
-    A leg that cannot reach its foot is straight.
+    A leg whose foot position is out of reach is straight.
+
+    x, y, z : (4,) each, positions of the four feet [m]
     """
     side = SIDE * HIP[2]
     down = np.sqrt(np.maximum(y * y + z * z - side * side, 1e-4))
@@ -35,13 +37,13 @@ def angles(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Trot(Baseline):
-    """Open-loop trot, in which diagonal legs step together.
+    """Open-loop trot: a gait in which diagonally opposite legs step together.
 
-    On the ground, a foot moves back relative to the trunk as fast as the trunk should move ahead, and sideways as fast
-    as the trunk should turn. In the air, the foot moves ahead again.
+    During stance, a foot moves back relative to the trunk at the commanded speed, and sideways as the commanded yaw
+    rate requires. During swing, the foot moves ahead again.
 
     period : duration of a gait cycle [s]
-    stance : share of a cycle in which a foot is on the ground
+    stance : fraction of a gait cycle in which a foot is on the ground
     height : height of the hips [m]
     lift : height of a step [m]
     wide : offset of the feet outwards from the hips [m]
@@ -68,7 +70,7 @@ class Trot(Baseline):
         self._k = 0
 
     def feet(self, forward: float, left: float, turn: float) -> np.ndarray:
-        """Return the positions x, y, z of the four feet relative to their hips [m], (3, 4)."""
+        """Return the planned positions x, y, z of the four feet relative to their hips, (3, 4) [m]."""
         phase = (self._k * STEP / self.period + LATER) % 1.0
         self._k += 1
         down = phase < self.stance
@@ -88,12 +90,12 @@ class Trot(Baseline):
 
 @dataclass
 class TrotWithImu(Trot):
-    """The trot with feedback from the IMU: it controls the yaw rate, levels the trunk, and steps against tipping.
+    """The trot with IMU feedback, which controls the yaw rate, levels the trunk, and places the feet against tipping.
 
-    turn_gain : gain for the error of the yaw rate [1]
-    turn_integral : gain for the integral of this error [1/s]
-    hold : share of the integral that is kept from step to step
-    level : change of the legs' lengths, as a share of the change that would level the trunk in one step
+    turn_gain : proportional gain for the yaw rate error [1]
+    turn_integral : integral gain for the yaw rate error [1/s]
+    hold : factor by which the integral is multiplied in each step
+    level : change of the legs' lengths, as a fraction of the change that would level the trunk
     tip : additional speed of the feet, sideways and ahead, for each rad/s at which the trunk tilts [m]
     tau : time constant of the filter that estimates the tilt from acceleration and rates [s]
     """
@@ -130,10 +132,10 @@ class TrotWithImu(Trot):
 
 @dataclass
 class TrotWithTwist(TrotWithImu):
-    """The trot with IMU, in which the feet also turn back and forth around the trunk once per cycle.
+    """The trot with IMU feedback, in which the feet also turn around the trunk, back and forth, once per gait cycle.
 
-    This motion opposes the turning of the trunk that the swinging legs cause. CMA-ES found the numbers of this
-    controller; it maximised the reward in episodes with seeds below 1000.
+    This motion compensates the yaw motion of the trunk that the swinging legs cause. CMA-ES optimised the parameters of
+    this controller for the reward in episodes with seeds below 1000.
 
     twist : cosine and sine coefficient of the feet's angle around the trunk [rad]
     """

@@ -2,7 +2,7 @@
 
 The algorithm is that of Featherstone (2008, Rigid Body Dynamics Algorithms, 7.3), including a floating base (9.4). All
 spatial vectors (angular, then linear) are expressed in the world's axes. Their common reference point is the trunk's
-centre of mass in this step. So no vector needs to be transformed from link to link.
+centre of mass in the present step. So vectors need no transformation between links.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ def turned(rotation, w, x, y, z):
 
 @register_jitable
 def about(rotation, parent, axis, angle):
-    """Write the rotation matrix of a link, (3, 3): that of its parent link, followed by a turn about its own axis.
+    """Write the rotation matrix of a link, (3, 3): the parent's matrix times a rotation about the joint axis.
 
     axis : 0 for x, 1 for y
-    angle : angle of the turn [rad]
+    angle : joint angle [rad]
     """
     c, s = math.cos(angle), math.sin(angle)
     for k in range(3):
@@ -90,7 +90,7 @@ def add_body(inertia, bias, rotation, mass, own, cx, cy, cz, v):
     inertia, bias : (6, 6) and (6,), written
     rotation : (3, 3), rotation of the body
     mass, own : mass [kg], and moments of inertia about the body's own axes [kg m^2]
-    cx, cy, cz : position of its centre of mass [m]
+    cx, cy, cz : position of the body's centre of mass [m]
     v : (6,), spatial velocity of the body
     """
     for i in range(3):
@@ -136,7 +136,7 @@ def add_body(inertia, bias, rotation, mass, own, cx, cy, cz, v):
 def touch(state, factors, leg, x, y, z, vx, vy, vz, forces):
     """Compute the ground's force on a foot, and write it into ``forces``, (3,) [N].
 
-    Upwards, the force is that of a spring and a damper. Sideways, a spring and a damper pull the foot to the place
+    The vertical force is that of a spring and a damper. Horizontally, a spring and a damper pull the foot to the point
     where it came to rest, until this force exceeds friction.
 
     x, y, z, vx, vy, vz : position of the foot [m] and its velocity [m/s]
@@ -185,11 +185,11 @@ def solve(a, b):
 
 @register_jitable
 def parts(work):
-    """Return the arrays for trunk, links and joints, as views of the memory ``work`` of `accelerate`.
+    """Return the work arrays of trunk, links and joints, as views of the scratch memory ``work`` of `accelerate`.
 
-    For trunk and links, they are the rotations (13, 3, 3), inertias (13, 6, 6), bias forces (13, 6) and velocities (13,
-    6). For the joints, they are the axes, the accelerations due to velocity, and the products of inertia and axis, (12,
-    6) each; then 1 / inertia along the axis, and torque minus bias, (12,) each.
+    For trunk and links: rotations (13, 3, 3), inertias (13, 6, 6), bias forces (13, 6) and velocities (13, 6). For the
+    joints: axes, velocity-dependent accelerations, and products of inertia and axis, (12, 6) each; then 1 / inertia
+    about the axis, and torque minus bias force, (12,) each.
     """
     rotations, inertias = work[:117].reshape(13, 3, 3), work[117:585].reshape(13, 6, 6)
     biases, axes, speeds = work[585:663].reshape(13, 6), work[663:735].reshape(12, 6), work[735:813].reshape(13, 6)
@@ -199,7 +199,7 @@ def parts(work):
 
 @register_jitable
 def outward(leg, state, factors, mass, work, force):
-    """First pass, from the trunk to a leg's foot: compute places and motion of the links, and the forces on them.
+    """First pass, from the trunk to a leg's foot: compute poses and velocities of its links, and the forces on them.
 
     mass : factor of the masses
     work : see `parts`
@@ -256,8 +256,7 @@ def outward(leg, state, factors, mass, work, force):
 
 @register_jitable
 def inward(leg, torque, work):
-    """Second pass, from a leg's foot to the trunk: add the inertia and the bias force of the links to those of the
-    trunk.
+    """Second pass, from a leg's foot to the trunk: add the inertia and bias force of the leg's links to the trunk's.
 
     torque : (12,), torques of the motors [N m]
     work : see `parts`
@@ -295,7 +294,7 @@ def onward(leg, base, work, out):
 
     base : (6,), spatial acceleration of the trunk
     work : see `parts`
-    out : accelerations; written
+    out : (18,), accelerations, see `accelerate`; written
     """
     _, _, _, _, axes, drifts, pulls, inverse, rest = parts(work)
     a0, a1, a2, a3, a4, a5 = base[0], base[1], base[2], base[3], base[4], base[5]
@@ -350,9 +349,9 @@ def move(state, targets, factors, steps, dt, work, out):
 
     state : (49,) float64, updated: the trunk's position (3) [m], quaternion w, x, y, z (4), velocity (3) [m/s] and
         angular velocity (3) [rad/s], all in the world's axes; angles (12) [rad] and speeds (12) [rad/s] of JOINTS; x
-        and y of the place where each foot came to rest (8) [m]; whether each foot is on the ground (4)
+        and y of the point where each foot came to rest (8) [m]; whether each foot is on the ground (4)
     targets : (12,) float64, target angles of the joints [rad]
-    factors : factors of the robot's properties, in the order of FACTORS
+    factors : factors of the robot's physical properties, in the order of FACTORS
     steps : number of steps
     dt : length of a step [s]
     work : (1200,) float64, scratch memory

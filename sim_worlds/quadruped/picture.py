@@ -19,7 +19,7 @@ TILE = 0.25  # m
 
 
 def joints(state: np.ndarray) -> np.ndarray:
-    """Return the positions of hip, thigh, knee and foot of each leg in the world [m], (4, 4, 3) float64.
+    """Return the positions of hip, thigh, knee and foot of each leg in world coordinates, (4, 4, 3) float64 [m].
 
     state : see `dynamics.move`
     """
@@ -38,7 +38,7 @@ def joints(state: np.ndarray) -> np.ndarray:
 
 
 def draw(state: np.ndarray) -> np.ndarray:
-    """Draw a state (see `dynamics.move`). Return a (240, 320, 3) uint8 array."""
+    """Draw the robot in a state (see `dynamics.move`). Return an RGB image, (240, 320, 3) uint8."""
     columns, rows = SIZE
     here = np.array([state[0], state[1], 0.0])
     eye = here + EYE

@@ -1,4 +1,4 @@
-"""The quadruped: its motors accept target angles, and an IMU is in its trunk."""
+"""The quadruped robot, whose motors accept target angles and whose trunk contains an IMU."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SEEN = {
 
 
 class Quadruped(Robot):
-    """The quadruped, which moves by the equations of ``dynamics``. Action: (12,) target angles of its joints [rad].
+    """The quadruped, simulated with the equations of motion in ``dynamics``. Action: (12,) target joint angles [rad].
 
     state : see `dynamics.move`
     factors : factors of the robot's properties, see `dynamics.FACTORS`
-    command : wanted speed ahead [m/s] and yaw rate [rad/s], which the robot observes
+    command : commanded forward speed [m/s] and yaw rate [rad/s], which are part of the observation
     """
 
     DISTURBANCES = ("push",)
@@ -50,7 +50,7 @@ class Quadruped(Robot):
         self.read()
 
     def reset(self, position: Any) -> None:
-        """Let the robot stand at rest with these joint angles, (12,) [rad], and with its feet on the ground."""
+        """Place the robot at rest with joint angles ``position``, (12,) [rad], and with its feet on the ground."""
         state = self.state
         state[:] = self._acceleration[:] = 0.0
         state[2], state[3], state[13:25] = 2.0 * LINK * math.cos(STANDING[1]) + FOOT, 1.0, position
@@ -60,12 +60,12 @@ class Quadruped(Robot):
     def disturb(self, noise: np.ndarray) -> None:
         """Set the noise of the IMU for the next steps.
 
-        noise : (steps, 6), with a standard deviation of 1
+        noise : (steps, 6), random numbers with a standard deviation of 1, which the robot scales
         """
         self._noise, self._k = noise * NOISE, 0
 
     def push(self, rng: np.random.Generator) -> None:
-        """Change the trunk's velocity by ``PUSH``, in a random horizontal direction."""
+        """Disturb the robot: change the trunk's velocity by ``PUSH``, in a random horizontal direction."""
         angle = rng.uniform(0.0, 2.0 * math.pi)
         self.state[7:9] += PUSH * math.cos(angle), PUSH * math.sin(angle)
 

@@ -1,4 +1,4 @@
-"""The task to follow commands of speed and yaw rate."""
+"""The task to walk with commanded speed and yaw rate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BUMPS = 0.01  # m, largest amplitude of the uneven ground
 
 
 class Walk(Task):
-    """The task to follow commands; see `QuadrupedWalkEnv` for reward, info and score.
+    """The task to follow commands of speed and yaw rate; see `QuadrupedWalkEnv` for reward, info and score.
 
     speed, turn : as in `QuadrupedWalkEnv`
     roughness : strength of uneven ground and pushes, from 0 to 1
@@ -60,7 +60,7 @@ class Walk(Task):
         self._tell(0)
 
     def new_command(self, rng: np.random.Generator) -> None:
-        """Draw another command of speed and yaw rate, which holds from the next step to the end of the episode."""
+        """Disturb the episode: draw another command, which applies from the next step to the end of the episode."""
         self._commands[:] = rng.uniform(*SPEEDS), rng.uniform(*TURNS)
 
     def _tell(self, k: int) -> None:

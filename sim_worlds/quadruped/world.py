@@ -18,12 +18,12 @@ __all__ = ["QuadrupedWalkEnv"]
 
 
 class QuadrupedWalkEnv(World):
-    """Walk forward and turn as commanded, with twelve motors that take target angles.
+    """Walk and turn as commanded, with twelve motors that accept target angles.
 
-    A trunk on four legs of hip, thigh and knee has the masses and lengths of a Unitree A1 (12.5 kg, hips 0.37 m apart,
-    legs of 0.2 + 0.2 m). The motors are PD controllers of the joints' angles (80 N m/rad, 2 N m s/rad, at most 33.5 N
-    m). Only the feet touch the ground, with a coefficient of friction of 0.8. x is forward, y to the left, z upwards.
-    One step is 10 ms, with ten steps of the physics (``dynamics``).
+    The robot has a trunk and four legs, each with hip, thigh and knee, and the masses and lengths of a Unitree A1 (12.5
+    kg, hips 0.37 m apart, legs of 0.2 + 0.2 m). The motors are PD controllers of the joints' angles (80 N m/rad, 2 N m
+    s/rad, at most 33.5 N m). Only the feet touch the ground, with a coefficient of friction of 0.8. x is forward, y to
+    the left, z upwards. One step is 10 ms, with ten steps of the physics (``dynamics``).
 
     ========== ==========================  ===================================================================
     Action     ``Box((12,))``              float64, target angles of `dynamics.JOINTS` [rad]; clipped to the stops: hip
@@ -64,7 +64,7 @@ class QuadrupedWalkEnv(World):
     speed : commanded speed [m/s], from -1 to 1; None draws from 0.2 to 0.6 every 4 s
     turn : commanded yaw rate [rad/s], from -1 to 1; None draws from -0.5 to 0.5 every 4 s
     duration : length of an episode [s]
-    randomize : from 0 to 1, share of the randomisation above
+    randomize : strength of the randomisation above, from 0 to 1
     render_mode : None, or ``rgb_array``, which shows the robot from its right side, with left legs blue and right legs
         orange
     """

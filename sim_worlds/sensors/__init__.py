@@ -1,1 +1,1 @@
-"""Simulated sensors: event cameras, and the pictures that they see."""
+"""Simulated sensors: event cameras, and the functions that compute the pictures that they see."""

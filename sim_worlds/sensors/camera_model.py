@@ -1,4 +1,4 @@
-"""Models of event cameras: their thresholds, speed and noise."""
+"""Models of event cameras: contrast thresholds, bandwidth and noise, with presets."""
 
 from snn_control.coding.camera_model import PRESETS, CameraModel, camera_model
 

@@ -1,11 +1,11 @@
-"""Simulate an event camera: its pixels report changes of the log intensity in a sequence of pictures.
+"""Simulate an event camera, whose pixels report changes of log intensity in a sequence of pictures.
 
 Between two pictures the log intensity of a pixel is linear in time. A low-pass filter smooths it, less strongly for
-brighter pixels. Whenever the filtered value is a threshold away from the pixel's reference, the reference moves by this
-threshold. The pixel then reports an event with the sign and the time of the crossing, which is interpolated within the
-step. Leakage moves the reference down continuously, which appears as a slow brightening. Shot noise adds events of
-either sign, more of them in the dark. Finally, an event that follows the last event of its pixel within the refractory
-time is removed. The reference has moved nevertheless, as if the event had been lost.
+brighter pixels. When the filtered value differs from the pixel's reference by a threshold, the reference moves by this
+threshold, and the pixel reports an event. The event has the sign and the time of the crossing; the time is interpolated
+within the step. Leakage moves the reference down continuously, which appears as a slow brightening. Shot noise adds
+events of either sign, more of them in the dark. Finally, an event that follows its pixel's previous event within the
+refractory time is removed. This removal does not undo the change of the reference.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ MAX_PERIOD_S = 2.0  # s, because nanoseconds are stored as int32
 
 
 class EventCamera(PixelArray):
-    """A simulated event camera, which holds the state of its pixels.
+    """A simulated event camera, with the state of all its pixels.
 
     size : width and height [pixels]
-    model : a CameraModel, or the name of a preset: clean, default, noisy
-    period : time between pictures [s]; a call of `advance` can give another time
-    capacity : maximum number of events of a step that ``observe`` returns; further events are dropped and counted
+    model : a CameraModel, or the name of a preset: ``clean``, ``default`` or ``noisy``
+    period : time between pictures [s]; a call of `advance` can override this time
+    capacity : maximum number of events that a call of ``observe`` returns; further events are dropped and counted
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class EventCamera(PixelArray):
 
     @property
     def reference(self) -> np.ndarray:
-        """Log intensity with which each pixel compares the present one, (height, width) float32."""
+        """Reference of each pixel, with which it compares the present log intensity, (height, width) float32."""
         return self.state[1 if self.model.cutoff else 0] - self.state[2]
 
     @property
@@ -76,10 +76,10 @@ class EventCamera(PixelArray):
         return int(self.clock[1])
 
     def reset(self, picture: np.ndarray, seed: int) -> None:
-        """Start a new camera that has adapted to ``picture``.
+        """Reset all pixels, so that they have adapted to ``picture`` and it causes no events.
 
         picture : (height, width) float32, log intensity
-        seed : whole number from 0 to 2^64 - 1, for thresholds, leakage and all future noise
+        seed : whole number from 0 to 2^64 - 1; thresholds, leakage and all further noise depend on it
         """
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 1 << 64:
             raise DescriptionError("seed", seed, "must be a whole number from 0 to 2^64 - 1")
@@ -90,7 +90,7 @@ class EventCamera(PixelArray):
         self._set_period(self.period)
 
     def set_shot(self, shot: float) -> None:
-        """Set `CameraModel.shot` until the next `reset` [Hz]. The rate is limited to what a step can hold."""
+        """Set the rate of shot noise [Hz] until the next `reset`; it is limited to a value that a step can simulate."""
         self.numbers[2] = min(shot, MAX_SHOTS / (self.size[0] * self.period))
 
     def _checked(self, picture: np.ndarray) -> np.ndarray:
@@ -110,13 +110,13 @@ class EventCamera(PixelArray):
         return result >> 32, result & 0xFFFFFFFF
 
     def observe(self, picture: np.ndarray) -> tuple[np.ndarray, int, int]:
-        """Return the events since the previous picture, which was ``period`` ago, as rows of an array.
+        """Return the events since the previous picture, which was ``period`` ago, as the rows of one array.
 
         picture : (height, width) float32, present log intensity
 
         Return three values: the events as a new (capacity, 4) float32 array, the number of events, and the number of
-        events that did not fit. The columns are the time t after the previous picture [s], x, y, and the polarity (1:
-        ON, 0: OFF). Rows are in the order of t; those after the last event are zero.
+        events beyond the capacity. The columns are the time t after the previous picture [s], x, y, and the polarity
+        (1: ON, 0: OFF). Rows are in the order of t; the rows after the last event are zero.
         """
         events = np.zeros((self.capacity, 4), np.float32)
         n, lost = self._step(picture)
@@ -125,7 +125,7 @@ class EventCamera(PixelArray):
         return events, count, lost + n - count
 
     def advance(self, picture: np.ndarray, period: float | None = None) -> tuple[Events, int]:
-        """Return the events since the previous picture, as columns.
+        """Return the events since the previous picture, as arrays of times, coordinates and polarities.
 
         picture : (height, width) float32, present log intensity
         period : time since the previous picture [s]; None: the camera's period

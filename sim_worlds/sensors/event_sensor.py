@@ -1,4 +1,4 @@
-"""Use an event camera as a sensor of a world (`EventSensor`)."""
+"""Base class of the event cameras in worlds (`EventSensor`)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ NOISE, NOISE_FOR = 10.0, 1.0  # Hz and s, additional shot noise of a pixel in a 
 
 
 def grey(log_intensity: np.ndarray, exposure: float) -> np.ndarray:
-    """Return log intensities (...) as grey pictures (..., 3) uint8.
+    """Convert log intensities, of any shape (...), to grey RGB values, (..., 3) uint8.
 
-    exposure : grey value that stands for a log intensity of 0
+    exposure : grey value of a log intensity of 0
     """
     brightness = np.clip(exposure * np.exp(log_intensity), 0.0, 255.0).astype(np.uint8)
     return np.repeat(brightness[..., None], 3, axis=-1)
 
 
 class EventSensor(ABC):
-    """Base of the event cameras in worlds. The observation has the events of a step and their number.
+    """Base class of the event cameras in worlds. Its observation has the events of a step and their number.
 
-    The entries ``<name>`` and ``<name>_count`` have the form of `EventCamera.observe`. A derived class draws the
-    camera's view.
+    The entries ``<name>`` and ``<name>_count`` have the form that `EventCamera.observe` returns. A derived class
+    defines `draw`, which computes the camera's view.
 
     picture : (height, width) float32, log intensity of the newest view
     """
@@ -49,19 +49,19 @@ class EventSensor(ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator | None) -> np.ndarray:
-        """Return the next view of the camera, as `picture`.
+        """Return the next view of the camera, in the form of ``picture``.
 
-        rng : source of random numbers for a new episode, whose first view is drawn; None: the episode continues
+        rng : source of random numbers, if the view is the first of a new episode; None: the episode continues
         """
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Start an episode, after robot and task have started. The camera has adapted to the first picture."""
+        """Start an episode, after robot and task. The camera has adapted to its first view."""
         self.picture = self.draw(rng)
         self.camera.reset(self.picture, int(rng.integers(2**63)))
         self._seen, self._noisy = (np.zeros((self.camera.capacity, 4), np.float32), 0, 0), 0
 
     def step(self) -> None:
-        """Process the picture of a step, after robot and task have moved."""
+        """Draw the view and compute the events of a step. Called after robot and task have moved."""
         self.picture = self.draw(None)
         self._seen = self.camera.observe(self.picture)
         if self._noisy:
@@ -70,7 +70,7 @@ class EventSensor(ABC):
                 self.camera.set_shot(self.camera.model.shot)
 
     def noise(self, rng: np.random.Generator) -> None:
-        """Let each pixel report ``NOISE`` additional random events per second, for the next ``NOISE_FOR``."""
+        """Disturb the camera: each pixel reports ``NOISE`` more random events per second for ``NOISE_FOR``."""
         self.camera.set_shot(self.camera.model.shot + NOISE)
         self._noisy = round(NOISE_FOR / self.camera.period)
 
@@ -81,11 +81,11 @@ class EventSensor(ABC):
         return {"events": self._seen[1], "dropped_events": self._seen[2]}
 
     def show(self, seconds: float, exposure: float, scale: int) -> np.ndarray:
-        """Return the view in grey (see `grey`) with recent events over it, (scale rows, scale columns, 3) uint8.
+        """Return an RGB image, (scale rows, scale columns, 3) uint8: the view in grey and recent events over it.
 
-        seconds : events are shown up to this age [s]; ON events are orange, OFF events blue
+        seconds : largest age of the events that are drawn [s]; ON events are orange, OFF events blue
         exposure : see `grey`
-        scale : a pixel of the camera becomes scale x scale pixels
+        scale : a pixel of the camera becomes scale x scale pixels of the image
         """
         camera, picture = self.camera, grey(self.picture, exposure)
         recent = (camera.last > camera.time - round(seconds * 1e9)).reshape(self.picture.shape)
@@ -95,4 +95,4 @@ class EventSensor(ABC):
         return np.repeat(np.repeat(picture, scale, axis=0), scale, axis=1)
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Release the resources that draw the pictures."""
+        """Release the resources that `draw` uses, such as a renderer."""

@@ -1,4 +1,4 @@
-"""Simulate an event camera that sees frames with times, such as those of a video."""
+"""Simulate an event camera that sees frames with timestamps, such as the frames of a video."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def simulate(
     step: float = 1e-3,
     gamma: float = GAMMA,
 ) -> Iterator[tuple[Events, int]]:
-    """Simulate the events of a camera that sees frames one after another, and has adapted to the first.
+    """Simulate the events of a camera that sees a sequence of frames, and has adapted to the first frame.
 
-    Between two frames the log intensity changes linearly in time. This time is divided into equal steps of at most
+    Between two frames the log intensity changes linearly in time. The interval is divided into equal steps of at most
     ``step``. Only the pixels' low-pass filter depends on the length of the steps, because it treats the intensity as
     constant within a step.
 
@@ -36,7 +36,7 @@ def simulate(
         3) uint8 RGB, or (height, width) float32 log intensity, which is used unchanged
     model : a CameraModel or the name of a preset
     seed : seed of thresholds and noise
-    step : longest time between the camera's pictures [s]
+    step : longest time between two pictures of the simulated camera [s]
     gamma : exponent for uint8 pictures: intensity = (value / 255) ** gamma
 
     Yields, for each frame after the first, the events since the previous frame (times in ns after the first frame), and
@@ -65,10 +65,10 @@ def simulate(
 def _between(
     camera: EventCamera, before: np.ndarray, picture: np.ndarray, until: int, step: float
 ) -> tuple[Events, int]:
-    """Return the events between two pictures, and the number of lost events.
+    """Return the events of ``camera`` from the picture ``before`` to ``picture``, and the number of lost events.
 
     until : time of the second picture [ns]
-    step : longest step [s]
+    step : longest step of the simulation [s]
     """
     left = until - camera.time
     steps = math.ceil(left / (step * 1e9) - 1e-6)

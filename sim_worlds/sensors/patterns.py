@@ -1,4 +1,4 @@
-"""A moving pattern whose events can be counted by hand, for first experiments with a camera."""
+"""A moving pattern whose events can be counted by hand, for first experiments with the event camera."""
 
 from __future__ import annotations
 

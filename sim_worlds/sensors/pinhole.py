@@ -1,4 +1,4 @@
-"""Compute where directions appear in the picture of a camera without distortion (`Pinhole`)."""
+"""Project directions into the image of a camera without distortion (`Pinhole`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Pinhole"]
 
 @dataclass(frozen=True)
 class Pinhole:
-    """A camera with square pixels, whose optical axis passes through the middle of the picture.
+    """A pinhole camera with square pixels, whose optical axis passes through the middle of the image.
 
     Pixel (0, 0) is at the top left; x points to the right, y down. A vector in the camera's frame is (forward, left,
     up), as in REP-103.
@@ -42,7 +42,7 @@ class Pinhole:
 
     @property
     def centre(self) -> tuple[float, float]:
-        """x and y of the optical axis [pixels]."""
+        """Coordinates x, y of the optical axis in the image [pixels]."""
         return 0.5 * (self.width - 1), 0.5 * (self.height - 1)
 
     @property
@@ -51,7 +51,7 @@ class Pinhole:
         return 2.0 * math.atan(0.5 * self.height / self.focal)
 
     def pixel(self, forward: float, left: float, up: float) -> tuple[float, float, float]:
-        """Return the position x, y of a vector in the picture [pixels], and its depth.
+        """Project a vector: return its position x, y in the image [pixels], and its depth.
 
         The vector is in front of the camera if the depth is > 0.
         """
@@ -59,7 +59,7 @@ class Pinhole:
         return self.centre[0] - left * scale, self.centre[1] - up * scale, forward
 
     def angles(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the angle between the optical axis and each column, (width,), and each row, (height,) [rad].
+        """Return the angles of all columns, (width,), and rows, (height,), from the optical axis [rad].
 
         The angles are positive to the left and upwards.
         """

@@ -1,8 +1,8 @@
-"""Render pictures with PyBullet as log intensity, and interpolate pictures between them for an event camera.
+"""Render frames with PyBullet as log intensity, and interpolate between frames for an event camera.
 
-A renderer gives 8 bits for each colour, linear in the light (without gamma). Frames are drawn at 60 to 200 Hz, because
-drawing one takes milliseconds; the camera's steps are shorter. Between frames the log intensity changes linearly from
-the previous frame to the newest one, so the camera's pictures are one frame late.
+The renderer's 8-bit colour values are linear in luminance, without gamma. Frames are rendered at 60 to 200 Hz, because
+rendering a frame takes milliseconds; the camera's steps are shorter. Between frames the log intensity changes linearly
+from the previous frame to the newest one, so the camera's pictures are one frame late.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ PLUGIN = "eglRenderer"
 
 
 def _plugin() -> str:
-    """Return the path of the EGL plugin; an empty text if the plugin is not installed."""
+    """Return the path of PyBullet's EGL plugin, or an empty string if the plugin is not installed."""
     found = importlib.util.find_spec(PLUGIN)
     return found.origin or "" if found else ""
 
 
 @functools.cache
 def egl_works() -> bool:
-    """Return whether PyBullet's EGL plugin can draw on this machine.
+    """Return whether PyBullet's EGL plugin can render on this machine.
 
-    This is tried in a separate process, because the plugin may crash its process.
+    The function tries the plugin in a separate process, because the plugin may crash the process that loads it.
     """
     if not _plugin():
         return False
@@ -63,8 +63,8 @@ class Renderer:
     pinhole : the camera's size and field of view
     near : smallest distance at which bodies are drawn [m]
     far : largest distance at which bodies are drawn [m]
-    egl : whether to use the EGL plugin, which only draws bodies that are created after it; if the plugin does not work,
-        TinyRenderer is used, with a warning
+    egl : whether to use the EGL plugin, which only draws bodies created after the plugin was loaded; if the plugin does
+        not work, TinyRenderer is used, with a warning
     **light : arguments of ``pybullet.getCameraImage``: lightDirection, lightAmbientCoeff, shadow, ...
     """
 
@@ -108,11 +108,11 @@ class Renderer:
 
 
 class Between:
-    """Makes a picture for every step, by linear interpolation between frames that are drawn every few steps.
+    """Computes a picture for every step, by linear interpolation between frames that are rendered every few steps.
 
-    The pictures are one frame late.
+    The pictures show the scene of one frame earlier.
 
-    draw : function that draws a frame of the present scene as a (height, width) float32 array of log intensity
+    draw : function that renders the present scene as log intensity, (height, width) float32
     every : number of steps between frames
     """
 
@@ -122,13 +122,13 @@ class Between:
         self.draw, self.every = draw, every
 
     def reset(self) -> np.ndarray:
-        """Return the first picture of an episode. The scene counts as unchanged before."""
+        """Start an episode and return its first picture. The scene counts as static before the start."""
         self._step = 0
         self._old = self._new = self.draw()
         return self._new
 
     def step(self) -> np.ndarray:
-        """Return the picture one step later as a new (height, width) float32 array."""
+        """Return the picture one step later as a new (height, width) float32 array of log intensity."""
         self._step += 1
         k = self._step % self.every
         part = np.float32((k or self.every) / self.every)

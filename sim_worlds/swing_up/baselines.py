@@ -1,5 +1,4 @@
-"""The classical controller of ``CartPoleSwingUp-v0``: energy control for the swing-up, a linear-quadratic regulator at
-the top."""
+"""The classical controller of ``CartPoleSwingUp-v0``: energy control for the swing-up, then an LQR."""
 
 from __future__ import annotations
 
@@ -20,13 +19,13 @@ INERTIA = LEVER * HALF * 4.0 / 3.0  # kg m2, of the rod about its hinge
 
 
 def regulator(errors: tuple[float, ...], effort: float) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the discrete linear-quadratic regulator of the upright pole.
+    """Compute the discrete-time linear-quadratic regulator (LQR) of the upright pole.
 
-    errors : weights of the squares of the state's four numbers: place, angle, speed, turning (see the module `planner`)
-    effort : weight of the square of the force
+    errors : weights of the squared state variables place, angle, speed and turning, see the module `planner`
+    effort : weight of the squared force
 
-    Return the gain, (4,) float64, and the matrix of the expected cost, (4, 4) float64. The force is minus the product
-    of gain and state.
+    Return the gain, (4,) float64, and the cost matrix P, (4, 4) float64. For a state x, the force is -gain . x and the
+    expected cost x' P x.
     """
     mass = np.array([[CART_MASS + POLE_MASS, LEVER], [LEVER, INERTIA]])
     a: np.ndarray = np.zeros((4, 4))
@@ -49,12 +48,13 @@ def regulator(errors: tuple[float, ...], effort: float) -> tuple[np.ndarray, np.
 
 @dataclass
 class EnergyLQR(Baseline):
-    """Swing-up by energy (Astrom and Furuta 2000), then a linear-quadratic regulator; it knows masses and friction.
+    """Swing-up by energy control (Astrom and Furuta 2000), then an LQR. Both use the true masses and friction.
 
-    The pole's energy E is 0 when it stands still upright. An acceleration k E sign(w cos angle) of the cart, at most
-    ``strong``, brings the energy to 0; w is the pole's angular velocity. Meanwhile ``spring`` and ``damper`` pull the
-    cart to the middle. The force for both together follows from the equations of motion. The regulator takes over when
-    its expected cost is below ``catch``, and gives up above twice that.
+    The pole's energy E is 0 when the pole stands still upright. A cart acceleration of k E sign(w cos angle), at most
+    ``strong``, brings the energy to 0; w is the pole's angular velocity. In addition, ``spring`` and ``damper`` pull
+    the cart to the middle. The force for the total acceleration follows from the equations of motion. The LQR takes
+    over when its expected cost is below ``catch``. Energy control takes over again when this cost exceeds twice
+    ``catch``.
 
     gain : k [1/(kg m)]
     strong : largest acceleration of the cart in the swing-up [m/s2]

@@ -1,4 +1,4 @@
-"""Draw a picture of cart, pole and rail, for people."""
+"""Draw cart, pole and rail as an image, for ``render``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BACK, RAIL_COLOUR, CART, POLE, PUSH = (250, 250, 250), (120, 120, 120), (60, 90,
 
 
 def draw(place: float, angle: float, force: float) -> np.ndarray:
-    """Draw the rail with its ends, cart, pole, and a bar for the force. Return a (288, 480, 3) uint8 array.
+    """Draw the rail with its ends, cart, pole, and a bar for the force. Return an RGB image, (288, 480, 3) uint8.
 
     place : position of the cart [m]
     angle : angle of the pole [rad]

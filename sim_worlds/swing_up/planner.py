@@ -1,6 +1,6 @@
-"""A swing-up planned by dynamic programming: a teacher that computes for a quarter of a minute before it acts.
+"""A teacher that plans the swing-up by dynamic programming. The planning takes about 15 s, before the first action.
 
-A state has four numbers: the position of the cart (``place``) [m], the angle of the pole (``angle``) [rad], the speed
+A state has four variables: the position of the cart (``place``) [m], the angle of the pole (``angle``) [rad], the speed
 of the cart (``speed``) [m/s] and the angular velocity of the pole (``turning``) [rad/s].
 """
 
@@ -35,7 +35,7 @@ ROUNDS, SWEEPS = 9, 10
 
 @register_jitable
 def accelerations(angle, speed, turning, force):
-    """Return the accelerations of the cart [m/s2] and of the pole [rad/s2] for a force [N], by Lagrange's equations."""
+    """Return the accelerations of cart [m/s2] and pole [rad/s2] for a force [N], from Lagrange's equations."""
     sin, cos = math.sin(angle), math.cos(angle)
     push = force - ON_CART * speed + LEVER * turning * turning * sin
     fall = LEVER * GRAVITY * sin - ON_HINGE * turning
@@ -46,7 +46,7 @@ def accelerations(angle, speed, turning, force):
 
 @register_jitable
 def held(place, angle, speed, turning, force):
-    """Return the state after a constant force [N] for the time STEP, and the reward there.
+    """Return the state that a constant force [N] leads to in the time STEP, and the reward of this next state.
 
     The reward is 0 at the ends of the rail.
     """
@@ -62,7 +62,7 @@ def held(place, angle, speed, turning, force):
 
 @register_jitable
 def located(place, angle, speed, turning):
-    """Return the position of a state in the grid, in units of the grid and clipped to the grid."""
+    """Return the coordinates of a state in the grid of states, in grid units and clipped to the grid."""
     x = (place / WIDE[0] + 1.0) * 0.5 * (POINTS[0] - 1)
     a = ((angle / WIDE[1] + 1.0) * 0.5 % 1.0) * POINTS[1]
     v = (speed / WIDE[2] + 1.0) * 0.5 * (POINTS[2] - 1)
@@ -73,7 +73,7 @@ def located(place, angle, speed, turning):
 
 @register_jitable
 def between(values, x, a, v, w):
-    """Return the value at a position x, a, v, w of the grid, by linear interpolation of ``values``."""
+    """Return the value at the grid coordinates x, a, v, w, by linear interpolation of ``values``."""
     i, j, k, m = int(x), int(a), int(v), int(w)
     x, a, v, w = x - i, a - j, v - k, w - m
     j, after = j % POINTS[1], (j + 1) % POINTS[1]
@@ -88,12 +88,12 @@ def between(values, x, a, v, w):
 
 
 def improve(values, following, forces):
-    """Choose the best force in each state of the grid, and write the state to which this force leads.
+    """Policy improvement: choose the best force in each state of the grid, and store the next state that it leads to.
 
     values : float32, values of the grid's states
-    following : (.., 5) float32, written: the next state in units of the grid, and the reward. It covers half of the
+    following : (.., 5) float32, the next state in grid units, and the reward; written. The array covers half of the
         grid, because the other half is its mirror image
-    forces : float64, the forces to choose from
+    forces : float64, the available forces [N]
     """
     for i in range(following.shape[0]):
         place = WIDE[0] * (2.0 * i / (POINTS[0] - 1) - 1.0)
@@ -114,10 +114,10 @@ def improve(values, following, forces):
 
 
 def settle(values, following, sweeps):
-    """Compute the values of all states for the forces that `improve` chose.
+    """Policy evaluation: compute the values of all states for the forces that `improve` has chosen.
 
     values : float32, values of the grid's states; updated
-    following : the next states that `improve` wrote
+    following : next states and rewards, which `improve` has stored
     sweeps : number of passes over the grid
     """
     for _ in range(sweeps):
@@ -135,11 +135,11 @@ def settle(values, following, sweeps):
 
 
 def gains(values, place, angle, speed, turning, forces, found):
-    """Compute how good each force is in a state: the reward plus the discounted value of the next state.
+    """Compute the action value of each force in a state: the reward plus the discounted value of the next state.
 
     values : values of the grid's states, see `plan`
     forces : the forces [N]
-    found : written: the result for each force
+    found : action value of each force; written
     """
     for n in range(forces.size):
         x, a, v, w, gained = held(place, angle, speed, turning, forces[n])
@@ -155,8 +155,8 @@ GAINS = f"void({GRID}, float64, float64, float64, float64, float64[::1], float64
 def plan() -> np.ndarray:
     """Compute the value of each state of the grid, which is the discounted sum of future rewards.
 
-    The method is modified policy iteration (Puterman and Shin 1978). The result is float32 with the axes (place, angle,
-    speed, turning).
+    The method is modified policy iteration (Puterman and Shin 1978). The returned array is float32 with the axes
+    (place, angle, speed, turning).
     """
     choose = compile_function(improve, f"void({GRID}, {FOLLOWING}, float64[::1])")
     follow = compile_function(settle, f"void({GRID}, {FOLLOWING}, int64)")
@@ -170,7 +170,7 @@ def plan() -> np.ndarray:
 
 @dataclass
 class Planner(EnergyLQR):
-    """Swings up with the best forces according to `plan`, then acts like `EnergyLQR`. It knows masses and friction."""
+    """Swings up with the best forces according to `plan`, then acts like `EnergyLQR`. Knows masses and friction."""
 
     label: ClassVar[str] = "dynamic programming + LQR"
     note: ClassVar[str] = "plans on a grid of 1.6 million states"

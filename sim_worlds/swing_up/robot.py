@@ -1,4 +1,4 @@
-"""The cart and its pole: a motor pushes the cart, and nothing drives the pole."""
+"""The cart and its pole: a motor pushes the cart; the pole turns freely."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FASTEST = np.array([10.0, 30.0])  # m/s, rad/s: range of the sensors
 
 
 class CartPole(Robot):
-    """Cart and pole. Action: (1,) force on the cart [N].
+    """Cart and pole in PyBullet. Action: (1,) force on the cart [N].
 
     position : position of the cart [m] and angle of the pole [rad]
     velocity : speed of the cart [m/s] and angular velocity of the pole [rad/s]
@@ -49,8 +49,7 @@ class CartPole(Robot):
         }
 
     def strengthen(self, factors: Mapping[str, float]) -> None:
-        """Multiply masses, friction and the motor's force by factors. A factor of 1 is the value in the URDF and this
-        module."""
+        """Multiply masses, friction and the motor's force by factors, relative to their nominal values."""
         cart, pole = self.joints
         mass = POLE_MASS * factors["pole_mass"]
         about = mass * HALF**2 / 3.0
@@ -61,7 +60,7 @@ class CartPole(Robot):
         self._strength = factors["force"]
 
     def place(self, position: Sequence[float] | np.ndarray, velocity: Sequence[float] | np.ndarray) -> None:
-        """Place cart and pole in motion.
+        """Set the positions and velocities of cart and pole.
 
         position : position of the cart [m] and angle of the pole [rad]
         velocity : speed of the cart [m/s] and angular velocity of the pole [rad/s]
@@ -72,7 +71,7 @@ class CartPole(Robot):
         self.force = 0.0
 
     def push(self, rng: np.random.Generator) -> None:
-        """Add ``PUSH`` to the pole's angular velocity, or subtract it, at random."""
+        """Disturb the pole: change its angular velocity by ``PUSH``, with a random sign."""
         angle, speed = self.client.getJointState(self.body, self.joints[1])[:2]
         self.client.resetJointState(self.body, self.joints[1], angle, speed + rng.choice((-PUSH, PUSH)))
 

@@ -21,7 +21,7 @@ STOP = RAIL - 0.01  # m, place beyond which the cart counts as having hit an end
 
 @register_jitable
 def reward(place: float, angle: float, turning: float, force: float) -> float:
-    """Return the reward of a step, a product of four factors as in dm_control's cart-pole; see `CartPoleSwingUpEnv`.
+    """Return the reward of a step: the product of four factors, which `CartPoleSwingUpEnv` describes.
 
     place : position of the cart [m]
     angle : angle of the pole [rad]
@@ -60,5 +60,5 @@ class SwingUp(Task):
         return got, abs(place) > STOP, {"upright": up}
 
     def score(self) -> dict[str, float]:
-        """Return ``return``, the sum of the rewards, and ``upright``, the share of the steps with an upright pole."""
+        """Return ``return``, the sum of the rewards, and ``upright``, the fraction of steps with an upright pole."""
         return {"return": self._return, "upright": self._up / self._count}

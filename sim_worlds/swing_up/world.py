@@ -24,8 +24,8 @@ PHYSICS_STEPS = 8
 class CartPoleSwingUpEnv(World):
     """Swing up a pole that hangs from a cart, and keep it upright.
 
-    The cart (1 kg) moves on a rail of 3 m; the pole, a rod of 0.8 m and 0.2 kg, turns freely about a hinge on it. The
-    motor is so weak that the pole has to swing several times, within the length of the rail. A step is 20 ms, with
+    The cart (1 kg) moves on a rail of 3 m; the pole, a rod of 0.8 m and 0.2 kg, turns freely about a hinge on the cart.
+    The motor is so weak that the pole has to swing several times, within the length of the rail. A step is 20 ms, with
     eight physics steps.
 
     ========== ==========================  ===================================================================
@@ -41,8 +41,9 @@ class CartPoleSwingUpEnv(World):
                                                    and 30
     =================== ========================== ===========================================================
 
-    The observations have the form of a JointState. The hinge's angle is not given as cosine and sine, because receptive
-    fields code a place on the circle as well. The angle jumps where the pole hangs, far from where it is held.
+    The observations have the form of a JointState. The hinge's angle is not split into cosine and sine, because
+    receptive fields can also encode an angle on a circle. The angle jumps from pi to -pi where the pole hangs, far from
+    the upright pose.
 
     **Reward** of a step, from 0 to 1: the product of the four factors below, in the form of dm_control's swing-up.
 
@@ -59,15 +60,16 @@ class CartPoleSwingUpEnv(World):
     **End**: terminated when the cart comes within 1 cm of an end of the rail; truncated after ``duration``.
 
     **Info**: ``time`` [s]; ``upright``, whether the pole is within 0.2 rad of upright. The last step of an episode adds
-    ``score``: ``return``, the sum of the rewards, at most 1,000 in 20 s, and ``upright``, a share of the steps.
+    ``score``: ``return``, the sum of the rewards, at most 1,000 in 20 s, and ``upright``, the fraction of steps with an
+    upright pole.
 
     Parameters
     ----------
-    start : ``down``: the pole hangs; ``up``: it stands
+    start : ``down``: the pole hangs at the start; ``up``: the pole stands
     duration : length of an episode [s]
-    randomize : from 0 to 1, the share of the spreads in ``RANDOMIZED``: 20 % of the cart's mass and of the motor's
-        force, 30 % of the pole's mass, 50 % of the viscous friction (0.2 N s/m on the rail, 0.002 N m s/rad in the
-        hinge)
+    randomize : strength of the domain randomisation, from 0 to 1; it multiplies the spreads in ``RANDOMIZED``: 20 % of
+        the cart's mass and of the motor's force, 30 % of the pole's mass, 50 % of the viscous friction (0.2 N s/m on
+        the rail, 0.002 N m s/rad in the hinge)
     render_mode : None, or ``rgb_array``, which shows rail, cart and pole; a green bar is the force
     """
 

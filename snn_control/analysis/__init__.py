@@ -1,1 +1,1 @@
-"""Analysis of a controller: stimuli, activity with a stimulus, diagnosis, energy and speed."""
+"""Analysis of controllers: stimuli, neural activity with a stimulus, diagnosis of problems, energy and speed."""

@@ -1,12 +1,12 @@
-"""Bounds of every current, spike and command of a controller, computed from ranges and weights alone.
+"""Compute bounds of all currents, spikes and commands of a controller from input ranges and weights alone.
 
-Interval arithmetic is repeated, from the inputs on, until nothing changes. No stimulus can exceed a bound (except for
-membranes with another initial value, `v_init`). But a bound may never be reached, for example if all neurons of a sum
-would have to fire together. So the statement "it can never fire" is certain, and the statement "it can fire" is not. If
-a model, an encoder or a loop is not analysed, the bound is infinite.
+Interval arithmetic is repeated, from the inputs on, until the bounds no longer change. No stimulus can exceed a bound,
+except for membranes whose initial value `v_init` is not the resting value. But a bound may be unreachable, for example
+if all neurons of a sum would have to fire together. So the statement "the neuron can never fire" is certain, and the
+statement "the neuron can fire" is not. For a model, an encoder or a loop that is not analysed, the bound is infinite.
 
-A leaky membrane is a weighted mean of its drive, so v_leak + r I bounds the membrane. A trace to which a neuron adds at
-most w every R steps is at most w / (1 - exp(-R dt / tau)).
+A leaky membrane potential is a weighted mean of its drive over time, so v_leak + r I bounds the potential. A decaying
+trace to which a neuron adds at most w every R steps is at most w / (1 - exp(-R dt / tau)).
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ Span = np.ndarray  # (2, n) float64, lowest and highest
 
 @dataclass(frozen=True)
 class Bounds:
-    """The bounds of one population. Each array has one element for each neuron.
+    """Bounds of one population. Each array has one element for each neuron.
 
     drive : lowest and highest current, including synaptic currents
     output : lowest and highest output in a step: number of spikes, or graded value
-    fires : whether the neuron may fire; always true for graded neurons
+    fires : whether the neuron can fire; true for graded neurons
     always : whether the neuron fires, with any stimulus, in every step that its refractory period allows
-    way : how far the highest drive takes the membrane from rest to threshold, as a fraction; infinite if not known
+    way : largest reachable membrane potential as a fraction of the distance from rest to threshold; infinite if unknown
     """
 
     drive: Span
@@ -53,11 +53,11 @@ class Bounds:
 
 @dataclass(frozen=True)
 class ReachableActivity:
-    """The bounds of a whole controller.
+    """Bounds of a whole controller.
 
     populations : name -> Bounds, including inputs whose encoder has neurons
-    commands : lowest and highest value of every number of the outputs, in order. The values are those before the
-        limits, but after squashing if the output squashes. For the choice of an action they are infinite
+    commands : lowest and highest value of every element of the outputs, in order, before the limits apply. If the
+        output has ``squash``, the values are those after tanh. For an arg-max output they are infinite
     """
 
     populations: dict[str, Bounds]
@@ -69,7 +69,7 @@ def reachable_activity(
 ) -> ReachableActivity:
     """Compute the bounds of all currents, spikes and commands of a controller.
 
-    synapses : result of `snn_control.analysis.synapses.all_synapses`; None: not known
+    synapses : result of `snn_control.analysis.synapses.all_synapses`, which may be None
     """
     sizes, found = sizes_of(program), {}
     most = {p.name: 1.0 if p.spiking and not p.multiplicity else math.inf for p in program.facts.populations}
@@ -101,9 +101,9 @@ def reachable_activity(
 
 
 def driven(spec: ControllerSpec, sizes: dict[str, int]) -> dict[str, float]:
-    """Return the largest current that an encoder gives its neurons: name of the input -> current.
+    """Return the largest current that each input's encoder can send to its neurons: name of the input -> current.
 
-    Inputs whose range does not limit this current are left out.
+    Inputs whose range does not limit the current are omitted.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         most = {i.name: float(_encoded(i, sizes[i.name], spec.period)[1].max(initial=0.0)) for i in spec.inputs}
@@ -115,14 +115,14 @@ def _constant(low: float, high: float, n: int) -> Span:
 
 
 def _hull(span: Span, value: Any) -> Span:
-    """Return the smallest span, lowest and highest value, that contains both ``span`` and ``value``."""
+    """Return the smallest interval (lowest and highest value) that contains both ``span`` and ``value``."""
     return np.array([np.minimum(span[0], value), np.maximum(span[1], value)])
 
 
 def _times(weight: Any, span: Span) -> Span:
     """Return the lowest and highest value of weight * x, if x lies in ``span``.
 
-    A weight of 0 gives 0, also for infinite x.
+    For a weight of 0 the product is 0, even if x is infinite.
     """
     ends = np.nan_to_num(np.asarray(weight, np.float64) * span, nan=0.0, posinf=np.inf, neginf=-np.inf)
     return np.sort(ends, axis=0)
@@ -133,7 +133,7 @@ def _steps_between(model: NeuronModel, dt: float) -> float:
 
 
 def _encoded(one: coding.Input, n: int, period: float) -> Span:
-    """Return the lowest and highest value of each of the ``n`` signals that an input sends."""
+    """Return the lowest and highest value of each of the ``n`` signals of an input after its encoder."""
     e = getattr(one, "encoder", None)
     if isinstance(e, coding.PoolEncoder | coding.SurfaceEncoder):
         most = 1.0  # for a surface
@@ -186,13 +186,13 @@ def _drive(
 
 
 def _membrane(model: Any, drive: Span, dt: float) -> Span | None:
-    """Return the bounds of the membrane of a leaky model, given its drive; None if the drive does not bound it."""
+    """Return the bounds of a leaky model's membrane potential for a drive; None if the drive does not bound it."""
     stable = model.integration != "euler" or bool((np.asarray(model.tau_mem) >= dt).all())
     return np.asarray(model.v_leak, np.float64) + _times(model.r, drive) if stable else None
 
 
 def _bounds(model: NeuronModel, drive: Span, dt: float, most: float) -> Bounds:
-    """Return the `Bounds` of a population.
+    """Return the `Bounds` of a population with a drive, the lowest and highest current.
 
     most : maximum number of spikes of a neuron in a step
     """
@@ -221,7 +221,7 @@ def _bounds(model: NeuronModel, drive: Span, dt: float, most: float) -> Bounds:
 
 
 def _at_once(model: Any, drive: Span, limit: np.ndarray, held: Span | None, dt: float) -> np.ndarray:
-    """Return whether even the lowest drive takes the membrane from its reset to the threshold within one step."""
+    """Return whether even the lowest drive moves the membrane from reset to threshold within a step, (n,) bool."""
     if type(model) is network.Threshold:
         return drive[0] >= limit
     plain = type(model) in (network.IF, network.LIF, network.CubaLIF) and not model.reset_delay
@@ -235,7 +235,7 @@ def _at_once(model: Any, drive: Span, limit: np.ndarray, held: Span | None, dt: 
 
 
 def _command(spec: coding.Output, signals: dict[str, Span], periods: dict[str, float], dt: float) -> Span:
-    """Return the lowest and highest value of each number of an output, before the output's limits apply."""
+    """Return the lowest and highest value of each element of an output, before the output's limits apply."""
     if isinstance(spec.decoder, coding.ArgmaxDecoder):
         return _constant(-np.inf, np.inf, 1)
     found = np.tile(vector("bias", spec.bias, spec.size), (2, 1))
@@ -245,7 +245,7 @@ def _command(spec: coding.Output, signals: dict[str, Span], periods: dict[str, f
 
 
 def _term(term: Any, signal: Span, period: float, m: int, dt: float) -> Span:
-    """Return the lowest and highest value that one decoder adds to each of the m numbers of an output."""
+    """Return the lowest and highest contribution of one decoder to each of the m elements of an output."""
     n = signal.shape[1]
     if isinstance(term, coding.PopulationVectorDecoder | coding.FirstSpikeDecoder):
         rows = np.where(signal[1, :, None] > 0, decoder_rows(term, n, m), 0.0)

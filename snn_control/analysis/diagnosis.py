@@ -1,11 +1,15 @@
-"""Diagnose a controller: find its problems, both certain ones and those observed with a stimulus.
+"""Diagnose a controller: find problems that are certain, and problems observed with a stimulus.
 
-Some findings follow from weights, parameters and ranges alone: neurons can never fire or always fire, neurons are
-identical, a command can have only one sign or is constant (`reachable_activity`, `identical`). A number that was not
-finite is a problem with any stimulus, too. All other findings were observed with one stimulus. They count only if it is
-a real stimulus, from a recording or an environment. A neuron that did not fire with this stimulus may have had no cause
-to fire: for example, a place cell's place was not visited, or a turn was not needed. So silence is a finding only if a
-changing stimulus had no effect at all.
+Some findings follow from weights, parameters and ranges alone (`reachable_activity`, `identical`):
+
+- neurons that can never fire, or always fire
+- identical neurons
+- commands that can have only one sign, or are constant
+
+A number that was not finite is a problem with any stimulus, too. All other findings are observations with one stimulus.
+They are reported only for a real stimulus, from a recording or an environment. A neuron that did not fire may have had
+no reason to fire with the stimulus: for example, the robot did not visit a place cell's place. So silent neurons are a
+finding only if a changing stimulus had no effect at all.
 """
 
 from __future__ import annotations
@@ -38,27 +42,26 @@ SOME = 0.10  # share of a population: fewer dead, saturated or identical neurons
 
 @dataclass(frozen=True)
 class PopulationHealth:
-    """How one population fired with the stimulus, and whether it can fire with any stimulus.
+    """Firing of one population with the stimulus, and its possible firing with any stimulus.
 
     where : path of the population in the controller file
     rate_hz, slowest_hz, fastest_hz : mean rate of all neurons, and rates of the slowest and the fastest neuron
     silent : number of neurons that did not fire with the stimulus
     dead : number of neurons that can never fire, with any stimulus
-    possible_drive, way : largest current that inputs and weights allow into a dead neuron, and the largest fraction of
-        the way from rest to threshold that a dead neuron's membrane can reach
+    possible_drive, way : largest current that inputs and weights allow into a dead neuron, and the largest membrane
+        potential that a dead neuron can reach, as a fraction of the distance from rest to threshold
     bias : bias of the dead neuron with the largest possible current
     always : number of neurons that fire in every step that their refractory period allows, with any stimulus
     saturated : number of neurons that fired in more than 95 % of the steps that their refractory period allows
-    selective : whether the neurons are meant to fire as fast as they can, or not at all
-    together : sizes of the groups of neurons with equal parameters and incoming weights, which therefore fire together
-    identical : sizes of the groups of neurons that also have equal outgoing weights
+    selective : whether the neurons are designed to fire either at their largest rate or not at all
+    together : sizes of groups of neurons with equal parameters and incoming weights, which therefore fire together
+    identical : sizes of groups of neurons that, in addition, have equal outgoing weights
     largest_drive : largest current (including synaptic) into a silent neuron, or into any neuron if none is silent
-    membrane : two numbers about silent neurons that received input: the largest and the median of their highest
-        membranes, as a fraction of the way from rest to threshold. None if there are no such neurons, or if the model
-        is not linear below its threshold
+    membrane : maximum and median, over the silent neurons that received input, of a neuron's highest membrane potential
+        as a fraction of the distance from rest to threshold. None if there are no such neurons, or if the model is not
+        linear below its threshold
     threshold : threshold of the silent neuron that came closest to its threshold; None if ``membrane`` is None
-    bad_steps : number of steps in which a current or membrane was not finite, or was beyond what the engine keeps, and
-        was reset
+    bad_steps : number of steps in which the engine reset a current or membrane because it was not finite or too large
     """
 
     where: str
@@ -85,13 +88,13 @@ class PopulationHealth:
 
 @dataclass(frozen=True)
 class Health:
-    """The result of `diagnose`: what was found in a controller.
+    """Result of `diagnose` for a controller.
 
     stimulus, seconds : title and length [s] of the stimulus
-    synthetic : whether the stimulus was neither measured nor simulated; a controller's reaction to such a stimulus is
-        no finding
+    synthetic : whether the stimulus was generated rather than measured or simulated; reactions to such a stimulus are
+        not findings
     changes : whether the stimulus changed with time
-    weighed : whether each synapse was examined; this is not done if there are too many
+    weighed : whether each synapse was examined; controllers with too many synapses skip this examination
     steps, ticks : numbers of network steps and of ticks with the stimulus
     safe_ticks : number of ticks with the safe command
     not_finite_ticks : number of ticks in which an output was not finite
@@ -111,7 +114,7 @@ class Health:
     not_finite_ticks: int
 
     def numbers(self) -> dict[str, Any]:
-        """Return all results of the diagnosis as JSON data. Numbers have six digits; infinities and NaN are null."""
+        """Return all results of the diagnosis as JSON data, with six digits, and null for infinity and NaN."""
         text = json.dumps(asdict(self))
         found = json.loads(text, parse_constant=lambda _: None, parse_float=lambda t: float(f"{float(t):.6g}"))
         for o, one in zip(self.outputs, found["outputs"], strict=True):
@@ -119,7 +122,7 @@ class Health:
         return found
 
     def warnings(self) -> list[Finding]:
-        """Return all findings: those that are certain and, if the stimulus is not synthetic, those observed with it."""
+        """Return the certain findings and, unless the stimulus is synthetic, those observed with the stimulus."""
         found = [one for p in self.populations for one in _certain(p, self.steps)]
         found += health.findings(self.outputs, health.certain_findings)
         if self.not_finite_ticks:
@@ -133,7 +136,7 @@ class Health:
         return found if self.synthetic else found + self._observed()
 
     def _observed(self) -> list[Finding]:
-        """Return the findings that were observed with the stimulus; none if the stimulus is synthetic."""
+        """Return the findings that were observed with the stimulus; an empty list if the stimulus is synthetic."""
         found = [one for p in self.populations for one in _saturated(p)]
         if self.safe_ticks == self.ticks:
             return found
@@ -149,7 +152,7 @@ class Health:
 
 
 def _certain(p: PopulationHealth, steps: int) -> Iterator[Finding]:
-    """Yield the findings about a population that hold for any stimulus."""
+    """Yield the certain findings about a population, which are independent of the stimulus."""
     if p.bad_steps:
         text = f"a current or membrane was NaN, infinite or beyond 1e30 in {p.bad_steps:,} of {steps:,} steps "
         yield warning(p.where, f"{text}with this stimulus and was reset", SELF_EXCITING)
@@ -198,7 +201,7 @@ def _saturated(p: PopulationHealth) -> Iterator[Finding]:
 
 
 def _silent(p: PopulationHealth) -> Finding:
-    """Return the finding on a population that did not fire although it can: the cause and a fix."""
+    """Return the finding on a population that can fire but did not, with the cause and a fix."""
     many = f"none of its {p.size:,} neurons fired" if p.size > 1 else "its neuron did not fire"
     if p.membrane is None:
         why = f"the largest current into them was {p.largest_drive:.3g}: raise the weights or the drive"
@@ -214,17 +217,17 @@ def _silent(p: PopulationHealth) -> Finding:
 
 
 def _percent(share: float) -> str:
-    """Return a share (0 to 1) as a whole per cent. Only a share of 1 gives 100."""
+    """Return a share (0 to 1) as text in whole per cent. Only a share of exactly 1 becomes 100."""
     return f"{min(share, 0.99):.0%}" if share > 0 else "0%"
 
 
 def _more(share: float) -> str:
-    """Return advice for a membrane that reaches only ``share`` of the way to its threshold."""
+    """Return advice for a membrane that reaches only the fraction ``share`` of the distance to its threshold."""
     return f"weights or drive x {math.ceil(100 / share) / 100:.3g} or more, or a lower v_threshold"
 
 
 def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
-    """Return all neurons, first those of encoders, then populations: name -> (path in the controller file, model)."""
+    """Return all neurons, those of encoders first, as name -> (path in the controller file, neuron model)."""
     found = {}
     for one in spec.inputs:
         model = getattr(getattr(one, "encoder", None), "neuron", None)
@@ -236,7 +239,8 @@ def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
 def fires_always(model: NeuronModel, fired: np.ndarray, steps: int, dt: float) -> np.ndarray:
     """Return which neurons fired in over 95 % of the steps that their refractory period allows, (n,) bool.
 
-    fired : number of steps in which each neuron fired
+    fired : (n,), number of steps in which each neuron fired
+    steps : total number of steps
     """
     refractory = np.round(np.asarray(getattr(model, "refractory", 0.0), np.float64) / dt)
     return fired > SATURATED * steps / np.maximum(refractory, 1)

@@ -1,8 +1,8 @@
-"""Estimate the energy that a controller's arithmetic needs, from counts of its operations.
+"""Estimate the energy of a controller's arithmetic from the numbers of its operations.
 
 The costs are those of single operations in 45 nm CMOS at 0.9 V (Horowitz 2014, Computing's energy problem (and what we
-can do about it), ISSCC, doi:10.1109/ISSCC.2014.6757323, figure 1.1.9). docs/howto/measuring.md says which costs are
-left out, and how the update of a neuron is counted.
+can do about it), ISSCC, doi:10.1109/ISSCC.2014.6757323, figure 1.1.9). docs/howto/measuring.md lists the costs that are
+not included, and explains the count for a neuron's update.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ LABEL = "estimate, not measured: arithmetic alone in 45 nm CMOS (Horowitz 2014);
 
 @dataclass(frozen=True)
 class Energy:
-    """The energy of a tick [pJ], averaged over all ticks since the last reset.
+    """Mean energy of a tick [pJ], over all ticks since the last reset.
 
-    synapses : energy of the accumulates and multiply-accumulates of synapses whose source and weight are not 0
+    synapses : energy of the accumulates and multiply-accumulates in synapses whose source signal and weight are not 0
     neurons : energy of one multiply-accumulate for each state variable that decays: membranes, currents, decoding
         traces
     period : period of a tick [s]
@@ -52,12 +52,12 @@ class Energy:
 
     @property
     def microwatt(self) -> float:
-        """Power of the controller [uW] if it runs one tick in each period."""
+        """Mean power of the controller [uW] at one tick per period."""
         return self.tick * 1e-6 / self.period
 
 
 def price(kind: str, precision: str = "float32") -> float:
-    """Return the energy [pJ] of one operation with a weight of the given type. In float32 it is 0.9 or 4.6 pJ.
+    """Return the energy [pJ] of one operation with a weight of a precision. In float32 it is 0.9 or 4.6 pJ.
 
     kind : "accumulate" or "multiply_accumulate"
     """
@@ -66,7 +66,7 @@ def price(kind: str, precision: str = "float32") -> float:
 
 
 def estimate(bound: Bound) -> Energy:
-    """Return the estimated energy of a tick of a bound Program, averaged over all ticks since its last reset."""
+    """Return the estimated mean energy of a tick of a bound Program, over all ticks since its last reset."""
     ticks, facts = max(1, int(bound.array("clock")[0])), bound.program.facts
     synapses = sum(row.effective * price(row.kind, row.precision) for row in counted(bound))
     neurons = facts.updates * bound.program.steps * price("multiply_accumulate")
@@ -74,15 +74,15 @@ def estimate(bound: Bound) -> Energy:
 
 
 def access(footprint: int) -> float:
-    """Return the energy [pJ] of reading or writing one byte of the smallest memory that holds ``footprint`` bytes."""
+    """Return the energy [pJ] of one byte's access in the smallest memory that can store ``footprint`` bytes."""
     return next(cost for size, cost in MEMORIES if footprint <= size)
 
 
 def memory(bound: Bound) -> float:
     """Return the estimated energy of a tick's memory accesses [pJ], averaged over all ticks since the last reset.
 
-    A synaptic operation reads its weight, and reads and writes a sum. The update of a state variable reads and writes
-    it, and reads one parameter. All of them are in the smallest memory that holds constants and state.
+    A synaptic operation reads a weight, and reads and writes a sum. The update of a state variable reads and writes the
+    variable, and reads one parameter. The assumed memory is the smallest one that can store constants and state.
     """
     ticks, program = max(1, int(bound.array("clock")[0])), bound.program
     moved = sum(row.effective * (BYTES[row.precision] + 2 * SUM) for row in counted(bound)) / ticks

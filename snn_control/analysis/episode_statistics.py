@@ -1,4 +1,4 @@
-"""Statistics of a controller in episodes: how its commands moved, and which of its neurons fired."""
+"""Statistics of a controller over episodes: changes of its commands, and numbers of neurons that fired."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ WORDS = RING_WORDS + 1  # words of a population: its ring, and the index of its 
 class EpisodeStatistics:
     """The commands and the firing of a controller in one episode.
 
-    commands : (ticks, numbers) float64
-    fired : (neurons,) int64, number of network steps in which each neuron fired, for all spiking populations in order
+    commands : (ticks, numbers) float64, all outputs concatenated in order
+    fired : (neurons,) int64, number of network steps in which each neuron fired; all spiking populations are
+        concatenated
     """
 
     commands: np.ndarray
@@ -36,7 +37,7 @@ class EpisodeStatistics:
 
 
 def count_fired(rings, populations, rows, stride, clock, steps, counts, neurons):
-    """Count in how many of the newest ``steps`` network steps each neuron fired, for each row of a batch.
+    """Count the steps, of the newest ``steps`` network steps, in which each neuron fired, for each row of a batch.
 
     rings : address of the `ring_words` of each population, followed by the index of its first neuron
     rows, stride : number of rows, and bytes from the state of one row to the next
@@ -55,9 +56,9 @@ def count_fired(rings, populations, rows, stride, clock, steps, counts, neurons)
 
 
 class Watcher:
-    """An observer that stores the commands and counts how often neurons fired (`SteppedController.observers`).
+    """An observer (`SteppedController.observers`) that stores commands and counts the firing of neurons.
 
-    It observes one controller, or the rows of a batch.
+    It observes one controller, or all rows of a batch.
     """
 
     def __init__(self, stepped: SteppedController) -> None:
@@ -82,7 +83,7 @@ class Watcher:
         self._commands.append(self._command.copy())
 
     def take(self, row: int = 0) -> EpisodeStatistics:
-        """Return the statistics of a row of the batch since the last call of this method, or since the start."""
+        """Return the statistics of a batch row since the last call for this row, or since the start."""
         commands = np.array([of[row] for of in self._commands[self._begun[row] :]])
         fired = self._fired[row].copy()
         self._fired[row], self._begun[row] = 0, len(self._commands)
@@ -91,7 +92,7 @@ class Watcher:
 
 @dataclass(frozen=True)
 class Firing:
-    """The number of neurons of a population that ``never`` fired, and the number that ``always`` fired.
+    """Numbers of neurons of a population that ``never`` fired, and that ``always`` fired.
 
     A neuron counts as ``always`` if it fired in more than 95 % of the network steps in which its refractory period
     allows it to fire.
@@ -104,9 +105,9 @@ class Firing:
 
 
 def commands_of(spec: ControllerSpec, episodes: Sequence[EpisodeStatistics]) -> list[OutputHealth]:
-    """Return how each number of the command moved in all episodes together, as a list of `OutputHealth`.
+    """Return an `OutputHealth` for each element of the command, with statistics over all episodes together.
 
-    The bounds ``possible`` in it are infinite.
+    Its bounds ``possible`` are infinite.
     """
     gap = np.full((1, episodes[0].commands.shape[1]), np.nan)  # so that no change is counted between episodes
     commands = np.concatenate([part for one in episodes for part in (one.commands, gap)])
@@ -118,7 +119,7 @@ def commands_of(spec: ControllerSpec, episodes: Sequence[EpisodeStatistics]) -> 
 
 
 def firing_of(spec: ControllerSpec, program: Program, episodes: Sequence[EpisodeStatistics]) -> list[Firing]:
-    """Return how many neurons of each spiking population never or always fired in all episodes together."""
+    """Return the `Firing` of each spiking population, over all episodes together."""
     models, fired, found, first = neurons_of(spec), np.sum([one.fired for one in episodes], axis=0), [], 0
     steps = sum(len(one.commands) for one in episodes) * program.steps
     for p in program.facts.populations:
@@ -134,11 +135,14 @@ def firing_of(spec: ControllerSpec, program: Program, episodes: Sequence[Episode
 def command_rows(
     spec: ControllerSpec, program: Program, episodes: Sequence[EpisodeStatistics]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return statistics of the commands and of the neurons that fired, as rows of plain data for JSON.
+    """Return statistics of commands and firing as JSON data.
 
-    A chosen action has ``changes_hz``, the number of its changes per second. All other numbers have ``sign_changes_hz``
-    and ``at_a_limit``. The latter is the share of ticks in which the number was at a limit, or for a squashed number,
-    near a limit. Values that do not apply are None. The rows of populations are as in `Firing`.
+    The lists have a row for each element of the command, and for each population.
+
+    The row of an arg-max output has ``changes_hz``, the number of changes of its action per second. The row of any
+    other element has ``sign_changes_hz`` and ``at_a_limit``, the fraction of ticks in which the element was at a limit,
+    or near a limit if the output has ``squash``. Values that do not apply are None. A population's row has the fields
+    of `Firing`.
     """
     chosen = {f"outputs.{one.name}" for one in spec.outputs if isinstance(one.decoder, ArgmaxDecoder)}
     nothing = dict.fromkeys(("changes_hz", "sign_changes_hz", "at_a_limit"))

@@ -1,8 +1,9 @@
 """Run a controller on the recording of an event camera.
 
-The controller is fitted to the camera (`fit`), then stepped through the events. Without topics, a tick is a call of
-`Controller.step` in this process. With topics, the recording is a world, ``sim_worlds: EventReplay-v0``. The events,
-their times and the other inputs are the same with and without topics. In lockstep, the commands are the same, too.
+`fit` adapts the controller to the recording's camera. The controller is then stepped through the events, without or
+with ROS topics. Without topics, a tick is a call of `Controller.step` in the present process. With topics, the world
+``sim_worlds: EventReplay-v0`` plays the recording. Events, their times and other inputs are equal in both cases. In
+lockstep, the commands are equal, too.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ __all__ = ["Fitted", "command_digest", "fit", "paced", "play", "replay"]
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A controller that `fit` has fitted to the recording of an event camera.
+    """A controller that `fit` has adapted to the recording of an event camera.
 
     spec : the controller for the recording's camera, with one tick in each step
-    events : the input that gets the recording's events
-    values : input -> its numbers in every tick
-    silent : the other events inputs, which get no events
+    events : name of the input that receives the recording's events
+    values : name of a value input -> constant sample for every tick
+    silent : names of the other events inputs, which receive no events
     notes : changes and assumptions, one text line each
     """
 
@@ -60,15 +61,15 @@ def fit(
     values: Mapping[str, Any] | None = None,
     guessed: bool = False,
 ) -> Fitted:
-    """Fit a controller to the camera of a recording, and choose the values of the controller's other inputs.
+    """Adapt a controller to the camera of a recording, and set constant values for the controller's other inputs.
 
-    size : (width, height) of the recording's camera; None: not known, the size in the controller is used
-    name : name of the input that gets the events; None: the only events input
-    values : input -> its numbers in every tick; 0 by default
+    size : (width, height) of the recording's camera; None: unknown, use the size in the controller
+    name : name of the input that receives the events; None: the only events input
+    values : name of a value input -> constant sample for every tick; 0 by default
     guessed : whether the size was guessed from the events
 
-    Raises DescriptionError for an unknown input, numbers that do not fit, and a grid or filters that do not fit the
-    camera.
+    Raises DescriptionError for an unknown input, for values of a wrong size, and for a grid or filters that do not fit
+    the camera.
     """
     cameras = {i.name: i for i in spec.inputs if isinstance(i, EventsInput)}
     if name is not None and name not in cameras:
@@ -111,7 +112,7 @@ def _resized(camera: EventsInput, size: tuple[int, int]) -> EventsInput:
 
 
 def _values(spec: ControllerSpec, given: Mapping[str, Any], notes: list[str]) -> dict[str, list[float]]:
-    """Return the numbers of every value input, and append assumptions about them to ``notes``."""
+    """Return the constant sample of every value input: name -> numbers. Append assumptions about it to ``notes``."""
     inputs = {i.name: i for i in spec.inputs if isinstance(i, ValueInput)}
     for name in given:
         if name not in inputs:
@@ -131,7 +132,7 @@ def _values(spec: ControllerSpec, given: Mapping[str, Any], notes: list[str]) ->
 def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Iterator[Tick]:
     """Step the controller ``fitted.spec`` once for each tick of events. Yield each tick after its step.
 
-    The times of the events count from one period before the recording starts, as in lockstep over topics.
+    Time 0 of the events is one period before the recording's start, as in lockstep over topics.
     """
     nothing = np.empty(0, np.int64)
     given: dict[str, Any] = {**fitted.values, **dict.fromkeys(fitted.silent, (nothing,) * 4)}
@@ -144,7 +145,7 @@ def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Itera
 def paced(ticks: Iterable[Tick], period: float, late: list[int]) -> Iterator[Tick]:
     """Yield each tick when it is due in real time: one tick every ``period`` [s].
 
-    late : list to which the indices of ticks are appended that are more than a period late
+    late : list to which the function appends the index of each tick that is more than a period late
     """
     begin = None
     for tick in ticks:
@@ -166,17 +167,17 @@ def replay(
 ) -> dict[str, np.ndarray]:
     """Step the controller ``fitted.spec`` through a recording. Return its commands and spikes.
 
-    speed : sensor time divided by real time: 1 is as fast as recorded; 0 is as fast as possible
-    progress : called with the index of each tick
-    input_log : an input recorder of this controller, which records the inputs of each tick
+    speed : sensor time divided by real time; 1: as fast as recorded, 0: as fast as possible
+    progress : function that is called with the index of each tick
+    input_log : recorder of the controller's inputs, which records each tick
 
     The result is a dictionary of arrays:
 
     command : (ticks, outputs)
     safe : (ticks,), whether the command was the safe command
-    tick_events, tick_dropped : (ticks,), numbers of events, and of events that were left out
-    late_ticks : (), number of ticks that started more than a period too late
-    loop_seconds : (), duration from the first tick on [s]
+    tick_events, tick_dropped : (ticks,), number of events, and number of events beyond the capacity
+    late_ticks : (), number of ticks that started more than a period late
+    loop_seconds : (), duration of the replay, from the first tick on [s]
 
     The newest 2,000,000 spikes follow, as `ActivityRecorder.arrays` returns them.
     """

@@ -1,7 +1,7 @@
-"""Find problems of inputs and outputs in the samples and commands of a run.
+"""Find problems of inputs in the samples of a run, and problems of outputs in its commands.
 
 Problems of inputs are samples that were clamped or rejected. Problems of outputs are commands that are stuck, have only
-one sign, swing, or are at a limit or slew limit most of the time.
+one sign, oscillate, or are at a limit or slew limit most of the time.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ SOME, ENOUGH = 200, 1_000  # ticks without a sign after which it is reported, an
 
 @dataclass(frozen=True)
 class InputHealth:
-    """How many samples of one value input were rejected, and how many were clamped.
+    """Statistics of rejected and clamped samples of one value input.
 
     ticks : number of ticks in which a sample arrived
-    rejected : number of these samples that the engine rejected as not plausible
-    worst : name of the number of the input that was most often beyond ``range``
-    clamped : share of the ticks in which this number was finite and beyond ``range``
-    low, high : the range of this number; infinite if there is none
-    span : smallest and largest finite value of this number
+    rejected : number of samples that the engine rejected as not plausible
+    worst : name of the input's element that was most often beyond ``range``
+    clamped : fraction of the ticks in which the element ``worst`` was finite and beyond ``range``
+    low, high : range of the element ``worst``; infinite if there is none
+    span : smallest and largest finite value of the element ``worst``
     """
 
     where: str
@@ -54,12 +54,12 @@ class InputHealth:
 
 
 class InputStatistics:
-    """Counts of the samples of a value input.
+    """Accumulates statistics over the samples of a value input.
 
     samples, rejected : number of all samples, and number of samples that the engine rejected as not plausible
-    beyond : (size,) int64, number of samples in which each number was finite and beyond the range. Others are not
-        clamped: the rule ``not_finite`` replaces them or rejects the sample
-    lowest, highest : (size,) float64, smallest and largest finite value of each number; NaN if there was none
+    beyond : (size,) int64, number of samples in which each element was finite and beyond the range. Elements that are
+        not finite are not clamped: the rule ``not_finite`` replaces them or rejects the sample
+    lowest, highest : (size,) float64, smallest and largest finite value of each element; NaN if there was none
     """
 
     def __init__(self, spec: ValueInput) -> None:
@@ -69,7 +69,7 @@ class InputStatistics:
         self.lowest, self.highest = np.full(spec.size, np.nan), np.full(spec.size, np.nan)
 
     def add(self, rows: np.ndarray) -> None:
-        """Count further samples, (k, size) numbers."""
+        """Update the statistics with further samples ``rows``, (k, size)."""
         if not len(rows):
             return
         self.samples += len(rows)
@@ -80,7 +80,7 @@ class InputStatistics:
         self.highest = np.fmax(self.highest, np.fmax.reduce(known))
 
     def health(self) -> InputHealth | None:
-        """Return the `InputHealth` of all counted samples; None if there were none."""
+        """Return the `InputHealth` of all samples that were added; None if there were none."""
         if not self.samples:
             return None
         spec, j = self.spec, int(np.argmax(self.beyond))
@@ -95,7 +95,7 @@ class InputStatistics:
 def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, int]) -> InputHealth | None:
     """Return the `InputHealth` of an input; None if no sample arrived.
 
-    counters : the counts of this input in `Controller.counters`
+    counters : the input's entry in `Controller.counters`
     """
     logged = stimulus.log.inputs.get(spec.name)
     if logged is None:
@@ -122,23 +122,23 @@ def input_findings(i: InputHealth) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class OutputHealth:
-    """Statistics of one number of an output. Ticks with the safe command do not count.
+    """Statistics of one element of an output's command. Ticks with the safe command are excluded.
 
     ticks : number of ticks whose command was not the safe command
-    squash : whether the number is squashed into its limits
-    at_low, at_high : share of the ticks in which the number is at the lower or upper limit; for a squashed number,
-        nearer to the limit than a hundredth of the limits' distance
-    slewed : share of the ticks in which the number changed by as much as its slew limit allows
+    squash : whether tanh maps the element into its limits
+    at_low, at_high : fraction of the ticks in which the element is at the lower or upper limit; with ``squash``, within
+        a hundredth of the limits' distance from it
+    slewed : fraction of the ticks in which the element changed by as much as its slew limit allows
     seconds : duration of the ticks [s]
-    swings_hz : swings per second. A swing goes there and back, each way by more than a quarter of the limits' distance,
-        in any number of ticks. The value is 0 without finite limits on both sides
-    swing : median distance that the number moves one way in these swings
+    swings_hz : swings per second. A swing is a movement in one direction and back, each by more than a quarter of the
+        limits' distance, in any number of ticks. The value is 0 unless both limits are finite
+    swing : median distance of the swings' movements in one direction
     changes_hz, sign_changes_hz : changes of the value per second, and changes of its sign per second; 0 has no sign
-    low, high, unit : limits and unit of the number; limits are infinite if there are none
+    low, high, unit : limits and unit of the element; a missing limit is infinite
     rest : the command while all sources of its decoder are silent
     span : smallest and largest command
-    possible : smallest and largest number that weights allow before the limits, but after squashing if the output
-        squashes; if not known, they are infinite, or a limit
+    possible : smallest and largest value that the weights allow, before the limits and after ``squash``; if unknown, it
+        is infinite or a limit
     """
 
     where: str
@@ -165,12 +165,12 @@ class OutputHealth:
 
     @property
     def stuck(self) -> float:
-        """Share of the ticks in which the number is at a limit, unless the limit is its value at rest."""
+        """Fraction of the ticks in which the element is at a limit other than its value at rest."""
         return self.at_low * (self.low != self.rest) + self.at_high * (self.high != self.rest)
 
     @property
     def signed(self) -> bool:
-        """True if the limits are finite and allow numbers of both signs."""
+        """Whether the limits are finite and allow values of both signs."""
         return self.low < 0 < self.high and math.isfinite(self.high - self.low)
 
     @property
@@ -182,9 +182,9 @@ class OutputHealth:
 
     @property
     def never(self) -> str:
-        """The sign that the number never had although it moved for many ticks: "negative" or "positive"; otherwise "".
+        """The sign that the element never had although it changed: "negative" or "positive"; otherwise "".
 
-        A sign is returned only if the limits allow it.
+        The value is also "" after few ticks, and if the limits exclude one of the signs.
         """
         if not self.signed or self.ticks < SOME or not self.moved:
             return ""
@@ -194,10 +194,10 @@ class OutputHealth:
 def output_health(
     spec: Output, j: int, command: np.ndarray, live: np.ndarray, period: float, possible: Sequence[float]
 ) -> OutputHealth:
-    """Return the `OutputHealth` of the number with index j of an output.
+    """Return the `OutputHealth` of the element with index j of an output.
 
-    command : (ticks,) float64
-    live : (ticks,) bool: true where the command was not the safe command
+    command : (ticks,) float64, the element's values
+    live : (ticks,) bool, true in ticks whose command was not the safe command
     period : period of a tick [s]
     possible : see `OutputHealth`
     """
@@ -228,16 +228,16 @@ def output_health(
 
 
 def _sign_changes(command: np.ndarray, live: np.ndarray) -> int:
-    """Return how often the sign of a command changed. Changes across a tick with the safe command do not count."""
+    """Return the number of sign changes of a command. Changes across a tick with the safe command do not count."""
     at = np.flatnonzero(live & (command != 0))
     positive, gaps = command[at] > 0, np.cumsum(~live)[at]
     return int(np.count_nonzero(np.diff(positive) & (np.diff(gaps) == 0)))
 
 
 def _ways(command: np.ndarray, least: float) -> np.ndarray:
-    """Return how far a command moves between its turning points, where it reverses by more than ``least``.
+    """Return the distances that a command moves between its turning points, where it reverses by more than ``least``.
 
-    command : (ticks,)
+    command : (ticks,), values of one element
     """
     moved = command[np.r_[True, np.diff(command) != 0]]
     up = np.diff(moved) > 0
@@ -255,7 +255,7 @@ def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Ite
 
     find : `certain_findings` or `output_findings`
 
-    If several numbers of one output have the same finding, it is reported once.
+    A finding that applies to several elements of one output is reported once.
     """
     found: dict[tuple[str, str, str], list[Finding]] = {}
     for o in outputs:
@@ -268,7 +268,7 @@ def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Ite
 
 
 def certain_findings(o: OutputHealth) -> Iterator[Finding]:
-    """Yield the findings on an output that follow from the weights, and so hold for any stimulus."""
+    """Yield the findings on an output that follow from the weights, and are therefore independent of the stimulus."""
     if o.possible[0] == o.possible[1]:
         text = f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: no decoded signal can fire "
         yield warning(o.where, f"{text}or move, or its weights are 0", "correct the signals, or give it weights")

@@ -1,7 +1,7 @@
-"""Find neurons that behave equally, so that one neuron could do the work of several.
+"""Find neurons that behave identically, so that one neuron could replace several.
 
-Neurons with equal parameters and equal incoming weights fire together; some also have equal outgoing weights. Each
-neuron gets a hash of its parameters and weights. Neurons with equal hashes form a group.
+Neurons with equal parameters and equal incoming weights fire together; some of them also have equal outgoing weights.
+The module computes a hash of each neuron's parameters and weights. Neurons with equal hashes form a group.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ Groups = tuple[int, ...]
 
 
 def identical(spec: ControllerSpec, synapses: Sequence[Synapses]) -> dict[str, tuple[Groups, Groups]]:
-    """Return the groups of neurons that behave equally, for each population, the largest groups first.
+    """Return the sizes of groups of neurons that behave identically, for each population, the largest groups first.
 
     The result is population -> (sizes of the groups of neurons that fire together, sizes of the groups of identical
     neurons). Identical neurons also have equal outgoing weights.
 
-    Populations without groups are left out. So are populations whose neurons soon differ: weights into them learn, they
-    draw random numbers, or a learning rule reads the neurons individually. Neurons without any input are left out,
-    because they are another finding.
+    The result excludes:
+
+    - populations without groups
+    - populations whose neurons become different: incoming weights learn, neurons draw random numbers, or a learning
+      rule reads them individually
+    - neurons without any input, which are the subject of another finding
     """
     rules = [s.of.learning for s in synapses if s.of.learning is not None]
     taught = {getattr(rule, key) for rule in rules for key in rule.signals()}
@@ -60,9 +63,9 @@ def _groups(hashes: np.ndarray) -> Groups:
 
 
 def _hashes(columns: Iterable[np.ndarray]) -> np.ndarray:
-    """Return a hash of each row of several columns, (n,) uint64. Different rows almost surely have different hashes.
+    """Return a hash of each of the n rows of a table, (n,) uint64. Different rows almost surely have different hashes.
 
-    columns : (n,) each: numbers, or uint64 hashes; splitmix64 is applied to one column after another
+    columns : columns of the table, (n,) each: numbers, or uint64 hashes; splitmix64 processes one column after another
     """
     state: Any = np.uint64(0)
     with np.errstate(over="ignore"):
@@ -80,8 +83,8 @@ def _synapses(n: int, own: np.ndarray, other: np.ndarray, s: Synapses) -> np.nda
     """Return a hash of the synapses of each neuron, (n,) uint64. The order of the synapses does not matter.
 
     s : the synapses
-    own : (k,) index of the neuron to which each synapse counts
-    other : (k,) hash or index of the neuron at the other end of each synapse
+    own : (k,), index of the neuron whose hash includes each synapse
+    other : (k,), hash or index of the neuron at the other end of each synapse
     """
     total = np.zeros(n, np.uint64)
     with np.errstate(over="ignore"):
@@ -90,7 +93,7 @@ def _synapses(n: int, own: np.ndarray, other: np.ndarray, s: Synapses) -> np.nda
 
 
 def _parameters(p: Population, bias: np.ndarray, into: Sequence[Synapses]) -> list[np.ndarray]:
-    """Return the parameters of a population that differ from neuron to neuron, (n,) each."""
+    """Return the parameters of a population that vary between neurons, as a list of (n,) arrays."""
     start = np.arange(p.size) if isinstance(p.v_init, Distribution) else p.v_init
     each = [bias, start, *(getattr(p.neuron, name) for name in p.neuron.arrays()), *(s.of.bias for s in into)]
     given = [np.asarray(value) for value in each if np.ndim(value)]

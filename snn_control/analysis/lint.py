@@ -30,14 +30,14 @@ MAX_TIMES_S = {
 def lint(spec: ControllerSpec) -> list[Finding]:
     """Return findings on values of a controller file that are valid but probably unintended.
 
-    These are times that look like ms, rates that look like millions, and unconnected parts. For inputs and outputs on
-    ROS topics, they are also missing reactions to faults, and limits that would cause faults.
+    Examples are times that seem to be in ms, rates that seem to be in millions, and unconnected populations. For inputs
+    and outputs on ROS topics, the function also finds missing reactions to faults, and limits that would cause faults.
     """
     return [*_too_long(spec), *_alone(spec), *unconnected(spec), *_limited(spec), *_on_topics(spec)]
 
 
 def unconnected(spec: ControllerSpec) -> list[Finding]:
-    """Warn of inputs that nothing reads. Warn of inputs and outputs without a topic if others have a topic."""
+    """Warn of inputs that are not used, and of inputs and outputs without a topic if others have one."""
     used = _read(spec.network.projections, spec)
     unread = [one.name for one in spec.inputs if one.name not in used and not getattr(one, "stop_when", "")]
     fix = "add a projection from it, or remove it"
@@ -76,9 +76,9 @@ def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
 
 
 def _limited(spec: ControllerSpec) -> Iterator[Finding]:
-    """Warn of a rate limit that removes almost all events of a camera, and of a small capacity for it or for frames.
+    """Warn of a rate limit that removes almost all events of a camera, and of a capacity that is too small.
 
-    A camera sends 10,000 to 100,000,000 events a second. The rate limit should thin the events evenly, before the
+    A camera sends 10,000 to 100,000,000 events per second. The rate limit should thin the events evenly, before the
     capacity removes all events at the end of a tick.
     """
     for one in (i for i in spec.inputs if isinstance(i, EventsInput)):
@@ -104,9 +104,9 @@ def _limited(spec: ControllerSpec) -> Iterator[Finding]:
 
 
 def _on_topics(spec: ControllerSpec) -> Iterator[Finding]:
-    """Warn of limits and rules that inputs and outputs on ROS topics lack.
+    """Warn of missing or unsuitable limits and rules of inputs and outputs on ROS topics.
 
-    Without them, a fault would not stop the robot, or normal messages would be rejected.
+    Without these, a fault would not stop the robot, or normal messages would be rejected.
     """
     for one in spec.inputs:
         path, topic = f"inputs.{one.name}", spec.ros_inputs.get(one.name)
@@ -126,7 +126,7 @@ def _on_topics(spec: ControllerSpec) -> Iterator[Finding]:
 
 
 def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
-    """Yield (path, value [s], upper limit) for every time constant, filter, delay and period."""
+    """Yield (path, value [s], plausible maximum [s]) for every time constant, filter, delay and period."""
     yield "period", spec.period, LONG_WAIT
     for room, those in (
         ("inputs", spec.inputs), ("network.populations", spec.network.populations), ("outputs", spec.outputs),
@@ -140,7 +140,7 @@ def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
 
 
 def _times_of(where: str, described: object) -> Iterator[tuple[str, Any, float]]:
-    """Yield (path, value [s], upper limit) for all times in the fields of a description, and of descriptions in it."""
+    """Yield (path, value [s], plausible maximum [s]) for all times in a description and its nested descriptions."""
     names = described.names() if isinstance(described, NeuronModel) else vars(described)
     for name in names:
         value = getattr(described, name)

@@ -1,7 +1,7 @@
-"""The perceptron beside a controller: the same layers and connections, with int8 weights, computed once per tick.
+"""Cost of a perceptron with a controller's layers and connections, computed once per tick: a reference for efficiency.
 
-A claim of efficiency has to hold beside it: a microcontroller computes an int8 perceptron with a few instructions for
-four weights.
+A spiking controller is efficient only if it costs less than this perceptron. A microcontroller computes an int8
+perceptron with a few instructions for four weights.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ __all__ = ["Perceptron", "perceptron", "perceptron_of"]
 
 @dataclass(frozen=True)
 class Perceptron:
-    """Cost of a perceptron.
+    """Estimated cost of a perceptron.
 
-    operations : multiply-accumulates in a tick, one for each weight
-    footprint : weights and biases [bytes]
-    nanojoule : estimated energy of a tick with memory accesses [nJ]: a multiply-accumulate reads its weight and its
-        input (1 byte each in int8, 4 in float32), and each sum is written once (4 bytes)
+    operations : number of multiply-accumulates in a tick, one for each weight
+    footprint : size of weights and biases [bytes]
+    nanojoule : estimated energy of a tick with memory accesses [nJ]. A multiply-accumulate reads a weight and an input,
+        1 byte each in int8 and 4 in float32; each sum is written once, 4 bytes
     """
 
     operations: int
@@ -31,9 +31,9 @@ class Perceptron:
 
 
 def perceptron(weights: int, sums: int, precision: str = "int8") -> Perceptron:
-    """Return the cost of a perceptron.
+    """Return the cost of a perceptron with ``weights`` weights.
 
-    sums : number of its neurons and outputs
+    sums : number of neurons and outputs
     precision : "int8" or "float32"
     """
     size = BYTES[precision]
@@ -43,10 +43,10 @@ def perceptron(weights: int, sums: int, precision: str = "int8") -> Perceptron:
 
 
 def perceptron_of(spec: ControllerSpec, program: Program) -> Perceptron:
-    """Return the perceptron with the populations and projections of a controller.
+    """Return the cost of the perceptron with a controller's populations and projections.
 
-    An input's numbers are connected directly, without the neurons of their encoder. A recurrent projection counts like
-    any other. Decoders count as projections.
+    The perceptron's inputs are connected directly, without the encoders' neurons. Recurrent projections count like
+    other projections. Decoders count as projections.
     """
     sizes = {p.name: p.size for p in program.facts.populations}
     values = {i.name: i.size for i in program.facts.inputs if i.kind == "value"}

@@ -1,4 +1,4 @@
-"""Compare a controller with float32 weights, with int8 weights, and an int8 perceptron with the same layers."""
+"""Compare the costs of a controller with float32 weights, the same with int8 weights, and a similar int8 perceptron."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["Variant", "variants"]
 
 @dataclass(frozen=True)
 class Variant:
-    """A controller, or the perceptron beside it.
+    """Cost of one variant: of a controller or of the comparable perceptron.
 
-    flash : weights and other constants [bytes]
-    ram : state, inputs and outputs [bytes]; None if it is not known
+    flash : size of weights and other constants [bytes]
+    ram : size of state, inputs and outputs [bytes]; None if unknown
     operations : mean number of synaptic operations in a tick
     nanojoule : estimated energy of a tick [nJ], with memory accesses
     """
@@ -35,9 +35,10 @@ class Variant:
 
 
 def variants(spec: ControllerSpec, program: Program, stimulus: Stimulus) -> list[Variant]:
-    """Return the controller, the same with int8 weights where training supports them, and the perceptron.
+    """Return the costs of the controller, of the controller with int8 weights, and of the perceptron.
 
-    The controllers run with the stimulus. int8 weights are rounded, not trained, so their activity is an approximation.
+    The function runs both controllers with the stimulus. Weights are int8 where training supports this. These weights
+    are rounded, not trained, so the activity with them is an approximation.
     """
     found = [_measured("as it is", program, stimulus)]
     try:

@@ -1,9 +1,9 @@
 """Run a controller and record the activity of each population in every network step, without changing the results.
 
-A tick is a sequence of operations. `Probed` runs the same operations in the same order from Python, in parts. Between
-them it reads the state: the current that will drive a population's neurons before they run, and their membranes
-afterwards. So it finds what cannot be seen between ticks, such as a membrane within a tick or a NaN that the engine
-removes immediately.
+A tick is a sequence of operations. `Probed` runs the same operations in the same order, but stops before and after the
+operation of each population's neurons. Before, it reads the currents that drive the neurons; after, their membranes. So
+it records values that are not visible between ticks, such as a membrane within a tick or a NaN that the engine removes
+immediately.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class PopulationProbe:
     Arrays have one element for each neuron.
 
     spikes, fired : (n,) int64, number of spikes, and number of steps with a spike
-    highest : (n,) float32, largest membrane after a step
+    highest : (n,) float32, largest membrane potential after a step
     drive_low, drive_high : (n,) float32, smallest and largest finite current (including synaptic) before a step
     bias : (n,) float32, bias current
-    bad_steps : number of steps in which a current or membrane was not finite, or so large that the engine resets it
+    bad_steps : number of steps in which the engine reset a current or membrane because it was not finite or too large
     """
 
     def __init__(self, bound: Bound, facts: PopulationFacts) -> None:
@@ -78,15 +78,15 @@ class PopulationProbe:
 
 @dataclass
 class Activity:
-    """The activity of a controller that was run with a stimulus.
+    """Recorded activity of a controller during a run with a stimulus.
 
     program : the Program that ran
     dt, period : step of the network and period of a tick [s]
     steps : total number of network steps
     populations : name -> PopulationProbe
-    command : (ticks, numbers) float64, the outputs in their order
-    safe, not_finite : (ticks,) bool: whether the command was the safe command; whether an output was not finite
-    inputs : name -> its counters, as in `Controller.counters`
+    command : (ticks, numbers) float64, all outputs concatenated in order
+    safe, not_finite : (ticks,) bool, true if the command was the safe command, and if an output was not finite
+    inputs : name of an input -> its counters, as in `Controller.counters`
     """
 
     program: Program
@@ -104,7 +104,7 @@ class Activity:
 class Probed(Controller):
     """A controller that records the activity of each population in each network step.
 
-    A call of `step` runs one tick; ``repeat`` is ignored.
+    A call of `step` runs one tick, even if ``repeat`` is larger.
     """
 
     def __init__(self, program: Program) -> None:
@@ -118,7 +118,7 @@ class Probed(Controller):
         self._stops = sorted(((self._row_of(one.name), one) for one in self.probes), key=lambda stop: stop[0])
 
     def _row_of(self, name: str) -> int:
-        """Return the index, within a step, of the operation that runs the neurons of population ``name``."""
+        """Return the index, within a step, of the operation that computes the neurons of population ``name``."""
         names = self.program.names
         signal = names.get(f"{name}.spikes") or names[f"{name}.v"]
         return next(k for k, o in enumerate(self._step_rows) if o.label == name and signal in o.operands)

@@ -1,4 +1,4 @@
-"""Measure how long each operation of a tick takes, by reading the clock after each operation."""
+"""Measure the duration of each operation of a tick, by reading the clock after each operation."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def timed_rows(row, count, spent, last, scratch):
 
 
 def timed_tick(table, spent_at, scratch):
-    """Run one tick like `snn_control.engine.tick.tick`, and add the duration of each operation to its sum.
+    """Run one tick like `snn_control.engine.tick.tick`, and add up the duration of each operation.
 
-    spent_at : address of these sums, one int64 for each operation [ns]
+    spent_at : address of the sums of durations, one int64 for each operation [ns]
     """
     header = i64(table, CLOCK + 1)
     clock = i64(header[CLOCK], 2)
@@ -50,7 +50,7 @@ def timed_tick(table, spent_at, scratch):
 
 
 class Profiled(Controller):
-    """A controller whose `step` runs one tick and times each operation. ``repeat`` is ignored."""
+    """A controller whose `step` runs one tick, even if ``repeat`` is larger, and times each operation."""
 
     def __init__(self, program: Program) -> None:
         self._spent, self._scratch = np.zeros(len(program.operations), np.int64), np.zeros(2, np.int64)
@@ -65,13 +65,13 @@ class Profiled(Controller):
             self._times.append(self._spent.copy())
 
     def shares(self, tick_us: float = math.inf) -> list[dict[str, Any]]:
-        """Return how long each operation of a tick takes [us], and its share of the tick, the longest time first.
+        """Return the mean duration of each operation [us] and its fraction of the tick, the longest duration first.
 
-        The slowest hundredth of the ticks is left out, because other processes disturbed them.
+        The slowest hundredth of the ticks is excluded, because other processes disturbed them.
 
-        tick_us : median time of a whole tick without these clocks [us]. Reading the clock takes as long as a small
-            operation, so the excess of the median that is measured here over ``tick_us`` is subtracted from the
-            operations
+        tick_us : median duration of a whole tick without clock readings [us]. A clock reading takes as long as a small
+            operation. So the excess of the median measured here over ``tick_us`` is subtracted from the operations'
+            durations
         """
         program, times = self.program, np.array(self._times, np.float64)
         ticks = times.sum(axis=1)

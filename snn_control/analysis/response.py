@@ -1,8 +1,8 @@
-"""Measure the response of single neurons and encoders with the engine: f-I curves, tuning curves and pooled events.
+"""Measure responses of single neurons and encoders by simulation: f-I curves, tuning curves and pooled events.
 
-A rate is measured with a constant current, from the intervals between spikes in the second half of the run, when the
-neuron has settled. The rate of a stochastic neuron is measured from the number of spikes. The rate is the behaviour of
-the neuron at this dt, so effects of the step, of a refractory period and of a reset by subtraction are included.
+The rate of a neuron is measured with a constant current, from the intervals between spikes in the second half of the
+run, after the transient. The rate of a stochastic neuron is measured from the number of spikes. Measured rates include
+the effects of the step dt, of a refractory period and of a reset by subtraction.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ SPANS = np.concatenate([[0.0], np.geomspace(1e-15, 1e12, 217)])  # currents amon
 
 @dataclass(frozen=True)
 class Curve:
-    """The rate of a neuron at several constant currents (an f-I curve).
+    """An f-I curve: the firing rate of a neuron at several constant currents.
 
-    current : (k,) in the unit of the membrane divided by the unit of r
-    rate : (k,) Hz
+    current : (k,), currents in the unit of the membrane divided by the unit of r
+    rate : (k,), firing rates [Hz]
     rheobase : smallest current with sustained firing; NaN if there is none
-    seconds : duration of each current [s]
+    seconds : duration for which each current is applied [s]
     """
 
     current: np.ndarray
@@ -55,11 +55,11 @@ class TuningCurve:
     """The responses of an encoder's neurons to one dimension of a value input, with the other dimensions constant.
 
     x : (k,) values, in the input's unit
-    response : (k, neurons): rates [Hz] if the neurons spike, otherwise graded drives
-    neurons : (neurons,) indices of the encoder's neurons that respond: their drive changes by at least a tenth of the
-        largest change
-    of : total number of neurons that respond; some of them may be left out of the arrays
-    held : (size,) values of the other dimensions; the value of this dimension has no meaning
+    response : (k, neurons), firing rates [Hz] of spiking neurons, or graded currents
+    neurons : (neurons,), indices of the encoder's neurons that respond: their current changes by at least a tenth of
+        the largest change
+    of : total number of neurons that respond; the arrays may omit some of them
+    held : (size,), constant values of the other dimensions; the element of the varied dimension has no meaning
     """
 
     dimension: int
@@ -77,7 +77,7 @@ def measurement_steps(model: NeuronModel, dt: float) -> int:
 
 
 def parameters_of(model: NeuronModel, index: Any) -> NeuronModel:
-    """Return a model of only the neurons ``index``: it has their parameters."""
+    """Return a copy of the model with the parameters of only the neurons ``index``."""
     each = {name: np.asarray(getattr(model, name)) for name in model.names()}
     return replace(model, **{name: value[index] for name, value in each.items() if value.ndim == 1})
 
@@ -85,7 +85,7 @@ def parameters_of(model: NeuronModel, index: Any) -> NeuronModel:
 def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndarray:
     """Return the firing rates of a neuron at n constant currents, (n,) [Hz].
 
-    model : its parameters are numbers, or (n,): one for each current
+    model : model whose parameters are numbers, or arrays (n,) with one number for each current
     """
     n, steps = len(currents), measurement_steps(model, dt)
     chunk = max(1, min(steps, CHUNK // n))  # steps in a tick, whose spikes must all be in the ring at its end
@@ -112,11 +112,11 @@ def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndar
 
 
 def rheobase(model: NeuronModel, dt: float) -> float:
-    """Return the smallest constant current with sustained firing, within a millionth; NaN if there is none.
+    """Return the smallest constant current with sustained firing, accurate to a millionth; NaN if there is none.
 
     The search starts at a current of 0 and goes upwards, or downwards if the neuron fires without a current. The result
-    is also NaN if the neuron fires at any current. Without a leak, and for a stochastic neuron, the result is 0: any
-    current suffices after a long enough time.
+    is also NaN if the neuron fires at every current. Without a leak, and for a stochastic neuron, the result is 0,
+    because every current suffices after a long enough time.
     """
     if type(model) in (IF, Bernoulli, Poisson):
         return 0.0
@@ -138,10 +138,10 @@ def rheobase(model: NeuronModel, dt: float) -> float:
 def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
     """Return the f-I curve of a neuron, from below its rheobase to four times its rheobase.
 
-    Without a leak, the curve goes up to a fifth of the highest rate.
+    For a neuron without a leak, the curve extends to a current with more than a fifth of the highest rate.
 
-    model : a model whose parameters are numbers; see `parameters_of`
-    up_to : a current that the curve must include
+    model : model whose parameters are single numbers; see `parameters_of`
+    up_to : current to which the curve must extend, at least
     """
     edge = rheobase(model, dt)
     if math.isnan(edge):
@@ -157,7 +157,7 @@ def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
 
 
 def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
-    """Return the rate of a neuron in continuous time, by a formula, (k,) [Hz].
+    """Return the firing rates of a neuron in continuous time from a formula, (k,) [Hz], for currents (k,).
 
     The result is None unless the neuron is IF, LIF, CubaLIF or stochastic. For LIF see `snn_control.nef.rates`. Without
     a leak, the rate is 1 / (refractory + (v_threshold - v_reset) / (r I)). For a reset by subtraction, v_reset is 0.
@@ -174,7 +174,7 @@ def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
 
 
 def _alone(spec: ValueInput | EventsInput, dt: float) -> Controller:
-    """Return a controller that consists of this input and its encoder."""
+    """Return a controller that consists of a single input with its encoder."""
     alone = replace(spec, stale=math.inf, required=False)
     source: Any = MembraneDecoder(spec.name, 0.0)
     if getattr(spec.encoder, "neuron", None) is not None:
@@ -185,8 +185,8 @@ def _alone(spec: ValueInput | EventsInput, dt: float) -> Controller:
 def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[TuningCurve]:
     """Return the tuning curves of an input's encoder, one `TuningCurve` for each dimension.
 
-    The other dimensions are in the middle of their range. For a `FieldsEncoder`, they are at the centre of the nearest
-    field, because neurons may not respond between centres or where there is no field.
+    For each curve, the other dimensions are constant, in the middle of their range. For a `FieldsEncoder`, they are at
+    the centre of the field nearest to the middle, because neurons may not respond elsewhere.
 
     most : maximum number of neurons in a curve
     """
@@ -219,7 +219,7 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[TuningCurve]:
 
 
 def pooled(spec: EventsInput, dt: float, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Return the output of an events encoder in one tick with the given events, (channels, rows, columns) float32."""
+    """Return the output of an events encoder for the events x, y, p of one tick, (channels, rows, columns) float32."""
     controller = _alone(replace(spec, filters=()), dt)
     controller.step({spec.name: (np.zeros(len(x), np.int64), x, y, p)})
     columns, lines = spec.encoder.grid

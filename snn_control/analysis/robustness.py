@@ -1,8 +1,9 @@
-"""How the score of a controller falls with each perturbation of its environment.
+"""Robustness of a controller: its score as a function of each perturbation of its environment.
 
-A score is a mean return. Its *share* is 1 for the same actor in the unperturbed environment. If returns are costs, so
-that this actor's return there is negative, the share is a half when the cost is twice as large. Otherwise it is 0 for
-random actions in the unperturbed environment, and linear between.
+The score is the mean return of an actor, the controller or a baseline. The *share* of a score relates it to the actor's
+score in the unperturbed environment, for which the share is 1. If this unperturbed score is negative, it is a cost, and
+the share is the unperturbed cost divided by the cost: a half if the cost doubles. Otherwise the share is linear in the
+score, and 0 for the score of random actions in the unperturbed environment.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """The scores with one perturbation.
+    """Scores for several values of one perturbation.
 
     name : name of the perturbation
-    values : its values, ascending
+    values : values of the perturbation, ascending
     scores : actor -> mean return for each value
     """
 
@@ -55,9 +56,9 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Robustness:
-    """The scores of a controller and of the environment's baselines with each perturbation.
+    """Scores of a controller and of the environment's baselines for all perturbations.
 
-    title : controller and environment
+    title : names of controller and environment
     episodes : number of episodes for each score
     chance : mean return of random actions in the unperturbed environment
     nominal : actor -> mean return in the unperturbed environment; the controller is first
@@ -70,7 +71,7 @@ class Robustness:
     sweeps: Sequence[Sweep]
 
     def shares(self, sweep: Sweep, actor: str) -> list[float] | None:
-        """Return the share of the score for each value; None if the actor is not better than chance."""
+        """Return the share of an actor's score for each value; None if the actor is not better than chance."""
         nominal, chance, scores = self.nominal[actor], self.chance, sweep.scores[actor]
         if nominal <= chance:
             return None
@@ -79,9 +80,9 @@ class Robustness:
         return [(score - chance) / (nominal - chance) for score in scores]
 
     def below_half(self, sweep: Sweep, actor: str) -> tuple[float | None, float | None]:
-        """Return the values at which the share falls below a half, below and above the neutral value.
+        """Return the values, below and above the neutral value, at which an actor's share falls below a half.
 
-        Each is interpolated between the tried values; None if the share does not fall so far.
+        The values are interpolated linearly between the tried ones. A value is None if the share stays above a half.
         """
         shares = self.shares(sweep, actor)
         if shares is None:
@@ -111,7 +112,7 @@ class Robustness:
 
 
 def _crossing(points: Sequence[tuple[float, float]]) -> float | None:
-    """Return the first value at which the line through some points (value, share) falls below a half."""
+    """Return the first value at which the piecewise linear curve through points (value, share) falls below a half."""
     for (x0, y0), (x1, y1) in itertools.pairwise(points):
         if y1 < HALF:
             return x0 + (x1 - x0) * (y0 - HALF) / (y0 - y1)

@@ -1,6 +1,6 @@
-"""Measure the speed of a controller on this computer: time of a tick, delay of wake-ups, and largest rate.
+"""Measure the speed of a controller on the present computer: tick duration, wake-up delay, and largest rate.
 
-Ticks are timed individually while a stimulus is repeated, each time after a reset.
+Each tick is timed individually. The stimulus is repeated, and the controller is reset before each repetition.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Summary = dict[str, float]  # mean, p50, p99, p99.9, max
 
 
 def summary(times_ns: Iterable[float]) -> Summary:
-    """Return mean, p50, p99, p99.9 and max of times. The times are in ns, the results in us."""
+    """Return mean, percentiles p50, p99 and p99.9, and maximum [us] of durations in ns."""
     ns = np.asarray(times_ns, np.float64)
     p50, p99, p999 = np.quantile(ns, (0.5, 0.99, 0.999), method="inverted_cdf")
     found = {"mean": ns.mean(), "p50": p50, "p99": p99, "p99.9": p999, "max": ns.max()}
@@ -42,7 +42,7 @@ def summary(times_ns: Iterable[float]) -> Summary:
 
 
 def passes(stimulus: Stimulus) -> Iterator[None]:
-    """Yield at the start of each pass through a stimulus, until enough ticks have been timed."""
+    """Yield once before each repetition of a stimulus, until enough ticks have been timed."""
     begin, ticks = time.perf_counter(), 0
     while ticks < ENOUGH and (not ticks or time.perf_counter() - begin < SECONDS):
         yield
@@ -64,14 +64,14 @@ class _TimedTicks(Controller):
 
 
 def call_times(program: Program, stimulus: Stimulus) -> Summary:
-    """Measure the duration of a tick that Python calls [us]. Writing the inputs is not included."""
+    """Measure the duration of a tick called from Python [us], without the time for writing the inputs."""
     one = _TimedTicks(program)
     step_times(one, stimulus)
     return summary(one.times)
 
 
 def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
-    """Measure the duration of `Controller.step` with a dictionary [us].
+    """Measure the duration of `Controller.step` with a dictionary of inputs [us].
 
     A step sets the inputs, runs ``repeat`` ticks and reads the outputs.
     """
@@ -87,7 +87,7 @@ def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
 
 
 def loop_times(program: Program, stimulus: Stimulus) -> Summary:
-    """Measure the duration of a tick in the compiled loop [us]. The ports are not included."""
+    """Measure the duration of a tick in the compiled real-time loop [us], without the time for ports."""
     one = Controller(program)
     ports = stimulus.log.ports(one.bound)
     loop = Loop(tick_address(), one.bound.table, one.period_ns, ports, mode="free", keep=one)
@@ -101,9 +101,9 @@ def loop_times(program: Program, stimulus: Stimulus) -> Summary:
 
 
 def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[str, Any]:
-    """Measure how late the loop wakes at the controller's rate [us].
+    """Measure the wake-up delay of the real-time loop at the controller's rate [us].
 
-    hog : whether another thread, which never releases Python's lock, runs meanwhile
+    hog : whether to run another thread that never releases Python's global interpreter lock
     """
     quit_hog = threading.Event()
 
@@ -126,16 +126,17 @@ def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[s
 def largest_rate(controller: Controller, period_us: float, seconds: float) -> dict[str, Any]:
     """Find the largest rate [Hz] at which at most one tick in a thousand is unfinished when the next tick is due.
 
-    Each try runs a loop for ``seconds``. The first try has the period ``period_us``; later tries have longer periods.
-    Other processes can only delay a loop, so a rate that is nearly kept is tried up to `CHANCES` times.
+    Each trial runs a loop for ``seconds`` [s]. The first trial has the period ``period_us`` [us]; later trials have
+    longer periods. Other processes can only delay a loop. So a rate that the loop nearly sustains is tried up to
+    `CHANCES` times.
     """
     return search(lambda period: _at_rate(controller, period, seconds), period_us)
 
 
 def search(at_rate: Callable[[int], dict[str, Any]], period_us: float) -> dict[str, Any]:
-    """Try longer and longer periods until the loop keeps one. Return the result of the last try.
+    """Increase the period until the loop sustains it. Return the result of the last trial.
 
-    at_rate : function (period [ns]) -> result of a try
+    at_rate : function (period [ns]) -> result of a trial
     period_us : first period to try [us]
     """
     found: dict[str, Any] = {}
@@ -151,14 +152,14 @@ def search(at_rate: Callable[[int], dict[str, Any]], period_us: float) -> dict[s
 
 
 def _at_rate(controller: Controller, period: int, seconds: float) -> dict[str, Any]:
-    """Run a loop with the given period [ns]. Return its rate, its share of late ticks, and whether it kept up."""
+    """Run a loop with a period [ns]. Return its rate, its fraction of late ticks, and whether it sustained the rate."""
     stats, _ = _run_loop(controller, period, max(seconds, min(2000 * period * 1e-9, 2.0)))
     late = stats["overruns"] / max(1, stats["ticks"])
     return {"hz": round(1e9 / period, 1), "late_share": round(late, 5), "kept": late <= LATE}
 
 
 def _run_loop(controller: Controller, period: int, seconds: float) -> tuple[dict[str, Any], Rights]:
-    """Run a loop with the given period [ns]. Return the loop's statistics and the scheduling rights that it had."""
+    """Run a loop with a period [ns] for ``seconds``. Return the loop's statistics and its scheduling rights."""
     loop = Loop(tick_address(), controller.bound.table, period, name="bench", keep=controller)
     rights = loop.start()
     time.sleep(seconds)

@@ -1,12 +1,12 @@
-"""A stimulus: the inputs that a controller gets in an analysis, generated or recorded from an environment.
+"""A stimulus: the inputs of a controller in an analysis, either generated or recorded from an environment.
 
 The default stimulus covers every input, and depends only on the seed and the duration T:
 
 - a value input: each number is a sinusoid over its whole range, with random phase and a random frequency of 1 to 2 / T
-- a value input with ``stop_when``: numbers that do not stop the commands
-- an events input: a bright disc moves over the whole frame (4 periods in T along one axis, 5 along the other). Its edge
-  gives ON events in front and OFF events behind it; random single events of both polarities occur everywhere. Each
-  pixel has about two events per second, but a tick has at most half as many events as the input's capacity.
+- a value input with ``stop_when``: values that do not stop the commands
+- an events input: a bright disc moves over the whole frame (4 periods in T along one axis, 5 along the other). Its
+  leading edge causes ON events, its trailing edge OFF events; random single events of both polarities occur everywhere.
+  Each pixel has about two events per second, but a tick has at most half as many events as the input's capacity.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ MOST_EVENTS = 4_000_000  # for each camera of an environment
 
 @dataclass(frozen=True)
 class Stimulus:
-    """The inputs that a controller gets in an analysis, tick by tick.
+    """The inputs of a controller in an analysis, tick by tick.
 
     text : a description of the stimulus, used in titles
     period : period of a tick [s]
     log : the inputs of every tick
-    synthetic : true if the stimulus was neither measured nor simulated; a controller's reaction to it then proves
-        little
+    synthetic : whether the stimulus was generated rather than measured or simulated; a controller's reaction to it then
+        proves little
     """
 
     text: str
@@ -64,7 +64,7 @@ class Stimulus:
     def values(self) -> dict[str, np.ndarray]:
         """The values of the stimulus: name of a value input -> (ticks, size) float64.
 
-        Inputs at which nothing arrived are left out.
+        Inputs without any sample are omitted.
         """
         return {name: one["values"] for name, one in self.log.inputs.items() if "values" in one and one["fresh"].any()}
 
@@ -76,10 +76,10 @@ class Stimulus:
 
 
 def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest value that a stimulus gives an input, (size,) each.
+    """Return the lowest and the highest value of an input in a stimulus, (size,) each.
 
-    They are the first of these that is known: the input's range, the range that its encoder covers, its plausible
-    range, -1 to 1. If only one end of a range is known, the other end is 2 away from it.
+    They are the first known range of this list: the input's range, the range that its encoder covers, its plausible
+    range, -1 to 1. If only one end of a range is known, the other end is at a distance of 2.
     """
     low, high = (np.broadcast_to(np.asarray(side, np.float64), spec.size).copy() for side in spec.range)
     e: Any = spec.encoder
@@ -93,7 +93,7 @@ def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
 
 
 def default_stimulus(spec: ControllerSpec, seconds: float, seed: int = 0) -> Stimulus:
-    """Return the default stimulus, which the docstring of this module describes. It has at least one tick."""
+    """Return the default stimulus, which the module docstring describes. It has at least one tick."""
     rng = np.random.default_rng(seed)
     ticks = max(1, round(seconds / spec.period))
     if ticks > MOST_TICKS:
@@ -117,7 +117,7 @@ def _sinusoids(spec: ValueInput, ticks: int, rng: np.random.Generator) -> np.nda
 
 
 def _wandering_disc(spec: EventsInput, ticks: int, period: float, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Return the events of a moving disc: times [ns], x, y and polarities. An edge that moves outwards gives ON
+    """Return the events of a moving disc: times [ns], x, y and polarities. An edge that moves outwards causes ON
     events."""
     (width, height), seconds = spec.size, ticks * period
     n = round(min(EVENTS_A_PIXEL * width * height * seconds, spec.capacity * ticks / 2))
@@ -139,10 +139,10 @@ def closed_loop(
     env: Any, controller: Controller, title: str, ticks: int, seed: int = 0, *,
     most_episodes: float = np.inf, before_step: Callable[[], object] = lambda: None,
 ) -> Stimulus:  # fmt: skip
-    """Return the inputs of a controller that acts in an environment for about ``ticks`` ticks.
+    """Record the inputs of a controller that acts in an environment for about ``ticks`` ticks.
 
-    When an episode ends, the next begins with the next seed; the controller is not reset. If the stimulus is replayed
-    to a controller that was just reset, the controller gives the same commands again.
+    When an episode ends, the next begins with the next seed; the controller is not reset. When the stimulus is replayed
+    after a reset, the controller computes the same commands again.
 
     env : a ``gymnasium.Env`` that fits the controller; the environment is not closed
     title : title of the environment

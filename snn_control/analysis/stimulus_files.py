@@ -1,4 +1,4 @@
-"""A stimulus from a file: an input log, arrays of the inputs, or a recording of an event camera."""
+"""Load a stimulus from a file: arrays of the inputs, an input log, or a recording of an event camera."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
     `open_recording` reads; the controller must have exactly one events input. The recording is divided into ticks as by
     ``snn_control events replay``. Events outside the controller's frame are removed; all other inputs are 0.
 
-    seconds : length of the part to use [s]; None: the whole file
+    seconds : duration to use, from the start [s]; None: the whole file
 
     Raises
     ------
@@ -73,10 +73,10 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
 
 
 def _ticks(path: str | os.PathLike, period: float, whole: int, seconds: float | None, fixed: bool = True) -> int:
-    """Return how many ticks of a file to use.
+    """Return the number of ticks to use from a file, for a duration in seconds; None means the whole file.
 
     whole : number of ticks in the file
-    fixed : whether more than these ticks are an error
+    fixed : whether it is an error to request more than ``whole`` ticks
     """
     ticks = whole if seconds is None else max(1, round(seconds / period))
     if fixed and not 1 <= ticks <= whole:
@@ -89,7 +89,7 @@ def _ticks(path: str | os.PathLike, period: float, whole: int, seconds: float | 
 
 @contextmanager
 def _reading(path: str | os.PathLike) -> Iterator[None]:
-    """Context that turns an exception from reading an .npz file into a DescriptionError."""
+    """Context manager that converts exceptions from reading an .npz file to a DescriptionError."""
     try:
         yield
     except OSError as error:
@@ -101,7 +101,7 @@ def _reading(path: str | os.PathLike) -> Iterator[None]:
 def _array_names(path: str | os.PathLike) -> set[str] | None:
     """Return the names of the arrays in an .npz file.
 
-    Return None for another file or folder; it must be a recording.
+    Return None for any other file or folder, which must then be a recording.
     """
     with _reading(path):
         is_archive = False
@@ -145,7 +145,7 @@ def _logged(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None
 
 
 def _recorded(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None) -> Stimulus:
-    """Return the recording of an event camera as a stimulus, whose text says how many events were outside the frame."""
+    """Return the recording of an event camera as a stimulus. Its text states the number of events outside the frame."""
     cameras = [one for one in spec.inputs if isinstance(one, EventsInput)]
     if len(cameras) != 1:
         rule = "is a recording of events, and the controller must have one input of events"

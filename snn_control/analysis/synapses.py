@@ -22,11 +22,11 @@ MAX_SYNAPSES = 4_000_000  # maximum number of synapses of a controller that are 
 
 @dataclass(frozen=True)
 class Synapses:
-    """The synapses of one projection whose weight is not always 0.
+    """Synapses of one projection, without those whose weight is always 0.
 
-    pre, post : (k,) int64, source and target neuron
-    weight : (k,) float64
-    delay : (k,) float64 [s]
+    pre, post : (k,) int64, indices of source and target neuron
+    weight : (k,) float64, weights
+    delay : (k,) float64, transmission delays [s]
     """
 
     of: Projection
@@ -37,7 +37,7 @@ class Synapses:
 
 
 def sizes_of(program: Program) -> dict[str, int]:
-    """Return the number of signals of each source of projections: name -> number.
+    """Return the number of signals of each possible source of a projection: name -> number.
 
     Sources are populations, inputs whose encoder spikes, and graded inputs.
     """
@@ -51,7 +51,7 @@ def sizes_of(program: Program) -> dict[str, int]:
 
 
 def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | None:
-    """Return the synapses of all projections in order; None if there are too many to examine in about a second."""
+    """Return the `Synapses` of all projections in order; None if there are too many to examine in about a second."""
     if sum(p.synapses for p in program.facts.projections) > MAX_SYNAPSES:
         return None
     sizes, found = sizes_of(program), []
@@ -63,7 +63,7 @@ def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | Non
 
 
 def synapse_arrays(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return all synapses of a projection: sources, targets, weights and delays [s], a tuple of (k,) arrays.
+    """Return all k synapses of a projection: source indices, target indices, weights and delays [s], (k,) each.
 
     Synapses with weight 0 are included, except for convolutions; int8 weights are returned after rounding.
     """

@@ -1,4 +1,4 @@
-"""Descriptions of the parts around the network: inputs with encoders, outputs with decoders, limits, and the guard."""
+"""Descriptions of a controller's interfaces: inputs with encoders, outputs with decoders and limits, and the guard."""
 
 from .encoders import *
 from .filters import *

@@ -1,4 +1,4 @@
-"""Models of event cameras: their thresholds, speed and noise."""
+"""Models of event cameras: contrast thresholds, bandwidth and noise, with presets."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ class CameraModel:
 
     Intensities are natural logarithms. A value of 0 switches an effect off.
 
-    threshold_on : increase of log intensity that makes an ON event
-    threshold_off : decrease of log intensity that makes an OFF event
+    threshold_on : increase of log intensity that causes an ON event
+    threshold_off : decrease of log intensity that causes an OFF event
     sigma : standard deviation of a pixel's two thresholds, drawn once and independently [log intensity]; a threshold is
         at least 0.01
-    refractory : least time between two events of a pixel [s]
+    refractory : shortest time between two events of a pixel [s]
     cutoff : cutoff of the pixels' first-order low-pass at an intensity of ``white`` or more [Hz]. Below ``white`` it is
         proportional to the intensity, down to 0.07 of ``cutoff``; 0: infinitely fast pixels
     white : log intensity above which a pixel becomes neither faster nor less noisy
     leak : rate of ON events of a pixel without changes [Hz]
     leak_spread : relative standard deviation of ``leak`` between pixels
     shot : rate of noise events of a dark pixel, half of them ON [Hz]
-    shot_bright : rate of noise events at an intensity of ``white`` or more, as a share of ``shot``; 1: equal everywhere
+    shot_bright : rate of noise events at an intensity of ``white`` or more, as a fraction of ``shot``; 1: equal at all
+        intensities
     """
 
     threshold_on: float = 0.2
@@ -70,9 +71,9 @@ PRESETS = {
 
 
 def camera_model(camera: str | CameraModel) -> CameraModel:
-    """Return ``camera`` if it is a model, otherwise the preset with this name.
+    """Return the camera model with this name; a CameraModel is returned unchanged.
 
-    Raises DescriptionError if there is no such preset.
+    Raises DescriptionError if no preset has the name.
     """
     if isinstance(camera, CameraModel):
         return camera

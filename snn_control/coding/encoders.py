@@ -1,8 +1,9 @@
-"""Encoders: how the numbers or events of an input become currents, once per tick.
+"""Encoders, which convert the numbers or events of an input to currents, once per tick.
 
 The field ``neuron`` of an encoder is the neuron model that turns the currents into spikes in each step. Without a
-neuron model, the currents are a graded signal. Any model fits any encoder: integrate-and-fire fires at a regular rate,
-`Bernoulli` and `Poisson` at a stochastic rate. `Latency` and `Phase` encode values in spike times.
+neuron model, the currents are a graded signal. Every neuron model can be combined with every encoder:
+integrate-and-fire neurons fire regularly, `Bernoulli` and `Poisson` neurons stochastically. `Latency` and `Phase`
+encode values in spike times.
 """
 
 from __future__ import annotations
@@ -31,26 +32,26 @@ Cutoff = Annotated[float, Numbers(least=0, most=1)]
 
 
 class Encoder(Checked):
-    """Base of all encoders, which convert an input to currents; subclasses are frozen dataclasses.
+    """Base class of encoders, which convert an input to currents. Subclasses are frozen dataclasses.
 
     neuron : model of the neurons that the currents drive; None leaves the currents as a graded signal
-    selective : whether each neuron represents one value or one change, and fires as fast as it can when that value or
-        change occurs
+    selective : whether each neuron responds to one value or one change, at its largest rate when that value or change
+        occurs
     """
 
     neuron: NeuronModel | None
     selective: ClassVar[bool] = False
 
     def check(self, path: str, size: Any) -> None:
-        """Raise DescriptionError if the encoder does not fit an input of ``size``, a number or (width, height)."""
+        """Raise DescriptionError if the encoder cannot encode an input of ``size``, a number or (width, height)."""
 
 
 class _GridEncoder(Encoder):
-    """Base of the encoders that pool the events of a sensor over the cells of a grid.
+    """Base class of the encoders that pool the events of a camera over the cells of a grid.
 
-    An event belongs to the cell that contains the middle of its pixel. If this point is on the boundary of two cells,
-    the event belongs to the cell farther from the centre, so that a mirrored picture gives mirrored cells for any size
-    of camera.
+    An event belongs to the cell that contains the middle of its pixel. If the middle is on the boundary of two cells,
+    the event belongs to the cell farther from the grid's centre. So mirrored pictures lead to mirrored cells for every
+    size of camera.
     """
 
     grid: Cells
@@ -68,12 +69,12 @@ class _GridEncoder(Encoder):
             raise DescriptionError(f"{path}.made_for", list(self.made_for or ()), rule)
 
     def lines(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return two numbers: how many rows of pixels the grid covers, and how many half rows of the grid lie above the
+        """Return the number of pixel rows that the grid covers, and of half rows by which it exceeds the picture's top.
+
+        The grid covers the field of view of the camera `made_for`, which may be higher than the present camera's
         picture.
 
-        The grid covers the view of the camera `made_for`, which may be higher or lower than the picture of this camera.
-
-        size : (width, height) of this camera [pixel]
+        size : (width, height) of the present camera [pixel]
         """
         if self.made_for is None:
             return size[1], 0
@@ -83,7 +84,7 @@ class _GridEncoder(Encoder):
     def share(self, size: tuple[int, int]) -> float:
         """Return the weight of one event of a camera of ``size`` (width, height) [pixel].
 
-        The weight is below 1 if this camera has more pixels for the same view than the camera ``made_for``.
+        The weight is below 1 if the camera covers the same field of view with more pixels than the camera ``made_for``.
         """
         return 1.0 if self.made_for is None else (self.made_for[0] / size[0]) ** 2
 
@@ -102,7 +103,7 @@ class DirectEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class LinearEncoder(Encoder):
-    """Weighted sums of all dimensions: current = x W + bias, as in the Neural Engineering Framework (NEF).
+    """Weighted sums of all dimensions x: current = x W + bias, as in the Neural Engineering Framework (NEF).
 
     weights : the matrix W, (dimensions, neurons)
     bias : a number or (neurons,)
@@ -118,14 +119,14 @@ class PopulationEncoder(Encoder):
     """Gaussian receptive fields along each dimension, evenly spaced over ``range`` (PopSAN, Tang et al. 2020).
 
     neurons : number of fields per dimension
-    low : centre of the first field, a number or (dimensions,); None uses the low end of the input's range
-    high : centre of the last field, a number or (dimensions,); None uses the high end of the input's range
-    sigma : width of a field in units of the input; None: ``width`` times the distance between two centres
+    low : centre of the first field, a number or (dimensions,); None uses the lower end of the input's range
+    high : centre of the last field, a number or (dimensions,); None uses the upper end of the input's range
+    sigma : standard deviation of a field in units of the input; None: ``width`` times the distance between two centres
     drive : current at a field's centre
-    neuron : spiking model driven by the fields; None leaves the graded current
-    width : width of a field without ``sigma``, in distances between two centres
-    cutoff : share of ``drive`` below which a field's current is 0, from 0 to 1. 0.01 ends a field at 3 sigma, so that
-        later operations skip it
+    neuron : model of the neurons that the fields' currents drive; None leaves the currents as a graded signal
+    width : standard deviation of a field in distances between two centres, used if ``sigma`` is None
+    cutoff : fraction of ``drive`` below which a field's current is set to 0, from 0 to 1. With 0.01, a field's current
+        is 0 beyond 3 sigma, so that later operations skip the field
     """
 
     neurons: Fields
@@ -142,7 +143,7 @@ class PopulationEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class FieldsEncoder(Encoder):
-    """Gaussian receptive fields over all dimensions together.
+    """Multidimensional Gaussian receptive fields: each field spans all dimensions of the input.
 
     The current of a field with centre c is drive exp(-sum over d of ((x_d - c_d) / sigma_d)^2 / 2), where d are the
     dimensions.
@@ -150,11 +151,12 @@ class FieldsEncoder(Encoder):
     grid : number of fields along each dimension, evenly spaced from ``low`` to ``high``; the last dimension varies
         fastest
     centres : centres of the fields, (fields, dimensions), instead of a grid
-    low : centre of the grid's first field, a number or (dimensions,); None uses the low end of the input's range
-    high : centre of the grid's last field, a number or (dimensions,); None uses the high end of the input's range
-    sigma : width of a field, a number or (dimensions,); None uses the distance between two centres of the grid
+    low : centre of the grid's first field, a number or (dimensions,); None uses the lower end of the input's range
+    high : centre of the grid's last field, a number or (dimensions,); None uses the upper end of the input's range
+    sigma : standard deviation of a field, a number or (dimensions,); None uses the distance between two centres of the
+        grid
     drive : current at a field's centre
-    cutoff : share of ``drive`` below which a field's current is 0, as in `PopulationEncoder`
+    cutoff : fraction of ``drive`` below which a field's current is set to 0, as in `PopulationEncoder`
     """
 
     grid: tuple[Fields, ...] | None = None
@@ -187,7 +189,7 @@ class FieldsEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class SignedEncoder(Encoder):
-    """Two channels per dimension: max(gain x, 0) of all dimensions, then max(-gain x, 0) of all dimensions.
+    """Two channels for each dimension x: all max(gain x, 0) come first, then all max(-gain x, 0).
 
     gain : a number or (dimensions,)
     """
@@ -198,9 +200,9 @@ class SignedEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class StackEncoder(Encoder):
-    """The currents of several encoders of the same numbers, one after the other.
+    """Concatenation of the currents of several encoders that encode the same input.
 
-    encoders : encoders whose currents depend only on the present numbers; they have no ``neuron`` of their own
+    encoders : encoders whose currents depend only on the input's present numbers, and which have no ``neuron``
     """
 
     encoders: tuple[Encoder, ...]
@@ -225,10 +227,10 @@ class StackEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class _OnChange(Encoder):
-    """Base of the encoders that send a pulse when a value has changed.
+    """Base class of the encoders that emit a pulse when a value has changed.
 
-    threshold : smallest change that is sent: a number or (dimensions,), > 0
-    neuron : model of the neurons; the default model fires once for each pulse
+    threshold : smallest change that causes a pulse: a number or (dimensions,), > 0
+    neuron : model of the neurons that the pulses drive; the default model fires once for each pulse
     """
 
     threshold: EachPositive = 0.1
@@ -238,9 +240,9 @@ class _OnChange(Encoder):
 
 
 class DeltaEncoder(_OnChange):
-    """Send on change: a pulse of 1 if x is at least ``threshold`` away from the value last sent, which is 0 at first.
+    """Send-on-delta: a pulse of 1 if x differs by at least ``threshold`` from its reference, which is 0 at first.
 
-    The pulse acts in the first network step of the tick, and x becomes the value last sent. There are two channels per
+    The pulse acts in the first network step of the tick, and x becomes the new reference. There are two channels per
     dimension: all ON channels (x has increased) come first, then all OFF channels (x has decreased).
     """
 
@@ -248,9 +250,9 @@ class DeltaEncoder(_OnChange):
 class StepForwardEncoder(_OnChange):
     """Step-forward encoder (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358): pulses for steps of fixed size.
 
-    Like a `DeltaEncoder`, it sends a pulse when x is at least ``threshold`` away from the value last sent. But a pulse
-    moves this value by only one threshold, at most once per tick. So the sum of the pulses, times the threshold,
-    follows x.
+    Like a `DeltaEncoder`, it emits a pulse when x differs by at least ``threshold`` from its reference. But a pulse
+    moves the reference by only one threshold, and there is at most one pulse per tick. So the sum of the signed pulses,
+    times the threshold, follows x.
     """
 
 
@@ -270,8 +272,9 @@ class PoolEncoder(_GridEncoder):
         is added; the sum then acts in all network steps of the tick. Without tau, the response acts only in the first
         step
     made_for : (width, height) of the camera for which the network was made; None: the camera of the input. Another
-        camera with the same horizontal field of view uses the same cells, and its picture lies in their middle. The
-        weight of an event is multiplied by (made_for[0] / width)^2, so that more pixels do not increase the sum
+        camera with the same horizontal field of view uses the same cells, and its picture is centred in the grid. The
+        weight of an event is multiplied by (made_for[0] / width)^2, so that a higher resolution does not increase the
+        sum
     """
 
     grid: Cells
@@ -293,10 +296,10 @@ class PoolEncoder(_GridEncoder):
 
 @dataclass(frozen=True)
 class SurfaceEncoder(_GridEncoder):
-    """Surface of active events (Lagorce et al. 2017, IEEE TPAMI 39:1346), as one graded vector per tick.
+    """Surface of active events, or time surface (Lagorce et al. 2017, IEEE TPAMI 39:1346): one graded vector per tick.
 
-    A cell is 1 in the tick of an event, then decays by exp(-age / tau), where the age is a whole number of ticks. The
-    vector acts in all network steps of a tick.
+    The value of a cell is 1 in the tick of an event, then decays as exp(-age / tau), where the age is a whole number of
+    ticks. The vector acts in all network steps of a tick.
 
     grid : (columns, rows)
     tau : time constant of the decay [s]

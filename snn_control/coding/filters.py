@@ -1,7 +1,7 @@
 """Filters of an events input, which remove events before the encoder.
 
-Filters run in the given order. Each filter gets the events that earlier filters kept, and counts the events that it
-removes. Filters are part of the tick, so they give identical results in simulation, in replay and on a robot.
+Filters run in the order of the list. Each filter receives the events that earlier filters passed, and counts the events
+that it removes. Filters are part of the tick, so they give identical results in simulation, in replay and on a robot.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ MOST_EVENTS = 1e12  # limit per second, or in a burst
 
 
 class EventFilter(Checked):
-    """Base of all event filters; subclasses are frozen dataclasses."""
+    """Base class of event filters. Subclasses are frozen dataclasses."""
 
     def check(self, path: str, width: int, height: int) -> None:
-        """Raise DescriptionError, with ``path``, if the filter does not fit a sensor of this size [pixel]."""
+        """Raise DescriptionError, which names ``path``, if the filter does not fit a sensor of this size [pixel]."""
 
 
 @dataclass(frozen=True)
 class Region(EventFilter):
-    """Keeps the events in a rectangle of the sensor.
+    """Passes only the events in a rectangle of the sensor.
 
     x : first column [pixel]
     y : first row [pixel]
@@ -51,9 +51,9 @@ class Region(EventFilter):
 
 @dataclass(frozen=True, eq=False)
 class HotPixels(EventFilter):
-    """Removes the events of hot pixels, which fire without a change of light. Give either ``mask`` or ``pixels``.
+    """Removes the events of hot pixels, which fire without a change of light. Set either ``mask`` or ``pixels``.
 
-    mask : array (height, width) that is not 0 where a pixel is hot; ``snn_control events hot-pixels`` makes one from a
+    mask : array (height, width), not 0 at hot pixels; ``snn_control events hot-pixels`` computes a mask from a
         recording
     pixels : array (n, 2) of the column and row of each hot pixel
     """
@@ -97,10 +97,10 @@ class HotPixels(EventFilter):
 
 @dataclass(frozen=True)
 class Refractory(EventFilter):
-    """Removes an event if it comes less than ``period`` after the last kept event of its pixel.
+    """Removes an event that comes less than ``period`` after the last event of its pixel that passed.
 
-    Times are in whole microseconds. An event whose time lies a period or more before the last event of its pixel is
-    kept, because the recording may have started again.
+    Times are in whole microseconds. An event passes if its time is earlier than the pixel's last event by a period or
+    more, because the recording may have restarted.
 
     period : refractory period of each pixel [s]
     each_polarity : whether ON and OFF events of a pixel have separate refractory periods
@@ -114,11 +114,11 @@ class Refractory(EventFilter):
 class BackgroundActivity(EventFilter):
     """Removes isolated events (Delbruck 2008, "Frame-free dynamic digital vision").
 
-    An event is kept if at least ``support`` of the 8 neighbours of its pixel had an event within ``window``. Events of
-    the neighbours count even if they were removed.
+    An event passes if at least ``support`` of the 8 neighbouring pixels had an event within ``window``. Neighbours'
+    events count even if the filter removed them.
 
     window : largest difference of sensor time [s], in whole microseconds
-    support : number of active neighbours that an event needs, 1 to 8
+    support : number of active neighbouring pixels that an event needs, 1 to 8
     """
 
     window: Period
@@ -127,9 +127,9 @@ class BackgroundActivity(EventFilter):
 
 @dataclass(frozen=True)
 class Polarity(EventFilter):
-    """Keeps the events of one polarity.
+    """Passes only the events of one polarity.
 
-    keep : "on" or "off"
+    keep : polarity that passes, "on" or "off"
     """
 
     keep: Annotated[str, OneOf("on", "off")]
@@ -137,10 +137,10 @@ class Polarity(EventFilter):
 
 @dataclass(frozen=True)
 class RateLimit(EventFilter):
-    """Keeps at most ``rate`` events per second and ``burst`` events per tick. Further events are thinned evenly.
+    """Passes at most ``rate`` events per second and ``burst`` events per tick. It removes further events evenly.
 
-    Each tick adds rate x period to a budget of at most ``burst`` events, and subtracts the events that it keeps. If the
-    budget allows m of n events, every n/m-th event is kept on average. No random numbers are used.
+    Each tick adds rate x period to a budget of at most ``burst`` events, and subtracts the events that pass. If the
+    budget allows m of n events, every n/m-th event passes on average. The filter uses no random numbers.
 
     rate : maximum average number of events per second [1/s]
     burst : maximum number of events in a tick; None means rate x period, at least 1

@@ -1,4 +1,4 @@
-"""How frames of an ordinary camera become the events of an input."""
+"""Settings that convert the frames of an ordinary camera to the events of an input."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ Setting = Annotated[float | None, Numbers()]  # `CameraModel` checks its limits
 
 @dataclass(frozen=True)
 class FrameCameraSettings(Checked):
-    """The simulated event camera that turns frames into events. Numbers that are not given are those of the preset.
+    """The simulated event camera that converts frames to events. Fields without a value use the value of the preset.
 
     preset : "clean", "default" or "noisy"
-    threshold_on : increase of log intensity that makes an ON event
-    threshold_off : decrease of log intensity that makes an OFF event
+    threshold_on : increase of log intensity that causes an ON event
+    threshold_off : decrease of log intensity that causes an OFF event
     sigma : standard deviation of a pixel's two thresholds [log intensity]
-    refractory : least time between two events of a pixel [s]
+    refractory : shortest time between two events of a pixel [s]
     cutoff : cutoff of the pixels' low-pass in bright light [Hz]; 0: infinitely fast pixels
     white : log intensity above which a pixel becomes neither faster nor less noisy
     leak : rate of ON events of a pixel without changes [Hz]
     leak_spread : relative standard deviation of ``leak`` between pixels
     shot : rate of noise events of a dark pixel, half of them ON [Hz]
-    shot_bright : rate of noise events in bright light, as a share of ``shot``
-    gamma : light intensity is (value / largest value) ** gamma: 2.2 for pictures for screens, 1 for linear ones
+    shot_bright : rate of noise events in bright light, as a fraction of ``shot``
+    gamma : exponent in intensity = (value / largest value) ** gamma: 2.2 for images made for screens, 1 for linear
+        images
     seed : seed of thresholds and noise
     """
 
@@ -64,5 +65,5 @@ class FrameCameraSettings(Checked):
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """The fields of the model in their order, then gamma and seed."""
+        """Numbers of the simulated camera: the fields of `CameraModel` in their order, then gamma and seed."""
         return *(float(value) for value in astuple(self.model)), float(self.gamma), float(self.seed)

@@ -1,4 +1,4 @@
-"""Inputs: the values or events that a controller receives, and the rules by which they are accepted."""
+"""Inputs: the values or events that a controller receives, and the rules for accepting them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ NOT_FINITE = ("reject", "high", "low", "hold")
 
 @dataclass(frozen=True)
 class Input(Checked):
-    """Base of the inputs.
+    """Base class of inputs.
 
     stale : age of the newest sample [s] beyond which the input is invalid
-    required : whether the safe command is sent while the input is invalid
+    required : whether the controller sends the safe command while the input is invalid
     """
 
     name: str
@@ -40,8 +40,8 @@ class Input(Checked):
 
     @property
     def needed(self) -> bool:
-        """Whether an invalid input is a fault. An input with ``stop_when`` always stops the commands while it is
-        invalid."""
+        """Whether it is a fault if the input is invalid. An invalid input with ``stop_when`` always stops the
+        commands."""
         return self.required
 
     def __post_init__(self) -> None:
@@ -54,29 +54,30 @@ class Input(Checked):
 
 @dataclass(frozen=True)
 class ValueInput(Input):
-    """Input that is a vector of numbers. A tick uses the newest sample.
+    """Input whose samples are vectors of numbers. A tick uses the newest sample.
 
-    size : how many numbers a sample has
+    size : number of elements of a sample
     encoder : converts the numbers to currents; without an encoder, the numbers are a graded signal
-    unit : unit of the numbers for human readers, e.g. rad/s
+    unit : unit of the numbers, for display only, e.g. rad/s
     range : (low, high), each a number or (size,); values outside are clamped to the range and counted
     plausible : (low, high); a sample that has a value outside these limits, or a value that is not finite, is rejected,
         and the input is then invalid
-    rate : largest change of a number per second, given as a number or (size,). A sample that changed faster since the
-        last accepted sample is rejected
+    rate : largest change of a number per second, given as a number or (size,). A sample that implies a faster change
+        since the last accepted sample is rejected
     jump : largest change of a number since the last sample, accepted or not; a sample with a larger change is rejected
-    frozen : time [s]; a sample is rejected if no number has changed for longer than this time, because the sensor
-        probably hangs
-    not_finite : how a number that is not finite is treated: one word for all numbers, or one for each number. "reject"
+    frozen : a sample is rejected if no number has changed for longer than this time [s], because the sensor probably
+        hangs
+    not_finite : rule for numbers that are not finite: one word for all numbers, or a word for each number. "reject"
         rejects the sample. "high" and "low" replace infinity by the upper and -infinity by the lower end of the range.
-        "high" replaces NaN by the upper end, "low" by the lower end. "hold" uses the number's last finite, plausible
-        value. It rejects the sample if there is no such value or if the value is older than ``stale``. A sample without
-        any measurement is always rejected. Measurements are finite numbers, infinite numbers treated by "high" or
-        "low", and numbers held within a finite ``stale``
-    stop_when : "nonzero": the safe command is sent while a number of the input is not 0 (an emergency stop). "zero":
-        the safe command is sent while a number of the input is 0 (an enabling device). Both words also stop the
-        commands while the input is invalid, so ``stale`` must be finite. Empty: the input does not stop the commands
-    latched : whether a stop lasts until an operator releases it, even if the input no longer stops the commands
+        "high" replaces NaN by the upper end, "low" by the lower end. "hold" replaces the number by its last finite,
+        plausible value, and rejects the sample if this value does not exist or is older than ``stale``. A sample
+        without any measurement is always rejected. Measurements are finite numbers, infinite numbers treated by "high"
+        or "low", and numbers that "hold" replaces within a finite ``stale``
+    stop_when : "nonzero": the controller sends the safe command while a number of the input is not 0, as for an
+        emergency stop. "zero": it sends the safe command while a number of the input is 0, as for an enabling device.
+        With either word, an invalid input also stops the commands, so ``stale`` must be finite. Empty: the input does
+        not stop the commands
+    latched : whether a stop by ``stop_when`` lasts until an operator releases it, even after the input has changed back
     """
 
     size: Size = 1
@@ -97,7 +98,7 @@ class ValueInput(Input):
 
     @property
     def moves(self) -> bool:
-        """Whether the input checks how its numbers change: true if it has a rate, a jump or a time ``frozen``."""
+        """Whether the input checks changes of its numbers: true if ``rate``, ``jump`` or ``frozen`` is finite."""
         return math.isfinite(self.frozen) or bool(np.isfinite(self.rate).any() or np.isfinite(self.jump).any())
 
     def __post_init__(self) -> None:
@@ -115,7 +116,7 @@ class ValueInput(Input):
             raise self.wrong("stale", rule, "give a time-out, e.g. stale: 0.5")
 
     def rules(self) -> tuple[str, ...]:
-        """Return for each number the rule for NaN and infinity, one of `NOT_FINITE`."""
+        """Return the rule for NaN and infinity for each number of the input; each rule is one of `NOT_FINITE`."""
         one = self.not_finite
         return (one,) * self.size if isinstance(one, str) else tuple(one)
 
@@ -143,8 +144,8 @@ class EventsInput(Input):
     """Stream of camera events.
 
     size : (width, height) in pixels
-    source : "events": an event camera's events arrive. "frames": pictures of an ordinary camera arrive, and a simulated
-        event camera turns them into events
+    source : "events": the input receives events of an event camera. "frames": it receives images of an ordinary camera,
+        and a simulated event camera converts them to events
     camera : settings of the simulated event camera, for the source "frames"
     encoder : an encoder of events
     capacity : maximum number of events in a tick; further events are discarded and counted
@@ -160,7 +161,7 @@ class EventsInput(Input):
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """Numbers of the simulated event camera, see `FrameCameraSettings.numbers`; empty if events arrive."""
+        """Numbers of the simulated event camera, see `FrameCameraSettings.numbers`; empty for the source "events"."""
         return (self.camera or FrameCameraSettings()).numbers if self.source == "frames" else ()
 
     def __post_init__(self) -> None:

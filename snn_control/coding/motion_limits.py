@@ -1,4 +1,4 @@
-"""Declare which fields of `Output` limit the slew, acceleration and jerk of a command, with the rule `MotionLimit`.
+"""The rule `MotionLimit`, which marks the fields of `Output` that limit slew, acceleration and jerk of a command.
 
 A field with this rule becomes a key of the controller file, a row of the guard's table of limits, and a line in
 ``check``. `snn_control.engine.command_limiter` enforces the limit.
@@ -16,15 +16,15 @@ __all__ = ["MotionLimit"]
 
 @dataclass(frozen=True)
 class MotionLimit(Numbers):
-    """Rule for a motion limit: one number > 0, or one per number of an output.
+    """Rule for a field that is a motion limit: one number > 0, or a number for each element of the output.
 
-    The default of the field means no limit.
+    The default value of the field means no limit.
 
-    order : order of the command's derivative that is limited (1: slew); the unit of the limit is that of the output /
-        s^order
-    joint : name that joint_limits.yaml and URDF give to this derivative of a position, e.g. velocity; empty if they do
-        not limit this derivative
-    needs : name of another limit, which must be finite if this limit is finite
+    order : order of the command's derivative that the field limits (1: slew); the unit of the limit is the output's
+        unit / s^order
+    joint : name of this derivative of a position in joint_limits.yaml and URDF, e.g. velocity; empty if these files do
+        not limit it
+    needs : name of another motion limit that must be finite if this one is finite
     smooth : whether the limit compares successive changes of the command; all ticks must then have the same length, and
         the message field must allow fractions
     """
@@ -39,7 +39,7 @@ class MotionLimit(Numbers):
     smooth: bool = False
 
     def a_period(self, value: Any, period: float) -> Any:
-        """Convert a limit from per second to per ``period`` [s], for commands that change once per period."""
+        """Convert a limit from per second to per ``period`` [s], because commands change once per period."""
         for _ in range(self.order):
             value = value * period
         return value

@@ -1,4 +1,4 @@
-"""Outputs: decoders that turn activity into a command, and the limits of this command."""
+"""Outputs: decoders that convert neural activity to a command, and the limits of the command."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ STAYS = ("hold", "none")  # words for a safe command that stays at the last comm
 
 @dataclass(frozen=True, eq=False)
 class Decoder(Checked):
-    """Base of all decoders: each computes the contribution of one population to an output.
+    """Base class of decoders. A decoder computes the contribution of one population to an output.
 
     Subclasses are frozen dataclasses.
 
-    source : name of a population
+    source : name of the population
     """
 
     source: str
@@ -45,7 +45,7 @@ class SpikeDecoder(Decoder):
 
     weights : weights in output units per Hz: (neurons, size of the output), (neurons,) if the size is 1, or one number
         for all neurons
-    tau : time constant of the filter [s]; the filter does not change a constant rate
+    tau : time constant of the filter [s]; the filter has unit gain for a constant rate
     """
 
     weights: Any
@@ -54,11 +54,11 @@ class SpikeDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class MembraneDecoder(Decoder):
-    """Weighted sum v W of the values v of a graded population, for example of leaky integrators (`LI`).
+    """Weighted sum v W of the membrane values v of a graded population, for example of leaky integrators (`LI`).
 
     weights : the matrix W: a number, (n,) or (n, size)
-    window : length of a time window [s], a whole number of steps; v is then the mean over this window, and counts as 0
-        before the first step. None uses the newest value of v
+    window : length of a time window [s], a whole number of steps; v is then the mean over this window, and v counts as
+        0 before the first step. None uses the newest value of v
     """
 
     weights: Any
@@ -72,8 +72,9 @@ class PopulationVectorDecoder(Decoder):
 
     directions : direction that each neuron represents, (n, size), or (n,) if the output is one number
     tau : time constant of the rates' exponential filter [s]
-    hold : whether the last mean is kept while the population is silent; otherwise the mean is then 0. The population
-        counts as silent if the sum of its filtered rates is below that of a single spike 5 tau ago
+    hold : whether the decoder returns the last mean while the population is silent; otherwise it then returns 0. The
+        population counts as silent if the sum of its filtered rates is below the filtered rate of a single spike 5 tau
+        ago
     """
 
     directions: Any
@@ -95,10 +96,10 @@ class SpikeCountDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class FirstSpikeDecoder(Decoder):
-    """Decision by the first neuron that fires in a time window: the weights of this neuron are the result.
+    """Decision by the first neuron that fires in a time window: the result is the row of weights of this neuron.
 
     If several neurons fire first in the same step, the one with the lowest index decides. Windows follow each other
-    from step 0. The result is kept until a neuron fires in a later window. Before the first decision the result is 0.
+    from step 0. The result stays until a neuron fires in a later window. Before the first decision the result is 0.
 
     window : length of a window [s], a whole number of steps
     weights : a number, (n,) or (n, size); neurons that vote for the same result have equal rows. Without weights, an
@@ -115,7 +116,7 @@ class ArgmaxDecoder(Checked):
     """Choice of a discrete action: the index of the largest of ``actions`` decoded numbers.
 
     actions : number of actions to choose from
-    terms : decoders whose results are summed to these numbers
+    terms : decoders; the sum of their results is the vector of these numbers
     """
 
     actions: Annotated[int, Whole(2, MAX_SIZE)]
@@ -129,25 +130,25 @@ class ArgmaxDecoder(Checked):
 
 @dataclass(frozen=True, eq=False)
 class Output(Checked):
-    """Command of ``size`` numbers: the sum of the results of its decoders and a bias, checked by the guard.
+    """Command of ``size`` numbers: the sum of its decoders' results and a bias. The guard checks the command.
 
     If ``squash`` is true, the command is centre + half tanh(sum), where ``centre`` is the centre and ``half`` is half
     the width of the limits.
 
-    decoder : one decoder, or several whose results are summed, or an `ArgmaxDecoder`
-    size : number of numbers in the command
-    bias : a number or (size,) that is added to the sum
+    decoder : one decoder, several decoders whose results are summed, or an `ArgmaxDecoder`
+    size : number of elements of the command
+    bias : a number or (size,) that is added to the decoders' sum
     limits : (low, high) of the command, each a number or (size,)
     slew : largest change of the command per second; inf for no limit
     acceleration : largest change per second of the command's rate of change; inf for no limit
     jerk : largest change per second of the acceleration; inf for no limit. The limit delays commands by the time
         acceleration / jerk
     safe : command during a fault: a number or (size,), or the word ``hold`` or ``none``. ``hold`` repeats the last
-        command. ``none`` publishes nothing, so that the actuator's time-out acts
+        command. ``none`` publishes no command, so that the actuator's own time-out acts
     ramp : whether the command changes to the safe command within the limits slew and acceleration; otherwise it changes
         in one step
     start : if safe is ``hold`` or ``none``, name of a value input of the same size whose numbers are the first command
-    unit : unit of the numbers for human readers, e.g. rad/s
+    unit : unit of the command, for display only, e.g. rad/s
     squash : whether tanh maps the sum smoothly into the limits, which must then be finite; otherwise the sum is clamped
         to the limits
     """
@@ -176,26 +177,26 @@ class Output(Checked):
         return self.decoder.terms if isinstance(self.decoder, ArgmaxDecoder) else tuple(self.decoder)
 
     def with_terms(self, terms: tuple[Decoder, ...]) -> Output:
-        """Return the output with other decoders in place of `terms`."""
+        """Return a copy of the output in which ``terms`` replace all its decoders."""
         chooses = isinstance(self.decoder, ArgmaxDecoder)
         return replace(self, decoder=replace(self.decoder, terms=terms) if chooses else terms)  # type: ignore[type-var]
 
     @property
     def stays(self) -> bool:
-        """Whether the output stays at its last command during a fault, because ``safe`` is "hold" or "none"."""
+        """Whether the output remains at its last command during a fault, because ``safe`` is "hold" or "none"."""
         return isinstance(self.safe, str)
 
     @property
     def smooth(self) -> str:
-        """Name of the first given limit whose `MotionLimit.smooth` is true; an empty text if there is none."""
+        """Name of the first finite motion limit whose `MotionLimit.smooth` is true, or an empty string."""
         return next((key for key, limit in MOTION_LIMITS.items() if limit.smooth and self.given(key).any()), "")
 
     @property
     def safe_numbers(self) -> np.ndarray:
         """Safe command, (size,) float64.
 
-        If the output `stays` at its last command during a fault, the result is the command before the first tick: 0, or
-        the nearest number within the limits.
+        If the output `stays` at its last command during a fault, the result is the command before the first tick: 0,
+        clipped to the limits.
         """
         low, high = (np.asarray(side, np.float64) for side in self.limits)
         return np.array(np.broadcast_to(np.clip(0.0, low, high) if self.stays else self.safe, self.size), np.float64)
@@ -220,17 +221,17 @@ class Output(Checked):
         self._check_motion()
 
     def squashed(self, x: Any) -> np.ndarray:
-        """Return centre + half tanh(x), (size,) float64, for a sum x, as `squash` defines it."""
+        """Return the command centre + half tanh(x), (size,) float64, for a decoded sum x, as ``squash`` defines it."""
         low, high = (np.asarray(side, np.float64) for side in self.limits)
         return np.broadcast_to(low + (high - low) * (0.5 + 0.5 * np.tanh(x)), self.size)
 
     def given(self, key: str) -> np.ndarray:
-        """Return whether each number of a field, such as ``slew``, differs from the default: a bool array, () or
+        """Return which elements of a field, such as ``slew``, differ from its default, as a bool array, () or
         (size,)."""
         return np.asarray(np.asarray(getattr(self, key)) != getattr(Output, key))
 
     def _check_motion(self) -> None:
-        """Raise DescriptionError if a motion limit is wrong, or if the motion limits contradict each other."""
+        """Raise DescriptionError if a motion limit is invalid or contradicts another limit or ``safe``."""
         for key in MOTION_LIMITS:
             self.each(key, getattr(self, key), self.size)
         for key, limit in MOTION_LIMITS.items():
@@ -246,7 +247,7 @@ class Output(Checked):
     def _check_action(self, actions: int) -> None:
         """Raise DescriptionError if an arg-max output has a bias, limits or motion limits.
 
-        The command of such an output is the index of an action, which cannot have a bias or limits.
+        The command of an arg-max output is the index of an action, for which a bias or limits have no meaning.
         """
         if self.size != 1:
             raise self.wrong("size", "must be 1 with arg-max")
@@ -266,12 +267,13 @@ MOTION_LIMITS = {key: rule for key, rule in Output.checks().items() if isinstanc
 
 @dataclass(frozen=True)
 class Guard(Checked):
-    """Settings of the guard: which errors of timing are faults, and when a fault ends.
+    """Settings of the guard: the timing errors that are faults, and the condition that ends a fault.
 
-    release : number of valid ticks in a row that end a fault; 0 waits for an operator
-    missed : on a robot, largest number of consecutive periods without a tick that is no fault; 0 means no limit
-    latency : on a robot, budget for the time [s] from the stamp of the newest message to the command. A later command
-        is counted and reported, but is no fault
+    release : number of consecutive valid ticks that end a fault; with 0, an operator must end it
+    missed : on a robot, largest tolerated number of consecutive periods without a tick; more are a fault. 0 means no
+        limit
+    latency : on a robot, largest intended time from the stamp of the newest message to the command [s]. A command that
+        exceeds this time is counted and reported, but is not a fault
     """
 
     release: Annotated[int, Whole(0, 1 << 31)] = 5

@@ -1,7 +1,7 @@
-"""Reduce many numbers of a message to one. The key ``reduce`` of a topic selects how: min, mean or max.
+"""Reduce several numbers of a message to one number. A topic's key ``reduce`` selects min, mean or max.
 
-`snn_control.ros.messages.reduction` compiles `combine` and applies it to sectors of a message's numbers. This module
-imports nothing that compiles.
+`snn_control.ros.messages.reduction` compiles `combine` and applies it to sectors of a message, for example of a laser
+scan. The present module does not import numba.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _, MIN, MEAN, MAX = range(len(REDUCTIONS))
 
 
 def combine(x: Any, how: int) -> Any:
-    """Reduce the numbers ``x``, (n,) float64 with n >= 1, to one number. The function may change ``x``.
+    """Reduce the numbers ``x``, (n,) float64 with n >= 1, to one number. The function may overwrite ``x``.
 
     how : index of the reduction in `REDUCTIONS`, > 0
     """

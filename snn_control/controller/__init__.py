@@ -1,4 +1,4 @@
-"""Controllers: loaded from a file or described in a few lines of Python, and stepped alone or many at once."""
+"""Controllers: load one from a file or describe it in Python, then step one instance or a batch of instances."""
 
 from .batch import Batch
 from .build import build_program

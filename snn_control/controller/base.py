@@ -1,4 +1,4 @@
-"""`SteppedController`, the common base of `Controller` and `Batch`."""
+"""`SteppedController`, the common base class of `Controller` and `Batch`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def serialised(method: Method) -> Method:
-    """Decorate a method so that it holds the ``_lock`` of its object. Calls from several threads then run one after
-    another."""
+    """Decorator: a method acquires its object's ``_lock``, so that calls from several threads run one after another."""
 
     @functools.wraps(method)
     def locked(self: Any, *arguments: Any, **more: Any) -> Any:
@@ -39,7 +38,7 @@ _all: weakref.WeakSet[SteppedController] = weakref.WeakSet()
 
 
 def _unlock() -> None:
-    """Give all controllers new locks in a forked process. The threads that held the old locks do not exist there."""
+    """Replace the locks of all controllers after a fork, because no thread of the child would release them."""
     for one in _all:
         one._lock = threading.RLock()
 
@@ -48,10 +47,10 @@ os.register_at_fork(after_in_child=_unlock)
 
 
 class SteppedController:
-    """Base of `Controller` and `Batch`: a compiled Program with its memory, which Python steps.
+    """Base class of `Controller` and `Batch`: a compiled Program with its memory, stepped from Python.
 
     inputs : name of an input -> its description in the Program (`InputFacts`)
-    observers : functions that are called after each tick of a step
+    observers : functions that `step` calls after each tick
     """
 
     def __init__(
@@ -91,10 +90,10 @@ class SteppedController:
 
     @serialised
     def _state(self, rows: Any, block: np.ndarray | None = None) -> np.ndarray:
-        """Return a (..., bytes) uint8 array that joins the Program's digest, the state and the ages of the inputs.
+        """Return the Program's digest, the state and the ages of the inputs as one array, (..., bytes) uint8.
 
-        rows : rows of the batch
-        block : a copy of the state to use instead of the present state
+        rows : indices of instances in the batch
+        block : a copy of the state, used instead of the present state
         """
         states = self.bound.snapshot(rows) if block is None else block
         marks = np.broadcast_to(self._mark, (*states.shape[:-1], self._mark.size))

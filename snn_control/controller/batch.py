@@ -1,4 +1,4 @@
-"""`Batch`: many instances of one controller, stepped in one call that releases the interpreter lock.
+"""`Batch`: many instances of one controller, stepped in one call that releases the global interpreter lock.
 
 >>> batch = Batch(Controller.load("cartpole.yaml").program, 64)
 >>> commands = batch.step({"state": observations})
@@ -26,7 +26,7 @@ Rows = int | slice | np.ndarray | list | None
 
 
 def encoded_of(program: Program, name: str) -> Place | None:
-    """Return the place in the state where an input's encoder writes its output once per tick: an (n,) float32 array.
+    """Return the place of an input's encoder output in the state, an (n,) float32 array that changes once per tick.
 
     Return None if the input has no such encoder.
     """
@@ -35,14 +35,15 @@ def encoded_of(program: Program, name: str) -> Place | None:
 
 
 class Batch(SteppedController):
-    """``n`` instances of one controller; each row gives the same bits as a separate `Controller`.
+    """``n`` instances of one controller, called rows. Each row computes exactly the same results as a `Controller`.
 
     program : the Program to run; its constants are shared, not copied
-    repeat : number of ticks in one `step`; only the first tick gets the inputs
-    own_numbers : if true, each row has its own constants and initial state, see `snn_control.engine.bound.Bound`
-    encoded : events input -> place of its encoder's output in a tick; the array at this place is (cells,) float32
+    repeat : number of ticks in one `step`; only the first tick uses new inputs
+    own_numbers : whether each row has separate constants and a separate initial state, see
+        `snn_control.engine.bound.Bound`
+    encoded : name of an events input -> place of its encoder's output in the state, a (cells,) float32 array
 
-    Threads may share a batch: calls run one after another.
+    Threads may share a batch: their calls run one after another.
     """
 
     def __init__(self, program: Program, n: int, repeat: int = 1, own_numbers: bool = False) -> None:
@@ -60,9 +61,9 @@ class Batch(SteppedController):
     def step(self, observation: Mapping[str, Any], encoded: Sequence[Place] = ()) -> dict[Any, np.ndarray]:
         """Run one tick, or ``repeat`` ticks, of every row.
 
-        observation : input name -> values (n, size), or a list of n entries, each in the form that `Controller.step`
-            accepts. Events are always such a list. An input without a new sample is None or absent; so is an entry of
-            the list
+        observation : input name -> values (n, size), or a list of n samples, each in the form that `Controller.step`
+            accepts. For an events input, pass a list. An input that is None or missing has no new sample; a None in the
+            list means no new sample for the row
         encoded : places of arrays to record in each tick, after encoding and before the network's steps
 
         Return a dictionary of copies: the commands (output name -> (n, size) float64) and the recorded arrays (place ->
@@ -113,14 +114,14 @@ class Batch(SteppedController):
         self, observations: Mapping[str, np.ndarray], starts: np.ndarray | None = None,
         keep: Sequence[str | Place] = (), encoded: Sequence[str | Place] = (),
     ) -> dict[str | Place, np.ndarray]:  # fmt: skip
-        """Run many steps of every row in one compiled call, and return what was recorded.
+        """Run many steps of every row in one compiled call. Return the commands and the recorded arrays.
 
-        observations : value input -> (steps, n, size); an input that is absent gets no samples. For an events input,
-            give the output of its encoder in each tick, which `step` recorded, instead of the events: name -> (steps,
-            n, repeat, cells) float32
-        starts : (steps, n) bool array; a row is reset before each step for which it is true
+        observations : name of a value input -> (steps, n, size); a missing input gets no samples. For an events input,
+            pass the encoder's output in each tick, as `step` records it, instead of the events: name -> (steps, n,
+            repeat, cells) float32
+        starts : (steps, n) bool; true resets the row before the step
         keep : names or places of arrays to record after each tick, in addition to the commands; ``<population>.spikes``
-            gives the number of spikes of each neuron in each network step
+            is the number of spikes of each neuron in each network step
         encoded : places of arrays to record in each tick, after encoding and before the network's steps
 
         Return a dictionary with the commands and the recorded arrays. Each command is (steps, n, size) float64. Each
@@ -162,9 +163,9 @@ class Batch(SteppedController):
         return array
 
     def _cells(self, name: str, value: Any) -> np.ndarray:
-        """Return the encoder outputs that were given for an events input, (steps, n, repeat, cells).
+        """Return the encoder outputs ``value`` of an events input as an array, (steps, n, repeat, cells).
 
-        Raises InputError if their shape is another one.
+        Raises InputError if ``value`` has another shape.
         """
         array, shape = np.asarray(value, np.float32), (self.n, self.repeat, *self.encoded[name].shape)
         if array.shape[1:] != shape:
@@ -174,15 +175,15 @@ class Batch(SteppedController):
 
     # state ---------------------------------------------------------------------------------------------------
     def reset(self, rows: Rows = None) -> None:
-        """Reset all rows, or those selected by an index, a slice, a mask or a list of indices."""
+        """Reset all rows, or the rows that an index, a slice, a mask or a list of indices selects."""
         self._reset(... if rows is None else rows)
 
     def state(self, rows: Rows = None) -> np.ndarray:
-        """Return a copy of the rows' states, (rows, bytes) uint8; each row is like a `Controller.state`."""
+        """Return a copy of the states of rows, (rows, bytes) uint8. Each has the form of `Controller.state`."""
         return self._state(... if rows is None else rows)
 
     def restore(self, state: np.ndarray, rows: Rows = None) -> None:
-        """Continue from a result of `state`. It has as many rows as the batch, or one row, which is used for all rows.
+        """Restore rows from a ``state`` that `state` returned. A ``state`` with one row is restored in all of them.
 
         Raises ProgramError if the state belongs to another Program.
         """
@@ -191,6 +192,6 @@ class Batch(SteppedController):
     def array(self, name: str) -> np.ndarray:
         """Return a live view of a named array of the Program, (n, ...).
 
-        A constant that all rows share has no axis for the rows, and its view is read-only.
+        For a constant that all rows share, the view has no axis for the rows and is read-only.
         """
         return self.bound.array(name)

@@ -19,7 +19,7 @@ __all__ = ["build_program", "tuning_of"]
 
 
 def build_program(spec: ControllerSpec) -> Program:
-    """Compile a controller file for the dt and period that it gives.
+    """Compile the description of a controller file, with its dt and period, into a Program.
 
     Raises a DescriptionError that begins with the file's name.
     """
@@ -41,7 +41,7 @@ def build_program(spec: ControllerSpec) -> Program:
 def tuning_of(spec: ControllerSpec, program: Program) -> Tuning | None:
     """Return the tunable parameters of a controller, or None if it has none.
 
-    Raises DescriptionError if a parameter cannot be tuned.
+    Raises DescriptionError if the file lists a parameter that cannot be tuned.
     """
     if not spec.tunable:
         return None
@@ -59,7 +59,6 @@ def _with_values(spec: ControllerSpec, values: Mapping[str, float]) -> Program:
 
 
 def _tuned(spec: ControllerSpec) -> dict[str, float]:
-    """Return the values of the tunable parameters in the file: path -> number. An array is tuned by a factor, which is
-    1."""
+    """Return the tunable parameters' values in the file: path -> number. For an array, the number is its factor, 1."""
     values = {path: value_at(spec, path) for path in sorted(spec.tunable)}
     return {path: 1.0 if np.ndim(value) else float(value) for path, value in values.items()}

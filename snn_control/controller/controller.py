@@ -1,4 +1,4 @@
-"""`Controller`: a compiled controller with its state, which Python steps.
+"""`Controller`: a compiled controller with its state, stepped from Python.
 
 >>> controller = Controller.load("cartpole.yaml")
 >>> action, _ = controller.predict(observation)
@@ -37,15 +37,15 @@ OF_GUARD = {"faults": FAULTS, "safe_ticks": SAFE_TICKS, "clamped": CLAMPS, "slew
 
 
 class Controller(SteppedController):
-    """A Program with its state, stepped from Python.
+    """A compiled controller with its state, stepped from Python.
 
     program : the Program to run
-    repeat : number of ticks in one `step`; only the first tick gets the inputs
+    repeat : number of ticks in one `step`; only the first tick uses new inputs
     tuning : tunable parameters of the Program (`snn_control.controller.build.tuning_of`)
 
-    A tick runs the same compiled code as the real-time loop, and gives exactly the same results. Threads may share a
-    controller: their calls run one after another. Do not step a controller while a loop runs it, because the loop does
-    not wait for the lock.
+    A tick runs the same compiled code as the real-time loop, and computes exactly the same results. Threads may share a
+    controller: their calls run one after another. Do not step a controller while a real-time loop runs it, because the
+    loop does not acquire the lock.
     """
 
     def __init__(self, program: Program, repeat: int = 1, tuning: Tuning | None = None) -> None:
@@ -60,7 +60,7 @@ class Controller(SteppedController):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Controller:
-        """Load a controller file, a shipped file by name, or a .npz Program; raises DescriptionError, ProgramError."""
+        """Load a controller file, a shipped file by name, or a .npz Program. Raises DescriptionError, ProgramError."""
         if str(path).endswith(".npz"):
             program = Program.load(path)
             try:
@@ -73,7 +73,7 @@ class Controller(SteppedController):
 
     @classmethod
     def from_spec(cls, spec: ControllerSpec) -> Controller:
-        """Make a controller from a parsed controller file."""
+        """Compile the description ``spec``, such as a parsed controller file, and return the controller."""
         program = build_program(spec)
         return cls(program, spec.repeat, tuning_of(spec, program))
 
@@ -81,14 +81,14 @@ class Controller(SteppedController):
     def step(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Run one tick, or ``repeat`` ticks, and return the commands.
 
-        observation : input name -> its new sample. A value input gets (size,) numbers. An events input gets an (n, 4)
-            array with the columns t, x, y, p, or a tuple of four arrays. An integer t is in ns on the sensor's clock; a
-            float t is in seconds after the beginning of this tick. If the source of an events input is frames, the
-            input gets an image, which `reset` makes the first one, or such a tuple. An input that is None or absent
-            gets no sample, and its age grows by a period
+        observation : name of an input -> new sample of this input. A value input accepts (size,) numbers. An events
+            input accepts an (n, 4) array with the columns t, x, y, p, or a tuple of four arrays. An integer t is in ns
+            on the sensor's clock; a float t is in seconds after the beginning of the tick. If the source of an events
+            input is frames, it accepts an image, or events as a tuple; the first image after `reset` starts the
+            simulated camera. An input that is None or missing has no new sample, and its age grows by a period
 
-        Return the commands: output name -> (size,) float64, a copy. Raises InputError for an unknown name or a wrong
-        shape.
+        Return copies of the commands: name of an output -> (size,) float64. Raises InputError for an unknown name or a
+        wrong shape.
         """
         if type(observation) is not dict and not isinstance(observation, Mapping):
             rule = "must be a mapping, input name -> value; predict takes an array"  # type: ignore[unreachable]
@@ -124,12 +124,13 @@ class Controller(SteppedController):
         """Return the action for an observation, like stable-baselines3: ``action, _ = controller.predict(obs)``.
 
         If the observation is a dictionary, its keys are names of inputs; other keys are ignored. ``<name>_count`` is
-        the number of used rows of an events input. If the observation is an array, it is divided among all value inputs
-        in their order. If it has exactly as many numbers as the required value inputs, it is divided among these.
+        the number of valid rows of an events input. If the observation is an array, its elements are divided among all
+        value inputs in their order. If it has exactly as many elements as the required value inputs, only these receive
+        them.
 
         The action is an int if the controller has one arg-max output, and an (n,) int64 array if it has several.
-        Otherwise the action is an (n,) float32 array of all outputs in their order. If ``episode_start`` is true, the
-        controller is reset first. ``state`` and ``deterministic`` are ignored.
+        Otherwise the action is an (n,) float32 array, the concatenation of all outputs in their order. If
+        ``episode_start`` is true, the controller is reset first. ``state`` and ``deterministic`` are ignored.
         """
         given = self.read_observation(observation)
         with self._lock:
@@ -141,10 +142,10 @@ class Controller(SteppedController):
             return (int(self._command[0]) if self._command.size == 1 else self._command.astype(np.int64)), None
 
     def act(self, observation: Any, space: Any) -> Any:
-        """Return the action for an observation, in the form of a Gymnasium space. `predict` describes observations.
+        """Return the action for an observation (see `predict`) as an element of a Gymnasium action space.
 
-        The action is an array with the space's shape and dtype, clipped to the space's bounds. For a Discrete space it
-        is a whole number.
+        The action is an array with the space's shape and dtype, clipped to the space's bounds. For a Discrete space the
+        action is an integer.
         """
         given = self.read_observation(observation)
         with self._lock:
@@ -152,16 +153,16 @@ class Controller(SteppedController):
             return as_action(self._command, space)
 
     def read_observation(self, observation: Any) -> dict[str, Any]:
-        """Convert an observation to the argument of `step`.
+        """Convert an observation, in the form that `predict` accepts, to the argument of `step`.
 
-        If the observation lacks an input that can stop the commands (``stop_when``), this input does not stop them.
+        An input with ``stop_when`` that is missing in the observation does not stop the commands.
         """
         return self._released | inputs_of(observation, self.inputs)
 
     # state ---------------------------------------------------------------------------------------------------
     @serialised
     def reset(self, keep_learning: bool = False) -> None:
-        """Reset to the initial state. If ``keep_learning`` is true, the learned weights are kept."""
+        """Reset to the initial state. If ``keep_learning`` is true, the learned weights stay."""
         learned = [self.bound.array(f"{rule.title}.weights") for rule in self._rules] if keep_learning else []
         kept = [weights.copy() for weights in learned]
         self._reset(...)
@@ -169,27 +170,27 @@ class Controller(SteppedController):
             weights[:] = old
 
     def state(self) -> np.ndarray:
-        """Return a copy of the state without pixels of simulated cameras, for `restore`: (bytes,) uint8."""
+        """Return a copy of the state, (bytes,) uint8, for `restore`. It excludes the pixels of simulated cameras."""
         return self._state(...)
 
     def restore(self, state: np.ndarray) -> None:
-        """Continue from a result of `state`. Raises ProgramError if it belongs to another Program or was damaged."""
+        """Restore a ``state`` that `state` returned. Raises ProgramError if it is of another Program or damaged."""
         self._restore(state, ...)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Make copies and pickles independent: a copy continues from the state that this controller has now."""
+        """Support copies and pickles. A copy is independent, and continues from the controller's present state."""
         return _again, (type(self), self.program, self.repeat, self.bound.tuning, self.state())
 
     def save_state(self, path: str | os.PathLike, block: np.ndarray | None = None) -> None:
         """Write the state, with all learned weights, to an .npz file, atomically.
 
-        block : (bytes,) uint8, a copy of ``bound.state`` that a running loop made; None: write the present state
+        block : (bytes,) uint8, a copy of ``bound.state`` made by a running loop; None writes the present state
         """
         arrays = {"program": np.array(self.program.digest), "state": self._state(..., block)}
         replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     def load_state(self, path: str | os.PathLike) -> None:
-        """Continue from a file that `save_state` wrote.
+        """Restore the state from a file that `save_state` wrote.
 
         Raises ProgramError, and changes nothing, if the file is damaged or belongs to another Program.
         """
@@ -206,7 +207,7 @@ class Controller(SteppedController):
             raise ProgramError(f"{path}: {error}") from None
 
     def load_learned(self, path: str | os.PathLike) -> None:
-        """Load only the learned weights of a file of `save_state`. Raises ProgramError as `load_state` does."""
+        """Load only the learned weights from a file of `save_state`. Raises ProgramError as `load_state` does."""
         other = type(self)(self.program, self.repeat, self.bound.tuning)
         other.load_state(path)
         learned = [w[-1] if isinstance(w, tuple) else w for w in map(other.rule_weights, self._rules)]
@@ -218,7 +219,7 @@ class Controller(SteppedController):
     # tuning --------------------------------------------------------------------------------------------------
     @property
     def tuned(self) -> dict[str, float]:
-        """The values of the tunable parameters that the last tick used: path in the controller file -> value."""
+        """Values of the tunable parameters in the last tick: path in the controller file -> value."""
         names = self.program.facts.tunable
         return dict(zip(names, self.bound.tuned.tolist(), strict=True)) if names else {}
 
@@ -230,8 +231,9 @@ class Controller(SteppedController):
             ``network.populations.a.neuron.v_threshold``. The value is a number or, for an array in the file, a factor
             by which the array is multiplied
 
-        A reset keeps the values. The next ticks give exactly the same results as with a controller file that contains
-        these values. Raises InputError, and changes nothing, for an unknown path or a value out of its range.
+        A reset does not change the values. The next ticks compute exactly the same results as with a controller file
+        that contains these values. Raises InputError, and changes nothing, for an unknown path or a value out of its
+        range.
         """
         names = list(self.program.facts.tunable)
         newest = dict(zip(names, self.bound.newest_values, strict=True)) if names else {}
@@ -251,8 +253,8 @@ class Controller(SteppedController):
 
         name : name of the rules to switch; None switches all rules
 
-        A rule that is off changes nothing. Switched on again, it starts with new traces. Raises InputError for a name
-        that no rule has.
+        A rule that is off changes no weights. When it is switched on again, its traces start from their initial values.
+        Raises InputError if no rule has the name.
         """
         found = [k for k, rule in enumerate(self._rules) if name in (None, rule.name)]
         if not found:
@@ -264,11 +266,11 @@ class Controller(SteppedController):
     def weights(self, pre: str, post: str, name: str | None = None) -> Any:
         """Return a copy of the current weights of a projection that learns.
 
-        name : name of the rule, if several projections from pre to post learn
+        name : name of the learning rule, needed if several projections from ``pre`` to ``post`` learn
 
         The weights of a dense projection are an (n_pre, n_post) float32 array. For a sparse or one_to_one projection,
         return three (k,) arrays: the source neurons (uint32), the target neurons (uint32) and the weights (float32), in
-        ascending order of sources and targets. Raises InputError if no projection fits, or more than one.
+        ascending order of sources and targets. Raises InputError unless exactly one projection matches.
         """
         found = [r for r in self._rules if (r.pre, r.post) == (pre, post) and name in (None, r.name)]
         if len(found) != 1:
@@ -278,7 +280,7 @@ class Controller(SteppedController):
 
     @serialised
     def rule_weights(self, rule: RuleFacts) -> Any:
-        """Return the weights that a learning rule of the Program changes, in the form of `weights`."""
+        """Return the weights that a learning rule of the Program changes, in the form that `weights` returns."""
         title, weights = rule.title, self.bound.array(f"{rule.title}.weights")
         if not rule.sparse:
             return weights.copy()
@@ -289,24 +291,24 @@ class Controller(SteppedController):
     # looking -------------------------------------------------------------------------------------------------
     @property
     def safe(self) -> bool:
-        """Whether the last command was the safe one: in a fault, or before enough valid ticks have followed it."""
+        """Whether the last command was the safe one: in a fault, and until enough valid ticks have followed it."""
         return bool(self._guard[FAULTED])
 
     def stop(self) -> None:
-        """Command the safe values from the next tick until `release`, also while a loop runs the controller."""
+        """Send the safe command from the next tick until `release`. May be called while a loop runs the controller."""
         self._control[RELEASE] |= HELD
 
     def release(self) -> None:
-        """End a `stop` or a fault in the next tick. If that tick is not valid, nothing ends; call this method again."""
+        """End a `stop` or a fault in the next tick, if this tick is valid; otherwise call `release` again."""
         self._control[RELEASE] = (self._control[RELEASE] & ~HELD) + 1
 
     def restart(self, forget: bool = False) -> None:
-        """Restart the network in the next tick, also while a loop runs the controller.
+        """Reset the network in the next tick. May be called while a loop runs the controller.
 
-        This resets membranes, currents, spikes under way and the traces of decoders and learning rules. It keeps
-        learned weights, the inputs, the guard with the last command, the clock and all counters.
+        A restart resets membranes, currents, spikes in transmission, and the traces of decoders and learning rules. It
+        does not change learned weights, inputs, the guard with its last command, the clock and the counters.
 
-        forget : if true, the learned weights are reset, too
+        forget : whether to reset the learned weights, too
         """
         self._control[RESTART] += FORGET if forget else 1
 
@@ -314,7 +316,7 @@ class Controller(SteppedController):
     def spikes(self, population: str) -> np.ndarray:
         """Return the indices of the neurons that fired in the last network step as an ascending (k,) uint32 array.
 
-        Each neuron is listed once; `raster` has all spikes of the tick.
+        Each neuron is listed once; `raster` returns all spikes of a tick.
 
         population : name of a population, or of an input with spiking neurons; InputError for all other names
         """
@@ -323,7 +325,7 @@ class Controller(SteppedController):
 
     @serialised
     def raster(self, population: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the spikes of the last tick in order, as two (k,) int64 arrays: their network steps and neurons.
+        """Return the spikes of the last tick in temporal order: their network steps and their neurons, (k,) int64 each.
 
         Network steps count from the reset (the time of a spike is step * dt). A neuron that fired several times in a
         step occurs several times. If ``repeat`` is above 1, only the spikes of the last tick of a `step` are returned.
@@ -337,8 +339,8 @@ class Controller(SteppedController):
     def values(self, population: str) -> np.ndarray:
         """Return a copy of the present membrane potentials of a population, (n,) float32.
 
-        population : name of a population, or of an input whose encoder has neurons; those of a graded population are
-            its output. Raises InputError for all other names, and if the neurons have no membrane.
+        population : name of a population, or of an input whose encoder has neurons; the potentials of a graded
+            population are its output. Raises InputError for all other names, and if the neurons have no membrane.
         """
         name = self._facts_of(population).name
         if f"{name}.v" not in self.program.names:
@@ -362,8 +364,8 @@ class Controller(SteppedController):
     def counters(self) -> dict[str, Any]:
         """Return all counts since the reset: ticks, spikes, synaptic operations, guard, inputs, learning and workload.
 
-        ``learning`` has, for each rule, whether the rule is on and how many weights it visited. ``workload`` uses
-        NeuroBench's terms, see the function `workload`.
+        For each learning rule, ``learning`` has a flag that the rule is on, and the number of weights that it visited.
+        ``workload`` has the metrics of NeuroBench, see the function `workload`.
         """
         a, spiking = self.bound.array, self.program.facts.spiking
         return {
@@ -381,7 +383,7 @@ class Controller(SteppedController):
         return {"name": rule.name, "on": bool(self._control[LEARNING + k]), "updates": updates}
 
     def _counted(self, one: InputFacts) -> dict[str, Any]:
-        """Return the counters of an input; ``filtered`` has the number of events that each filter removed."""
+        """Return the counters of an input. ``filtered`` is the number of events that each of its filters removed."""
         name, a = one.name, self.bound.array
         found: dict[str, Any] = {key: int(a(f"{name}.counters")[word]) for key, word in OF_INPUT.items()}
         if f"{name}.replaced" in self.program.names:

@@ -1,6 +1,6 @@
-"""int8 weights in training: what is trained is what runs.
+"""Quantisation-aware training: use int8 weights during training, so that the trained controller is the deployed one.
 
-The engine runs with int8 weights, and gradients pass straight through the rounding (`Parameters`, `DenseInt8`).
+The engine computes with int8 weights. Gradients treat the rounding as the identity (`Parameters`, `DenseInt8`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ __all__ = ["with_int8"]
 def with_int8(spec: ControllerSpec) -> ControllerSpec:
     """Return a controller whose projections have int8 weights where training supports them.
 
-    These are dense projections from neurons that spike at most once in a step, without a learning rule. Raises
-    DescriptionError if there is none.
+    Training supports int8 weights in dense projections without a learning rule, from neurons that spike at most once in
+    a step. Raises DescriptionError if the controller has no such projection.
     """
     once = {p.name for p in build_program(spec).facts.populations if p.spiking and not p.multiplicity}
     projections = tuple(

@@ -1,4 +1,4 @@
-"""Describe a controller in a few lines of Python with `Model`, similar to a script for PyNN.
+"""Describe a controller in a few lines of Python with `Model`, similar to a PyNN script.
 
 >>> m = Model(dt=1e-3)
 >>> x = m.input("x", 4)
@@ -23,7 +23,7 @@ __all__ = ["Model"]
 
 
 class Model:
-    """Collects the descriptions of a controller; `spec` and `controller` can be called at any time.
+    """Collects the parts of a controller: inputs, populations, projections and outputs. `controller` compiles them.
 
     dt : step of the network [s]
     period : control period [s], a whole number of steps; None means one step
@@ -49,7 +49,7 @@ class Model:
         return self.inputs[-1]
 
     def population(self, name: str, size: int, neuron: NeuronModel, **more: Any) -> Population:
-        """Add ``size`` neurons of one model. ``more`` are fields of `Population`: bias and v_init."""
+        """Add a population of ``size`` neurons of one model. ``more`` are fields of `Population`: bias and v_init."""
         self.populations.append(Population(name, size, neuron, **more))
         return self.populations[-1]
 
@@ -60,7 +60,7 @@ class Model:
         return self.projections[-1]
 
     def add(self, network: Network) -> Network:
-        """Add the parts of a network, e.g. from `snn_control.nef.network`; raises DescriptionError for others."""
+        """Add populations and projections of a Network, e.g. of `snn_control.nef.network`. Return the Network."""
         if not isinstance(network, Network):
             raise DescriptionError("network", type(network).__name__, "must be a Network")
         self.populations += network.populations
@@ -70,13 +70,13 @@ class Model:
     def output(
         self, name: str, source: Any = None, weights: Any = None, tau: float = 0.02, size: int = 1, **more: Any
     ) -> Output:
-        """Add a command decoded from a population or an input, given as an object or a name.
+        """Add an output, a command decoded from the population or input ``source``, given as an object or a name.
 
         For spiking neurons, the command is the product of the weights and the firing rates [Hz], filtered with the time
         constant tau [s]. For graded neurons and inputs, it is the product of the weights (default 1) and their values.
-        An Ensemble without weights gives the value that it represents. The argument ``decoder`` replaces these rules;
-        all other arguments in ``more`` are fields of `Output`. Raises DescriptionError for an unknown source, and for
-        an Ensemble with another dt than the model.
+        For an Ensemble without weights, it is the value that the Ensemble represents. An argument ``decoder`` replaces
+        these rules. All other arguments in ``more`` are fields of `Output`. Raises DescriptionError for an unknown
+        source, and for an Ensemble with another dt than the model.
         """
         if "decoder" not in more:
             more["decoder"] = (self._decoder(f"outputs.{name}", source, weights, tau),)
@@ -107,5 +107,5 @@ class Model:
         return ControllerSpec(self.period, self.dt, inputs, network, outputs, self.guard, seed=self.seed)
 
     def controller(self) -> Controller:
-        """Compile the description and return a controller; raises DescriptionError if something does not fit."""
+        """Compile the description and return the controller; raises DescriptionError if the parts do not fit."""
         return Controller.from_spec(self.spec())

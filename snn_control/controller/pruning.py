@@ -1,4 +1,4 @@
-"""Pruning: a controller without neurons that never fire, whose commands are the same and which costs less."""
+"""Pruning: remove neurons that never fire, which makes a controller cheaper and does not change its commands."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ __all__ = ["without"]
 
 
 def without(spec: ControllerSpec, silent: Mapping[str, np.ndarray]) -> ControllerSpec:
-    """Return a controller without some neurons. At least one neuron of each population stays.
+    """Return a controller without the neurons in ``silent``. At least one neuron of each population remains.
 
-    A population stays as it is if something depends on its size or on the indices of its neurons: random numbers, a
-    connection that is not dense, a learning rule, or a decoder without a row for each neuron.
+    A population remains unchanged if its size or the indices of its neurons matter elsewhere:
+
+    - random numbers, such as those of stochastic neurons
+    - a connection that is not dense, or a learning rule
+    - a decoder without separate weights for each neuron
 
     silent : population -> (n,) bool, true for the neurons to remove
     """
@@ -35,7 +38,7 @@ def without(spec: ControllerSpec, silent: Mapping[str, np.ndarray]) -> Controlle
 
 
 def _fixed(spec: ControllerSpec) -> set[str]:
-    """Return the names of the populations that stay as they are."""
+    """Return the names of the populations from which `without` removes no neurons."""
     fixed = set[str]()
     for population in spec.network.populations:
         drawn = isinstance(population.bias, Distribution) or isinstance(population.v_init, Distribution)
@@ -86,7 +89,7 @@ def _output(output: Output, stays: Mapping[str, np.ndarray]) -> Output:
 
 
 def _key(term: Decoder) -> str:
-    """Return the name of the array of a decoder with a row for each neuron."""
+    """Return the name of the field of a decoder that has a row for each neuron."""
     return "directions" if hasattr(term, "directions") else "weights"
 
 

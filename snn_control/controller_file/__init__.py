@@ -1,7 +1,7 @@
-"""The controller file: a strict YAML file that describes a controller; this package reads and writes it.
+"""Read and write controller files: strict YAML files that describe a controller.
 
-Every error is a DescriptionError that names the path, the value, the rule and the nearest valid key. The descriptions
-and `keys` declare the keys; `schema` makes a JSON Schema for editors from the keys.
+Every error is a DescriptionError that names the path, the value, the rule and the nearest valid key. The dataclasses of
+the descriptions and `keys` declare the keys. `schema` derives a JSON Schema for editors from the keys.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class ControllerSpec(Checked):
     """The contents of a controller file.
 
     period : control period, the length of one tick [s]
-    dt : step of the network [s]; the period is a whole number of steps. If the file has no dt, it is the period
+    dt : step of the network [s]; the period is a whole number of steps. A file without ``dt`` uses the period
     repeat : number of ticks in one `Controller.step`
     seed : seed of all random numbers in a tick, a whole number >= 0 and below 2^63
-    reset_each_tick : reset the populations at the start of each tick
+    reset_each_tick : whether the populations are reset at the start of each tick
     ros_inputs, ros_outputs : name of an input or output -> RosTopic
-    training : what is trained and how; not part of the Program
+    training : settings of the training; not part of the Program
     tunable : path of a number in the file -> the range in which the number may be changed while the controller runs
-    path : the file from which the description was read; empty if there is none
+    path : controller file from which the description was read; empty if there is none
 
     Raises DescriptionError for an invalid number.
     """
@@ -69,7 +69,7 @@ class ControllerSpec(Checked):
             value_at(self, path)
 
     def save(self, path: str | os.PathLike, head: str = "") -> Path:
-        """Write the description as a controller file, see `save_spec`."""
+        """Write the description as a controller file, and return its path; see `save_spec`."""
         return save_spec(self, path, head)
 
 
@@ -77,7 +77,7 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
     """Convert a parsed YAML document to a ControllerSpec; raises DescriptionError.
 
     folder : folder of the files to which the document refers
-    path : file that the document comes from; empty if there is none
+    path : file from which the document was read; empty if there is none
     """
     values, tunable = take_tunable(values)
     r = Reader(values, "", Path(folder))
@@ -101,7 +101,7 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
 
 
 def load_spec(path: str | os.PathLike) -> ControllerSpec:
-    """Read a controller file; every error starts with the file's name."""
+    """Read a controller file. The message of every error starts with the file's name."""
     file = Path(path)
     try:
         text = read_text(file)

@@ -1,4 +1,4 @@
-"""Read descriptions (networks, encoders, outputs, ...) from the mappings of a controller file.
+"""Convert the mappings of a controller file to descriptions of networks, encoders, outputs and so on.
 
 `keys` declares the keys of a mapping. Outputs and networks may also be written in shorter forms.
 """
@@ -32,9 +32,9 @@ READERS: dict[Any, Callable[..., Any]] = {
 
 
 def _read_place(r: Reader, place: str) -> Any:
-    """Read a description of one of the types that ``place`` allows (`keys.types_at`), as its key ``type`` says.
+    """Read a description of the type that the mapping's key ``type`` names. ``place`` selects the allowed types.
 
-    Raises DescriptionError for any other type.
+    `keys.types_at` lists the allowed types of a place. Raises DescriptionError for any other type.
     """
     if place in SINGLE:
         return read_fields(r, SINGLE[place])
@@ -54,9 +54,9 @@ def _read_place(r: Reader, place: str) -> Any:
 def read_fields(r: Reader, described: Any, skip: Collection[str] = (), **given: Any) -> Any:
     """Read a description from all keys of a mapping; raises DescriptionError.
 
-    described : class of the description, or a function that makes it
+    described : class of the description, or a function that returns the description
     skip : fields of the description that are not keys of this mapping
-    given : fields whose values are already known
+    given : values of fields that the caller has already read
     """
     values = {}
     for key in keys(described):
@@ -96,7 +96,7 @@ def _read_decoder(r: Reader) -> tuple[Decoder, ...] | ArgmaxDecoder:
 
 
 def read_network(r: Reader, dt: float) -> Network:
-    """Read the section ``network``; a NIR file is read for a step of ``dt`` [s]. Raises DescriptionError."""
+    """Read the section ``network``, or its NIR file, for a step of ``dt`` [s]. Raises DescriptionError."""
     if r.has("nir"):
         return _read_nir(r, dt)
     populations = tuple(read_fields(child, Population, name=name) for name, child in r.children("populations", {}))
@@ -119,15 +119,17 @@ def _read_projection(r: Reader) -> Projection:
 
 
 def _with_numbers(one: Projection) -> Projection:
-    """Return the projection with int8 weights of a file multiplied by their scale."""
+    """Return a copy of the projection in which int8 weights from a file are multiplied by their scale."""
     if one.precision == "int8" and one.scale is not None and getattr(one.weights, "dtype", None) == np.int8:
         return replace(one, weights=one.weights * np.float32(one.scale))
     return one
 
 
 def _read_nir(r: Reader, dt: float) -> Network:
-    """Read a network from the keys ``nir`` (a file), ``dialect`` and ``options``. The Input nodes of the file must have
-    the names of inputs."""
+    """Read a network from the NIR file in the key ``nir``, with the keys ``dialect`` and ``options``.
+
+    The Input nodes of the NIR graph must have the names of the controller's inputs.
+    """
     from ..nir import import_nir
 
     file, dialect, options = r.plain("nir", str), r.plain("dialect", str, ""), r.child("options", {})
@@ -141,7 +143,7 @@ def _read_nir(r: Reader, dt: float) -> Network:
 
 
 def read_training(r: Reader) -> Training:
-    """Read the section ``training``, without the checks that only the trainer can make; raises DescriptionError."""
+    """Read the section ``training``. Raises DescriptionError. The trainer makes further checks."""
     settings = r.child("settings", {}).values
     return read_fields(r, Training, trainable=read_limits(r), settings=settings)
 

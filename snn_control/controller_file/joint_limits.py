@@ -41,13 +41,12 @@ Limits = dict[str, tuple[float, float]]  # quantity -> its limits (low, high)
 
 @dataclass(frozen=True)
 class JointLimits(Checked):
-    """The key ``joint_limits`` of an output: the file and the joints from which the output gets limits.
+    """The key ``joint_limits`` of an output: the file and the joints whose limits apply to the output.
 
     file : joint_limits.yaml, or a URDF (.urdf), relative to the controller file
-    joints : names of the joints, one for each number of the output
-    of : what the numbers of the output are: "position", "velocity" or "effort"
-    use : which limits are used: any of position, velocity, acceleration, jerk and effort; by default all limits in the
-        file
+    joints : names of the joints, one for each element of the output
+    of : quantity that the output commands: "position", "velocity" or "effort"
+    use : limits to apply: any of position, velocity, acceleration, jerk and effort; by default all limits in the file
     """
 
     file: str
@@ -94,7 +93,7 @@ def take_joint_limits(r: Reader) -> None:
 
 
 def _tighten(r: Reader, key: str, ends: np.ndarray, file: str) -> None:
-    """Tighten one limit of an output's mapping, for each number for which the file's limit is tighter.
+    """Tighten one limit of an output's mapping, for each element whose limit in the file is tighter.
 
     key : name of the limit
     ends : (joints, 2), low and high limits from the file
@@ -123,7 +122,7 @@ def _of(r: Reader, known: Mapping[str, Limits], name: str) -> Limits:
 
 
 def _read(r: Reader, file: Path) -> dict[str, Limits]:
-    """Return the limits of each joint in a file; raises DescriptionError."""
+    """Return the limits of each joint in a file: name of the joint -> limits. Raises DescriptionError."""
     if file.suffix == ".xacro":
         fix = f"first: xacro {file.name} > {file.stem.removesuffix('.urdf')}.urdf"
         raise DescriptionError(r.at("file"), str(file), "is a xacro file, from which a URDF is made", fix)
@@ -150,7 +149,7 @@ def _number(where: str, value: Any) -> float:
 def _of_yaml(text: str) -> dict[str, Limits]:
     """Return the limits of each joint in a joint_limits.yaml.
 
-    Its form is ``joint_limits: JOINT: {has_velocity_limits: true, max_velocity: 1.0, ...}``.
+    The file has the form ``joint_limits: JOINT: {has_velocity_limits: true, max_velocity: 1.0, ...}``.
     """
     joints = _found(yaml.load(text, Loader))
     if joints is None:
@@ -159,7 +158,7 @@ def _of_yaml(text: str) -> dict[str, Limits]:
 
 
 def _found(values: Any) -> Mapping[Any, Any] | None:
-    """Return the mapping ``joint_limits`` of a YAML document, which is at its top or among a node's parameters; else
+    """Return the mapping ``joint_limits`` at the top of a YAML document or among a node's parameters; otherwise
     None."""
     if not isinstance(values, Mapping):
         return None
@@ -197,8 +196,8 @@ def _of_joint(name: str, values: Any) -> Limits:
 def _of_urdf(text: str) -> dict[str, Limits]:
     """Return the limits of each joint in a URDF, ``<joint name=...><limit lower= upper= velocity= effort=/></joint>``.
 
-    A continuous joint has no position limit. Joints inside ros2_control and transmissions only refer to other joints
-    and are ignored.
+    A continuous joint has no position limit. Joint elements inside ros2_control and transmission elements only refer to
+    joints, and are ignored.
     """
     found: dict[str, Limits] = {}
     for joint in ET.fromstring(text).findall("joint"):

@@ -1,9 +1,10 @@
 """The keys of a controller file, from which its reader, its writer and its JSON Schema are derived.
 
-Each mapping in the file becomes a *description*: an object of a dataclass such as `LIF`. The keys of the mapping are
-the fields of this class. Names, annotations with rules (`snn_control.network.checks`), defaults and docstring lines are
-read from the class. This file adds what a class does not declare itself. A *place* is a kind of position in the file
-that allows certain types of descriptions, for example "neurons" or "connection".
+The reader converts each mapping in the file to a *description*: an object of a dataclass such as `LIF`. The keys of the
+mapping are the fields of this class. The class supplies the keys' names, rules (annotations of
+`snn_control.network.checks`), defaults and explanations (docstring). The present module adds the information that a
+class does not declare. A *place* is a kind of position in the file that allows certain types of descriptions, for
+example "neurons" or "connection".
 """
 
 from __future__ import annotations
@@ -66,10 +67,10 @@ LINE = re.compile(r"( *)(\w+(?:, \w+)*) : (.*)")
 
 
 def types_at(place: str, name: Any = None) -> dict[str, Any]:
-    """Return the types that a place of the file allows: value of the key ``type`` -> class (a function for "pooling").
+    """Return the types that a place of the file allows: value of the key ``type`` -> class or, for "pooling", function.
 
     place : a key of `OWN`, a value of `PLUGINS`, `EVENTS_ENCODERS` or `OUTPUT_DECODERS`
-    name : the requested ``type``, if it is known; plug-ins are then loaded only if snn_control itself has no such type
+    name : value of ``type``, if the caller knows it; plug-ins are then loaded only if snn_control has no such type
     """
     if place in OWN:
         return OWN[place]
@@ -84,9 +85,9 @@ def types_at(place: str, name: Any = None) -> dict[str, Any]:
 
 
 def type_of(cls: type) -> str | None:
-    """Return the value of the key ``type`` that stands for a class in the file; None if there is none.
+    """Return the value of the key ``type`` that denotes a class in the file; None if no value denotes it.
 
-    The value is empty if the class is the only one that its place allows.
+    The value is an empty string if the class is the only one that its place allows.
     """
     if cls in SINGLE.values():
         return ""
@@ -96,15 +97,15 @@ def type_of(cls: type) -> str | None:
 
 @dataclass(frozen=True)
 class Key:
-    """One key that a mapping of the file may have.
+    """Declaration of one key of a mapping in the file.
 
     name : name of the key in the file
-    field : name of the field of the description
+    field : name of the corresponding field of the description
     hint : the field's annotation, with its rule
-    default : MISSING if the file must have the key
+    default : default value; MISSING if the file must have the key
     text : explanation from the docstring; empty if there is none
-    place : place of the descriptions that may be the value of the key; empty if the value is no description
-    kind : type as which any other value is read; None if the description checks the raw value
+    place : place that selects the descriptions allowed as the key's value; empty if the value is not a description
+    kind : type of a value that is not a description; None if the description checks the raw value
     """
 
     name: str
@@ -121,12 +122,12 @@ class Key:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Words that the file may have at this key in place of numbers."""
+        """Words that the file may use as the value of the key instead of numbers."""
         return next((one.words for one in getattr(self.hint, "__metadata__", ()) if isinstance(one, OrWord)), ())
 
     @property
     def optional(self) -> bool:
-        """Whether ``null`` is allowed."""
+        """Whether the file may set the key to ``null``."""
         return self.default is None or type(None) in members(self.hint)
 
 
@@ -135,7 +136,7 @@ TUNED = (Population, Projection, Distribution, *PLUGINS)
 
 
 def may_be_tuned(described: Any, key: Key) -> bool:
-    """Return whether the file may make the number or array of a key tunable: changeable while the controller runs.
+    """Return whether the file may declare a key's number or array tunable, that is, changeable while a controller runs.
 
     described : class of the description that has the key
     """
@@ -145,9 +146,9 @@ def may_be_tuned(described: Any, key: Key) -> bool:
 
 @functools.cache
 def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
-    """Return the keys of the mapping for a description.
+    """Return the keys of the mapping that describes an object in the file.
 
-    described : class of the description, or a function that makes it
+    described : class of the description, or a function that returns the description
     """
     texts, found = _texts(described), []
     hints = get_type_hints(described, include_extras=True)
@@ -174,7 +175,7 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
 def _texts(described: Any) -> dict[str, str]:
     """Return the explanations of fields from the docstrings of a class and its bases: field -> explanation.
 
-    A line such as ``tau, window : [s]`` and the lines indented after it explain these fields.
+    A line such as ``tau, window : [s]``, with the indented lines after it, explains the fields ``tau`` and ``window``.
     """
     found: dict[str, str] = {}
     docs = [vars(cls).get("__doc__") for cls in reversed(getattr(described, "__mro__", ()))] or [described.__doc__]
@@ -203,8 +204,7 @@ def _bare(hint: Any) -> Any:
 
 
 def _inner(hint: Any) -> Iterator[Any]:
-    """Yield all types that an annotation allows: those in unions and tuples, and the descriptions that its rules
-    allow."""
+    """Yield all types that an annotation allows: members of unions and tuples, and descriptions in its rules."""
     for one in members(hint):
         yield from get_args(one) if get_origin(one) is tuple else [one]
         for rule in getattr(one, "__metadata__", ()):

@@ -1,4 +1,4 @@
-"""Names of the single numbers of inputs and outputs, for pictures, tables and videos."""
+"""Names of the elements of inputs and outputs, as labels in figures, tables and videos."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SELECTED = re.compile(r"\[\s*\w+\s*=\s*([^\]]+)\]")
 
 
 def number_names(spec: ControllerSpec, end: Input | Output) -> list[str]:
-    """Return a name for each number of an input or output.
+    """Return a name for each element of an input or output ``end``.
 
-    The names come from the ``ros`` section if it names each number, in a selector (``position[name=pan]``) or in a list
-    in ``values`` (``name: [pan, tilt]``). Otherwise the name of the input or output is used; if it has several numbers,
-    each gets an index: ``joints[0]``.
+    The names come from the ``ros`` section if it names each element, in a selector (``position[name=pan]``) or in a
+    list in ``values`` (``name: [pan, tilt]``). Otherwise they are made of the name of the input or output; for several
+    elements, an index is appended: ``joints[0]``.
     """
     size = end.size if isinstance(end, ValueInput | Output) else 1
     topic = (spec.ros_outputs if isinstance(end, Output) else spec.ros_inputs).get(end.name)
@@ -30,7 +30,7 @@ def number_names(spec: ControllerSpec, end: Input | Output) -> list[str]:
 
 
 def _named(topic: RosTopic, size: int) -> list[str]:
-    """Return the names that a ROS topic gives to its numbers; an empty list unless it names each of them."""
+    """Return the names in a ROS topic for the ``size`` elements of its field; an empty list unless it names all."""
     selected = SELECTED.search(str(topic.field))
     names = [part.strip(" '\"") for part in selected.group(1).split(",")] if selected else []
     lists = [value for value in (topic.values or {}).values() if isinstance(value, list | tuple)]
@@ -41,9 +41,9 @@ def _named(topic: RosTopic, size: int) -> list[str]:
 
 
 def output_names(spec: ControllerSpec, units: bool = False) -> list[str]:
-    """Return a name for each number of the command, e.g. ``pan`` or ``arm[2]``.
+    """Return a name for each element of the commands of all outputs, e.g. ``pan`` or ``arm[2]``.
 
-    units : whether a unit is appended, e.g. ``pan [rad/s]``
+    units : whether to append the unit, e.g. ``pan [rad/s]``
     """
     names = []
     for output in spec.outputs:
@@ -53,7 +53,7 @@ def output_names(spec: ControllerSpec, units: bool = False) -> list[str]:
 
 
 def term_names(spec: ControllerSpec, output: Output) -> list[str]:
-    """Return a name for each decoded number of an output: its own name, or ``action 0``, ... for an arg-max."""
+    """Return a name for each decoded number of an output: as in `number_names`, or ``action 0``, ... for an arg-max."""
     if isinstance(output.decoder, ArgmaxDecoder):
         return [f"action {k}" for k in range(output.decoder.actions)]
     return number_names(spec, output)

@@ -1,7 +1,7 @@
-"""Perturbations of an environment: what differs between a simulation and a robot, by name, with the rule for its value.
+"""Declare the perturbations of an environment, which imitate differences between simulation and robot.
 
-The section ``training`` of a controller file and ``--perturb`` of the commands use these names.
-`snn_control.training.environments.perturbed` applies them.
+The section ``training`` of a controller file and the option ``--perturb`` of commands use the names of the
+perturbations. `snn_control.training.environments.perturbed` applies them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_STEPS = 10_000  # of a delay or a freeze
 
 @dataclass(frozen=True)
 class Span:
-    """Rule for a number, or a range of two numbers from which each episode draws uniformly.
+    """Rule for a field that is a number, or a range [low, high] from which each episode draws uniformly.
 
     whole : whether the numbers must be whole
     """
@@ -55,13 +55,16 @@ class Perturbations(Checked):
 
     observation_delay : delay of the observations [steps]
     action_delay : delay of the actions [steps]
-    observation_noise : standard deviation of noise that is added to each observed number, as a share of its range
-    bias : offset of each observed number, up or down, as a share of its range
-    dropout : probability that an observation does not arrive; the one before is then seen again
-    freeze : length of freezes, in which the observation does not change [steps]; on average 100 steps are between them
-    action_gain : factor of the actions; with a range, each number of the action draws its own
-    action_noise : standard deviation of noise that is added to each number of the action, as a share of its range
-    rate : control rate, as a share of the environment's rate; in between, observation and action are held
+    observation_noise : standard deviation of the noise added to each observed number, as a fraction of its range
+    bias : offset of each observed number, with a random sign, as a fraction of the number's range
+    dropout : probability that an observation does not arrive; the controller then receives the previous observation
+        again
+    freeze : length of freezes, in which the observation does not change [steps]; on average 100 steps lie between two
+        freezes
+    action_gain : factor of the actions; with a range, a factor is drawn for each number of the action
+    action_noise : standard deviation of the noise added to each number of the action, as a fraction of its range
+    rate : control rate, as a fraction of the environment's rate; observation and action are constant between control
+        steps
     mass : factor of the masses, in shipped worlds
     friction : factor of the friction, in shipped worlds
     motor_strength : factor of the forces or speeds of the motors, in shipped worlds
@@ -95,11 +98,11 @@ class Perturbations(Checked):
 
     @classmethod
     def of(cls, values: Mapping[str, Any], option: str = "perturb") -> Perturbations:
-        """Make perturbations from a mapping: name -> number, or (low, high).
+        """Return the perturbations in a mapping: name -> number, or (low, high).
 
-        option : beginning of the path in errors
+        option : first part of the path in error messages
 
-        Raises DescriptionError with the nearest name if one is not known.
+        Raises DescriptionError for an unknown name, with the most similar known name.
         """
         for name, value in values.items():
             if name not in cls.names():
@@ -111,7 +114,7 @@ class Perturbations(Checked):
 
     @classmethod
     def read(cls, texts: Iterable[str], option: str = "--perturb") -> Perturbations:
-        """Read texts such as ``action_delay=2`` and ``mass=0.8:1.2``."""
+        """Return the perturbations in texts such as ``action_delay=2`` and ``mass=0.8:1.2``."""
         found: dict[str, Any] = {}
         for text in texts:
             name, mark, value = text.partition("=")
@@ -131,24 +134,24 @@ class Perturbations(Checked):
 
     @property
     def spans(self) -> dict[str, tuple[float, float]]:
-        """The ranges of the perturbations that are given: name -> (low, high), in the order of the fields."""
+        """Ranges of the perturbations that are not None: name -> (low, high), in the order of the fields."""
         given = {one.name: getattr(self, one.name) for one in fields(self)}
         pairs = {name: value if isinstance(value, tuple) else (value, value) for name, value in given.items()}
         return {name: pair for name, pair in pairs.items() if pair[0] is not None}
 
     @property
     def plain(self) -> dict[str, Any]:
-        """The perturbations that are given, as JSON data: name -> number, or [low, high]."""
+        """The perturbations that are not None, as JSON data: name -> number, or [low, high]."""
         return {name: low if low == high else [low, high] for name, (low, high) in self.spans.items()}
 
     @property
     def texts(self) -> list[str]:
-        """The perturbations that are given, in the form that `read` accepts."""
+        """The perturbations that are not None, as texts in the form that `read` accepts."""
         pairs = self.spans.items()
         return [f"{name}={low:g}" if low == high else f"{name}={low:g}:{high:g}" for name, (low, high) in pairs]
 
     def replaced_by(self, others: Perturbations) -> Perturbations:
-        """Return these perturbations, in which those that ``others`` gives take precedence."""
+        """Return a copy in which the perturbations that are set in ``others`` are added or replaced."""
         return Perturbations(**{**self.plain, **others.plain})
 
 

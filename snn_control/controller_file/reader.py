@@ -1,6 +1,7 @@
-"""Read the YAML of controller files strictly: every key must be known, and every error names path, value, rule and fix.
+"""Read the YAML of controller files strictly: unknown keys are errors, and every error names path, value, rule and fix.
 
-An array is written in the file itself, or as ``file.npz#name`` with a path relative to the controller file.
+An array is written as lists in the YAML, or as a reference ``file.npz#name`` with a path relative to the controller
+file.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ DEEPEST = 50  # nesting of lists and mappings
 
 
 class Loader(yaml.SafeLoader):
-    """YAML loader that reads numbers and booleans as YAML 1.2 does, and refuses a mapping with the same key twice.
+    """YAML loader that reads numbers and booleans as in YAML 1.2, and rejects mappings with a duplicate key.
 
-    So 1e-3 is a number; ``on`` and ``no`` are words. The depth of nesting and the number of values are limited. A
-    reference (``*name``) counts with all its values each time it is used.
+    So 1e-3 is a number; ``on`` and ``no`` are words. The nesting depth and the number of values are limited. An alias
+    (``*name``) counts with all its values each time it is used.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -95,14 +96,13 @@ Loader.yaml_implicit_resolvers = {
 
 
 def without_unit(value: Any) -> str:
-    """Return a suggestion for a value that is a number with a unit, such as "5 ms"; an empty text for any other
-    value."""
+    """Return a suggested fix for a number with a unit, such as "5 ms"; an empty string for any other value."""
     united = isinstance(value, str) and WITH_UNIT.fullmatch(value)
     return "write the number alone, in SI units: 10 ms is 0.01" if united else ""
 
 
 def check_lists(path: str, value: Any, rule: str = NUMBERS) -> tuple[int, ...]:
-    """Return the shape of a number or of nested lists of equal length; raises DescriptionError for any other value."""
+    """Return the shape of a number or of nested lists of numbers; raises DescriptionError for any other value."""
     if isinstance(value, np.ndarray | np.generic):
         return value.shape
     if not isinstance(value, list | tuple):
@@ -120,9 +120,9 @@ def check_lists(path: str, value: Any, rule: str = NUMBERS) -> tuple[int, ...]:
 
 
 class Reader:
-    """Reads the keys of one mapping of the file. At the end, a key that was not read is an error.
+    """Reads the keys of one mapping of the file. Keys that were not read are reported as errors at the end.
 
-    path : place of the mapping in the file, for errors
+    path : path of the mapping in the file, for error messages
     folder : folder of the controller file
     """
 
@@ -207,8 +207,8 @@ class Reader:
         return array.astype(np.uint8) if array.dtype.kind == "b" else array  # a mask, kept as 0 and 1
 
     def beside(self, path: str, name: str) -> Path:
-        """Return the path of a file in the controller file's folder or a folder below it. Raises DescriptionError
-        otherwise."""
+        """Return the path of the file ``name``. Raises DescriptionError unless it is in or below the controller file's
+        folder."""
         if Path(name).is_absolute() or ".." in Path(name).parts:
             rule = "must be in the folder of the controller file"
             raise DescriptionError(path, name, rule, f"copy it there, and write {Path(name).name}")
@@ -231,7 +231,7 @@ class Reader:
         return value
 
     def reject_unknown_keys(self) -> None:
-        """Raise a DescriptionError that names all keys that were not read. Do nothing if all keys were read."""
+        """Raise a DescriptionError that names all keys that were not read, if there are any."""
         unknown, known = [str(key) for key in self.values], list(dict.fromkeys(self.known))
         if len(unknown) == 1:
             (value,) = self.values.values()
@@ -244,8 +244,7 @@ class Reader:
             raise DescriptionError(self.path or "file", NO_VALUE, rule, " ".join(fixes))
 
     def make(self, cls: Any, /, **values: Any) -> Any:
-        """Return ``cls(**values)`` after `reject_unknown_keys`. An error of the class names the path of this
-        mapping."""
+        """Reject unknown keys, then return ``cls(**values)``. Its errors get the path of the mapping in the file."""
         self.reject_unknown_keys()
         try:
             return cls(**values)

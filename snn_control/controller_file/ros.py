@@ -1,4 +1,4 @@
-"""The ``ros`` section of a controller file: the topics of inputs and outputs."""
+"""The ``ros`` section of a controller file, which maps inputs and outputs to ROS topics."""
 
 from __future__ import annotations
 
@@ -38,20 +38,22 @@ class RosTopic(Checked):
     type : message type, e.g. ``sensor_msgs/msg/JointState``
     field : path of the numbers in the message, e.g. ``position[:]``; empty for event messages
     reliability : "best_effort" or "reliable"
-    depth : how many messages may wait in the queue; a file's default is the depth that `usual_values` returns
-    age : for an input, the time from which the age of its messages counts on a robot. "arrival": the time at which the
+    depth : maximum number of messages in the queue (QoS history depth); a file's default is the depth that
+        `usual_values` returns
+    age : for an input, the reference time for the age of its messages on a robot. "arrival": the time at which the
         message was published, as far as the middleware knows. "stamp": the stamp in the message. "older": the earlier
         of the two
-    pace : for an events input, when an event is due. "arrival": as soon as its packet has arrived. "sensor": at the
-        event's own time, so that a long packet is spread over the ticks that it covers
-    late : for an events input, an event counts as late if it is older than the newest event by more than this time [s]
-    reduce : for a value input, how numbers are reduced, e.g. "mean": the field's numbers are divided into equal
-        sectors, and each sector is reduced to one number of the input; empty: the numbers are not reduced
-    grid : for a value input from pictures (sensor_msgs/msg/Image), (columns, rows) of a grid. Each cell of the grid
-        gives its mean brightness, 0 to 255. Cells are ordered row by row from the top left
-    values : for a command, fixed values of other fields of its message, as field -> value, e.g. ``name: [pan, tilt]``
-    stamp : for a command, a field that gets the time in whole microseconds, such as ``timestamp`` of px4_msgs; a header
-        gets the time in any case
+    pace : for an events input, the time at which the controller processes an event. "arrival": as soon as the packet
+        has arrived. "sensor": at the event's own time, so that a long packet is spread over the ticks that it covers
+    late : for an events input, the time [s] by which an event may be older than the newest event; beyond it, the event
+        counts as late
+    reduce : for a value input, the reduction of the field's numbers, e.g. "mean". The numbers are divided into equal
+        sectors, and each sector is reduced to one number of the input. Empty: no reduction
+    grid : for a value input from images (sensor_msgs/msg/Image), (columns, rows) of a grid. The input has the mean
+        brightness of each cell, 0 to 255. Cells are ordered row by row from the top left
+    values : for a command, constant values of other fields of the message, field -> value, e.g. ``name: [pan, tilt]``
+    stamp : for a command, a message field for the time in whole microseconds, such as ``timestamp`` of px4_msgs; a
+        header is always stamped
     """
 
     topic: str
@@ -86,17 +88,18 @@ class RosTopic(Checked):
 
 
 def end_kind(end: Input | Output) -> str:
-    """Return whether an object is a value input, an events input or an output, as one of the words in `ONLY_WITH`."""
+    """Return the kind of a description as a word of `ONLY_WITH`: value input, events input or output."""
     return OUTPUTS if isinstance(end, Output) else EVENTS if isinstance(end, EventsInput) else VALUES
 
 
 def usual_values(kind: str, type: str) -> dict[str, Any]:
-    """Return the default values of a topic's keys.
+    """Return the default values of a topic's keys ``reliability`` and ``depth``.
 
     kind : kind of input or output, a word in `ONLY_WITH`
     type : message type
 
-    Packets of events get a longer queue, because the driver of an event camera sends a packet each millisecond.
+    Topics with packets of events have a longer queue, because the driver of an event camera sends a packet each
+    millisecond.
     """
     if kind == OUTPUTS:
         return {"reliability": "reliable", "depth": 1}
@@ -105,10 +108,10 @@ def usual_values(kind: str, type: str) -> dict[str, Any]:
 
 
 def read_topics(r: Reader, key: str, ends: Sequence[Input | Output]) -> dict[str, RosTopic]:
-    """Read the topics of inputs or outputs from the section ``ros``: name -> topic.
+    """Read the topics of inputs or outputs from the section ``ros``. Return name of an input or output -> topic.
 
     key : "inputs" or "outputs"
-    ends : the inputs or outputs of the controller
+    ends : all inputs or all outputs of the controller
 
     Raises DescriptionError.
     """

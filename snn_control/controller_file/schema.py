@@ -1,6 +1,6 @@
-"""JSON Schema of controller files, for editors, made from the keys with which the files are read.
+"""Derive the JSON Schema of controller files, for editors, from the keys that the reader uses.
 
-The schema has all rules on single keys. Rules on several keys are in the schema only if they are in `TOGETHER`. The
+The schema contains all rules on single keys. It contains a rule on several keys only if `TOGETHER` lists the rule. The
 reader checks all rules.
 """
 
@@ -143,7 +143,7 @@ def _by_name(item: Schema) -> Schema:
 
 
 def _whole(pattern: re.Pattern[str]) -> str:
-    """Return a regular expression of JSON Schema that matches only if ``pattern`` matches the whole text."""
+    """Return ``pattern`` as a regular expression of JSON Schema that must match the whole text."""
     return f"^{pattern.pattern}$"
 
 
@@ -191,10 +191,10 @@ def _any_of(cases: list[Schema]) -> Schema:
 
 
 def _value(hint: Any, place: str = "") -> Schema:
-    """Return the schema of a value.
+    """Return the schema of a key's value.
 
-    hint : annotation of the value
-    place : place (`keys`) of the descriptions that may be in the value
+    hint : annotation of the value's type
+    place : place (see `keys`) that selects the descriptions allowed in the value
     """
     arguments = get_args(hint)
     if get_origin(hint) is Annotated:

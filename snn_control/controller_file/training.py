@@ -1,4 +1,4 @@
-"""The ``training`` section of a controller file: what is trained, and how. Programs do not depend on it.
+"""The ``training`` section of a controller file: trained parameters and settings. Programs do not depend on it.
 
 The trainer (`snn_control.training`) checks the names of learners and their settings.
 """
@@ -22,8 +22,8 @@ SURROGATES = ("fast_sigmoid", "triangle", "arctan")
 class Limits(Checked):
     """Limits of a trained parameter.
 
-    low : smallest value, in the unit of the parameter; by default there is no limit
-    high : largest value, in the unit of the parameter; by default there is no limit
+    low : smallest value, in the unit of the parameter; no limit by default
+    high : largest value, in the unit of the parameter; no limit by default
     """
 
     low: Bound = -math.inf
@@ -39,16 +39,17 @@ class Limits(Checked):
 class Surrogate(Checked):
     """Surrogate derivative, which replaces the derivative of a spike with respect to the membrane.
 
-    x is the distance of the membrane from the threshold, in units of the distance between reset and threshold. All
-    kinds have the value slope / 2 at the threshold:
+    x is the membrane potential minus the threshold, divided by the difference between threshold and reset. All kinds
+    have the value slope / 2 at the threshold:
 
         fast_sigmoid  slope / 2 / (1 + slope abs(x))^2       Zenke and Ganguli 2018, Neural Computation 30:1514
         triangle      slope / 2 max(0, 1 - slope / 2 abs(x)) Bellec et al. 2018, arXiv:1803.09574
         arctan        slope / 2 / (1 + (pi / 2 slope x)^2)   Fang et al. 2021, arXiv:2007.05785
 
     kind : "fast_sigmoid", "triangle" or "arctan"
-    slope : steepness; with a larger slope, only membranes closer to the threshold have a derivative
-    final_slope : slope at the end of the training budget, reached linearly; by default the slope is constant
+    slope : steepness; with a larger slope, the derivative is concentrated closer to the threshold
+    final_slope : slope at the end of the training budget, to which it changes linearly; by default the slope is
+        constant
     """
 
     kind: Annotated[str, OneOf(*SURROGATES)] = "fast_sigmoid"
@@ -56,9 +57,9 @@ class Surrogate(Checked):
     final_slope: Positive | None = None
 
     def at(self, left: float) -> Surrogate:
-        """Return the surrogate at a time during training.
+        """Return the surrogate derivative with the slope for a stage of the training.
 
-        left : share of the training budget that is left, from 1 to 0
+        left : remaining fraction of the training budget, from 1 to 0
         """
         if self.final_slope is None:
             return self
@@ -67,14 +68,14 @@ class Surrogate(Checked):
 
 @dataclass(frozen=True)
 class Training(Checked):
-    """Which parameters of a controller are trained, and how.
+    """Settings of the training: trained parameters, learner, surrogate derivative and perturbations.
 
-    how : name of the learner; the default suits the kind of actions
+    how : name of the learner; the default depends on the type of the actions
     trainable : pattern of parameter names -> `Limits`; later patterns take precedence. Empty means the default
         parameters
     surrogate : surrogate derivative of spikes
     settings : settings of the learner, by name: numbers, texts, true or false, or lists of numbers
-    perturb : perturbations of the environment during training; ``--perturb`` of the command takes precedence
+    perturb : perturbations of the environment during training; the option ``--perturb`` takes precedence
     weights : "float32"; or "int8": the weights of dense projections from neurons that spike once in a step are rounded
         to int8 in training, and in the trained file
     """

@@ -1,7 +1,7 @@
 """Tunable numbers, which may be changed while the controller runs: ``{value: 0.5, tunable: [0.1, 2]}`` instead of 0.5.
 
-An array is tuned by a factor that multiplies it, which is 1 at first. The name of a tunable number is its path in the
-file, for example ``network.populations.hidden.neuron.v_threshold`` or ``outputs.speed.decoder.weights``.
+An array is tuned by a factor that multiplies the array and is 1 at first. The name of a tunable number is its path in
+the file, for example ``network.populations.hidden.neuron.v_threshold`` or ``outputs.speed.decoder.weights``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Path = str
 class Tunable:
     """Range of a tunable number, or of the factor of a tunable array.
 
-    low, high : the ends of the range
+    low, high : smallest and largest value
     """
 
     low: float
@@ -38,7 +38,7 @@ class Tunable:
 
 
 def take_tunable(values: Any, path: Path = "") -> tuple[Any, dict[Path, Tunable]]:
-    """Remove the marks ``tunable`` from a parsed document. Return the document, and the tunable ranges: path -> range.
+    """Remove the marks ``tunable`` from a parsed YAML document. Return the document, and path -> tunable range.
 
     Raises DescriptionError for a mark that is not allowed.
     """
@@ -80,12 +80,12 @@ def _take(values: Mapping[Any, Any], path: Path) -> tuple[Any, dict[Path, Tunabl
 
 
 def parameter_name(path: Path) -> str:
-    """Convert a path to the name of a node's parameter: ``projections[0]`` becomes ``projections_0``."""
+    """Convert a path to the name of a ROS node's parameter: ``projections[0]`` becomes ``projections_0``."""
     return re.sub(r"\[(\d+)\]", r"_\1", path)
 
 
 def value_at(described: Any, path: Path) -> Any:
-    """Return the number or array at a path of a description; raises DescriptionError if it cannot be tuned."""
+    """Return the number or array at a path in a description. Raises DescriptionError if this value cannot be tuned."""
     for place in _places(described, path):
         last, described = described, _at(described, place)
     known = keys(type(last)) if is_dataclass(last) else ()  # type: ignore[arg-type]
@@ -124,7 +124,7 @@ def _at(described: Any, place: int | str) -> Any:
 
 
 def _places(described: Any, path: Path) -> list[int | str]:
-    """Convert a path in the file to a list of fields of descriptions and indices of tuples."""
+    """Convert a path in the file to the field names and tuple indices that lead to the value in a description."""
     found: list[int | str] = []
     for number, word in STEP.findall(path):
         named = isinstance(described, tuple) and not number
@@ -143,10 +143,10 @@ def _places(described: Any, path: Path) -> list[int | str]:
 
 
 def _place(described: Any, number: str, word: str) -> int | str | None:
-    """Return the index or field that one part of a path names; None if there is none.
+    """Return the tuple index or field name for one component of a path; None if ``described`` has no such element.
 
-    number : the part of the path if it is an index, otherwise empty
-    word : the part of the path if it is a name, otherwise empty
+    number : the path component if it is an index, otherwise empty
+    word : the path component if it is a name, otherwise empty
     """
     if isinstance(described, tuple):
         if number:
@@ -158,7 +158,7 @@ def _place(described: Any, number: str, word: str) -> int | str | None:
 
 
 def mark(document: Any, spec: Any) -> None:
-    """Put the tunable numbers of a ControllerSpec into its YAML document, in the form that `take_tunable` reads."""
+    """Mark the tunable numbers of a ControllerSpec in its YAML document, in the form that `take_tunable` reads."""
     for path, ends in spec.tunable.items():
         at, steps = document, [int(number) if number else word for number, word in STEP.findall(path)]
         for k, step in enumerate(steps[:-1]):

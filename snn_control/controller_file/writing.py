@@ -1,7 +1,8 @@
-"""Write controller files: descriptions become YAML, with large arrays in a second file.
+"""Write descriptions as controller files: YAML, with large arrays in a separate .npz file.
 
-Reading the files gives the same Program. Keys with default values are omitted. An array of up to `INLINE` numbers is in
-the YAML; a larger array is in the .npz file of the same name. An array that is used several times is stored once.
+Reading the written files leads to the same Program. Keys with default values are omitted. An array of up to `INLINE`
+numbers is in the YAML; a larger array is in the .npz file of the same name. An array that is used several times is
+stored once.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ ORDER = (
 
 
 class _Writer:
-    """Converts descriptions to plain data for YAML, and collects the arrays to which the data refer."""
+    """Converts descriptions to plain data for YAML, and collects the large arrays that the data refer to."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -66,8 +67,8 @@ class _Writer:
     ) -> dict[str, Any]:
         """Return the fields of a description that differ from their defaults, as keys and values of the file.
 
-        skip : fields that are left out
-        defaults : defaults of keys in the file that differ from the defaults of the description's fields
+        skip : fields that are omitted
+        defaults : default values of the file's keys, where they differ from the defaults of the description's fields
         """
         found: dict[str, Any] = {}
         cls: Any = type(value)
@@ -89,7 +90,7 @@ class _Writer:
         return self.numbers(value, path)
 
     def numbers(self, value: Any, path: tuple[str, ...]) -> Any:
-        """Return numbers as the file has them: a number, lists, or a text that refers to a large array in the .npz."""
+        """Return numbers as the file contains them: a number, lists, or a reference to a large array in the .npz."""
         array = np.asarray(value)
         if array.dtype.kind not in "iuf":
             raise DescriptionError(".".join(path), value, "must be numbers")
@@ -103,7 +104,7 @@ class _Writer:
 
     # the sections of the file ----------------------------------------------------------------------------------
     def document(self, spec: Any) -> dict[str, Any]:
-        """Convert a ControllerSpec to data for the YAML."""
+        """Convert a ControllerSpec to plain data for the YAML file."""
         numbers = self.fields(spec, (), skip=SECTIONS, defaults={"dt": spec.period})
         inputs = self.topics("inputs", spec.ros_inputs, spec.inputs)
         topics = {"inputs": inputs, "outputs": self.topics("outputs", spec.ros_outputs, spec.outputs)}
@@ -172,7 +173,7 @@ def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
 
 
 def _as_codes(one: Projection) -> Projection:
-    """Return the projection with int8 weights as int8, if they are an array that goes to the .npz."""
+    """Return the projection with its int8 weights as an int8 array, if the array is large enough for the .npz file."""
     if one.precision != "int8" or isinstance(one.weights, Distribution) or np.size(one.weights) <= INLINE:
         return one
     whole, scale = codes(f"{one.label}.scale", np.asarray(one.weights, np.float32), one.scale)
@@ -180,8 +181,7 @@ def _as_codes(one: Projection) -> Projection:
 
 
 def _in_words(one: Projection) -> Projection:
-    """Return the projection with the name of its connector in place of the connector object, e.g. "dense", if there is
-    a name."""
+    """Return the projection with its connector replaced by the connector's name, e.g. "dense", if it has a name."""
     word = next((word for word, cls in CONNECTIONS.items() if type(one.connection) is cls), "")
     if not word:
         return one
@@ -204,7 +204,7 @@ def _plain(value: Any) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML dumper: nested mappings in block style, lists and the innermost mappings on one line, no references."""
+    """YAML dumper: nested mappings in block style, lists and the innermost mappings on one line, no aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -240,11 +240,11 @@ _Dumper.add_representer(list, _sequence)
 
 
 def _check_own(path: Path, beside: Path, names: Iterable[str]) -> None:
-    """Raise DescriptionError if writing would replace foreign arrays in the .npz file ``beside``.
+    """Raise DescriptionError if writing would overwrite foreign arrays in the .npz file ``beside``.
 
-    An array is foreign if the controller file ``path`` does not refer to it, and it is not among ``names``, the arrays
-    to write. Arrays among ``names`` may already be in the .npz file if a process was killed after it wrote only this
-    file.
+    A foreign array is one to which the controller file ``path`` does not refer, and which is not among ``names``, the
+    arrays to write. Arrays among ``names`` may already be in the .npz file if a process was killed after it wrote only
+    this file.
     """
     if not beside.exists() or beside.stat().st_size == 0:
         return
@@ -269,10 +269,10 @@ def save_spec(spec: Any, path: str | os.PathLike, head: str = "") -> Path:
 
     head : comment lines at the start, e.g. "Made by: ..."
 
-    Return the path of the YAML, which `load_spec` reads back to a Program with the same digest. An existing
-    ``NAME.yaml`` is replaced, and so is an existing ``NAME.npz`` if the existing YAML refers to all of its arrays.
-    Raises DescriptionError if ``NAME.npz`` holds other arrays or a description has no name in the file, and OSError if
-    a file cannot be written. In these cases nothing is written.
+    Return the path of the YAML file. `load_spec` reads a description from it whose Program has the same digest. An
+    existing ``NAME.yaml`` is replaced. An existing ``NAME.npz`` is replaced if the existing YAML file refers to all of
+    its arrays. Raises DescriptionError if ``NAME.npz`` contains other arrays, or if a description's type has no name in
+    the file. Raises OSError if a file cannot be written. In all these cases nothing is written.
     """
     path = Path(path)
     if path.suffix not in (".yaml", ".yml"):

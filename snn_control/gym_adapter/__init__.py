@@ -1,1 +1,1 @@
-"""Convert between Gymnasium spaces and the inputs and outputs of controllers. Gymnasium itself is not needed."""
+"""Convert between Gymnasium spaces and the inputs and outputs of controllers. Gymnasium is not imported."""

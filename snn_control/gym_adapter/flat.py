@@ -1,9 +1,9 @@
-"""Convert nested observations to one flat dictionary: name -> array.
+"""Convert nested Gymnasium observations to a flat dictionary: name -> array.
 
-For example, ``{"arm": {"joint pos": x}}`` becomes ``{"arm_joint_pos": x}``. The keys that lead to an array are joined
-by ``_``, and each character that a name cannot have is replaced by ``_``. A name that would not begin with a letter
-gets the prefix ``observation_``. The parts of a tuple are joined into one array if they have the same shape; otherwise
-their keys are their indices from 0.
+For example, ``{"arm": {"joint pos": x}}`` becomes ``{"arm_joint_pos": x}``. The name of an array joins the keys on its
+path by ``_``, and ``_`` replaces each character that is not allowed in a name. A name that would not begin with a
+letter gets the prefix ``observation_``. The elements of a tuple are joined to one array if they have the same shape;
+otherwise their keys are their indices from 0.
 """
 
 from __future__ import annotations
@@ -48,10 +48,9 @@ def _leaves(whole: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def flattened(observation: Any) -> dict[str, Any]:
-    """Return all arrays in a nested observation: name -> array. The dictionary is empty if the observation is not
-    nested.
+    """Return all arrays in a nested observation: name -> array; an empty dict for an observation that is not nested.
 
-    A part whose key is a valid name is also returned under this key.
+    An entry whose key is a valid name is also returned under its key.
     """
     if _parts(observation) is None:
         return {}
@@ -62,16 +61,15 @@ def flattened(observation: Any) -> dict[str, Any]:
 
 
 def unflattened(env: Any, observation: Any) -> Any:
-    """Return the observation in the form that the environment itself gave it, before `flat_environment` named its
-    parts."""
+    """Return an observation of `flat_environment` in the form of the environment without the wrapper."""
     return getattr(env, "unflattened", observation)
 
 
 def flat_environment(env: Any) -> Any:
-    """Return a wrapper of ``env`` that names the parts of its observations, or ``env`` itself if this is not needed.
+    """Return ``env`` in a wrapper that makes its observations flat, with valid names, or ``env`` if they already are.
 
-    The wrapper is needed for nested observations and for keys that are not valid names. Raises DescriptionError if two
-    parts would have the same name.
+    Observations that are nested, or have keys that are not valid names, need the wrapper. Raises DescriptionError if
+    two arrays would have the same name.
     """
     from gymnasium import ObservationWrapper, spaces
 

@@ -1,4 +1,4 @@
-"""The duration of a step of an environment, as the environment states it."""
+"""Find the duration of an environment's step, which environments state in different attributes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ PERIOD = 0.02  # s, step of an environment that does not state one
 
 
 def period_of(env: Any) -> float:
-    """Return the duration of a step of an environment [s]; a usual one if it states none."""
+    """Return the duration of an environment's step [s], or the default ``PERIOD`` if the environment states none."""
     return stated_period(env)[0]
 
 
 def stated_period(env: Any) -> tuple[float, str]:
-    """Return the duration of an environment's step [s], and a text that says where the environment states this
-    duration."""
+    """Return the duration of an environment's step [s], and a text that names the source of this number."""
     for key in ("dt", "tau"):
         try:
             value: Any = getattr(env.unwrapped, key, None)

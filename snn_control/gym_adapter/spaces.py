@@ -19,8 +19,8 @@ __all__ = [
 def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> None:
     """Raise DescriptionError if the outputs cannot be an action of ``space``.
 
-    outputs : name -> (number of values, number of actions); the number of actions is None unless the output is an
-        arg-max
+    outputs : name of an output -> (number of values, number of actions); the number of actions is None unless the
+        output is an arg-max
     space : a ``gymnasium.spaces.Space``, recognised by its attributes as Box, Discrete, MultiDiscrete or MultiBinary
     """
     if space.shape is None:  # a space with parts: Dict, Tuple, ...
@@ -46,17 +46,17 @@ def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> N
 
 
 def as_action(command: np.ndarray, space: Any) -> Any:
-    """Return the action of a space that a command (k,) stands for.
+    """Convert a controller's command, (k,), to an action of a space.
 
-    For a Box, the action is an array with the space's shape and dtype. It is clipped to the bounds, because rounding
-    can exceed them. For a Discrete space, the action is a whole number; for all other spaces, it is an array of whole
-    numbers. Whole numbers count from the space's first action.
+    For a Box, the action is an array with the space's shape and dtype. The array is clipped to the bounds, because
+    rounding can exceed them. For a Discrete space, the action is an integer; for all other spaces, an array of
+    integers. Integers count from the space's first action.
     """
     return _actions(command, space, space.shape)
 
 
 def as_actions(commands: np.ndarray, space: Any) -> list[Any]:
-    """Return the actions that the commands (n, k) of n controllers stand for, as `as_action` does for one command."""
+    """Convert the commands of n controllers, (n, k), to a list of n actions, as `as_action` does for one command."""
     actions = _actions(commands, space, (-1, *space.shape))
     if not hasattr(space, "low"):
         return list(actions)
@@ -72,12 +72,12 @@ def _actions(numbers: np.ndarray, space: Any, shape: tuple[int, ...]) -> Any:
 
 
 def as_command(action: Any, space: Any) -> np.ndarray:
-    """Return the command (k,) float32 that stands for an action. It is the inverse of `as_action`."""
+    """Convert an action of a space to a command, (k,) float32. The function is the inverse of `as_action`."""
     return (np.asarray(action, np.float32) - getattr(space, "start", 0)).astype(np.float32).reshape(-1)
 
 
 def inputs_of(observation: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert an observation to the inputs of a controller: name -> value or events.
+    """Convert an observation to samples for a controller: name of an input -> values or events.
 
     inputs : as in `check_observation`
 
@@ -99,7 +99,7 @@ def inputs_of(observation: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def image_input(inputs: Mapping[str, Any], shape: Sequence[int] | None) -> str:
-    """Return the name of the input that takes an observation without names which is an image; "" if there is none.
+    """Return the name of the input for an observation that is one image, without names; "" if no input accepts it.
 
     inputs : as in `check_observation`
     shape : shape of the observation
@@ -133,13 +133,13 @@ def _cut(observation: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def released(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return values for the inputs with ``stop_when`` that do not stop the commands: name -> (size,) float64."""
+    """Return samples with which the inputs with ``stop_when`` do not stop the commands: name -> (size,) float64."""
     stops = {name: one for name, one in inputs.items() if getattr(one, "stop_when", "")}
     return {name: np.full(one.size, float(one.stop_when == "zero")) for name, one in stops.items()}
 
 
 def _choices(space: Any, size: int) -> list[int]:
-    """Return the number of actions for each element of a space of whole numbers; an empty list for any other space."""
+    """Return the number of actions for each element of a discrete space; an empty list for any other space."""
     if hasattr(space, "nvec"):
         return [int(n) for n in np.ravel(space.nvec)]
     if hasattr(space, "n"):
@@ -151,7 +151,7 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
     """Raise DescriptionError if `Controller.predict` cannot read observations of ``space``.
 
     inputs : name -> description of the input in the Program (`snn_control.engine.facts.InputFacts`)
-    space : a ``gymnasium.spaces.Space``, recognised by its attributes; in a Dict space, only the parts for inputs are
+    space : a ``gymnasium.spaces.Space``, recognised by its attributes; in a Dict space, only the entries for inputs are
         checked
     """
     parts = getattr(space, "spaces", None)
@@ -184,12 +184,12 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
 
 
 def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
-    """Divide an observation that is one array among the inputs. Return how many numbers each input gets: name -> size.
+    """Divide an observation that is one array among the inputs. Return the number of elements for each input by name.
 
-    All inputs get a part if their sizes add up to ``numbers``. Otherwise only the required inputs do, if their sizes
-    add up; otherwise the result is empty.
+    If the sizes of all inputs add up to ``numbers``, all inputs receive elements. Otherwise, if the sizes of the
+    required inputs add up to ``numbers``, only these receive elements. Otherwise the result is empty.
 
-    numbers : how many numbers the observation has
+    numbers : number of elements of the observation
 
     inputs : as in `check_observation`
     """
@@ -203,11 +203,11 @@ def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
 
 
 def _check_sensor(where: str, size: Sequence[int], space: Any) -> None:
-    """Raise DescriptionError if the space allows events outside the sensor, because ticks would ignore these events.
+    """Raise DescriptionError if a space allows events outside the sensor, because ticks would ignore these events.
 
-    where : name of the input, for the error
+    where : name of the input, for the error message
     size : (width, height) of the sensor [pixel]
-    space : space of the events; a bound of 65535 means that the size of its camera is not known
+    space : space of the events; a bound of 65535 means that the camera's size is unknown
     """
     high = np.asarray(getattr(space, "high", np.zeros((0, 4))))
     if high.ndim != 2 or high.shape[1] < 3 or not len(high):
@@ -219,10 +219,10 @@ def _check_sensor(where: str, size: Sequence[int], space: Any) -> None:
 
 
 def check_image(where: str, size: Sequence[int], what: str, space: Any) -> None:
-    """Raise DescriptionError if the space's arrays are no images of a camera with ``size`` (width, height) pixels.
+    """Raise DescriptionError if a space does not contain images of a camera with ``size`` (width, height) pixels.
 
-    where : path of the size, for the error
-    what : name of the space, for the error
+    where : path of the size, for the error message
+    what : name of the space, for the error message
     """
     shape: tuple[int, ...] = getattr(space, "shape", None) or ()
     if len(shape) in (2, 3) and (shape[2:] or (1,))[0] in (1, 3, 4):
@@ -246,7 +246,7 @@ def _check_size(where: str, size: int, what: str, space: Any, each: Any = ()) ->
 
 
 def numbers_of(space: Any) -> int | None:
-    """Return the number of values in an array, or in a tuple of arrays of the same shape; None for any other space."""
+    """Return the number of values in a space of an array, or a tuple of equal arrays; None for any other space."""
     if space.shape is not None:
         return int(np.prod(space.shape, dtype=np.int64))
     parts = getattr(space, "spaces", None)

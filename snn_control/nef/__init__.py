@@ -1,4 +1,4 @@
-"""The Neural Engineering Framework (NEF): ensembles and connections, built from ordinary populations and projections.
+"""The Neural Engineering Framework (NEF): ensembles and connections, built from populations and projections.
 
 Source: Eliasmith and Anderson 2003, "Neural Engineering", MIT Press.
 """

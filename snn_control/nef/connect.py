@@ -1,4 +1,4 @@
-"""Connections between ensembles, and their conversion to an ordinary network."""
+"""Connections between ensembles, and their conversion to a network of populations and projections."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ __all__ = ["Connection", "network"]
 
 @dataclass(frozen=True, eq=False)
 class Connection(Checked):
-    """Adds a function of the value of ``pre``, transformed linearly and filtered, to the value that ``post``
-    represents.
+    """Adds transform * function(value of ``pre``), filtered by a synapse, to the value that ``post`` represents.
 
     pre : an ensemble, or the name of a graded population or of an input without an encoder
     post : an ensemble
-    function : function of the value x of an ensemble: a callable, or its values at given points as the tuple (points
-        (m, dimensions), targets (m, k)); None means x itself
+    function : function of the value x of the ensemble ``pre``: a callable, or a tuple (points (m, dimensions), targets
+        (m, k)) with its values at points; None means the identity
     transform : a number, or a matrix (dimensions of post, k), where k is the number of dimensions of pre or of the
         function's value
     synapse : time constant [s] of the exponential filter; 0 means no filter and is only allowed if pre is an input
-    noise : expected noise of the firing rates, for which the decoders are regularised
+    noise : expected noise of the firing rates, which sets the regularisation of the decoders, see `ensemble.solve`
 
-    A connection from an ensemble becomes the projection ``pre -> post_synapse<k>``. Its dense weights (neurons,
-    dimensions) are the decoders, which a learning rule such as PES can change.
+    A connection from an ensemble becomes the projection ``pre -> post_synapse<k>``. The dense weights of this
+    projection, (neurons, dimensions), are the decoders. A learning rule such as PES can change them.
     """
 
     pre: Ensemble | str
@@ -83,14 +82,14 @@ class Connection(Checked):
 def network(
     connections: Sequence[Connection], populations: Iterable[Population] = (), projections: Iterable[Projection] = ()
 ) -> Network:
-    """Return the network of some connections and their ensembles, with further populations and projections.
+    """Convert connections and their ensembles to a network. ``populations`` and ``projections`` are added to it.
 
     All connections into an ensemble with the same synapse share a population of leaky integrators,
-    ``<post>_synapse<k>``, with the dimensions of the ensemble. These integrators are the synapse, and the ensemble's
-    encoders convert their output to currents. If a connection closes a cycle (for example a recurrent connection), its
-    decoders act one step later; all other decoders act in the same step.
+    ``<post>_synapse<k>``, with the dimensions of the ensemble. The integrators implement the synapse. The ensemble's
+    encoders convert their output to currents. The decoders of a connection that closes a cycle, such as a recurrent
+    connection, act one step later. All other decoders act in the same step.
 
-    Build the network with the dt of the ensembles. Raises DescriptionError.
+    Simulate the network with the dt of the ensembles. Raises DescriptionError.
     """
     ensembles = list(dict.fromkeys(e for c in connections for e in (c.pre, c.post) if isinstance(e, Ensemble)))
     if len({e.dt for e in ensembles}) > 1:
@@ -116,6 +115,5 @@ def network(
 
 
 def encoding(ensemble: Ensemble) -> np.ndarray:
-    """Return the weights (dimensions, neurons) that convert a represented value to the currents of the neurons, without
-    biases."""
+    """Return the weights that convert a represented value to neuron currents without biases, (dimensions, neurons)."""
     return ensemble.tuning.encoders.T * (ensemble.tuning.gain / ensemble.radius)

@@ -1,16 +1,16 @@
 """Ensembles: neurons that together represent a vector of numbers.
 
-This module computes the rates of a LIF neuron under constant current, gains for desired rates, and decoders by least
-squares.
+The module computes firing rates of LIF neurons at constant current, gains for desired rates, and least-squares
+decoders.
 
-The drive of a membrane is ``v_leak + r current``. The drive brings the membrane from its value after a spike,
+The drive of a neuron is ``v_leak + r current``. It brings the membrane potential from its value after a spike,
 ``start``, to the threshold in the time ``rise(drive) = tau_mem log((drive - start) / (drive - threshold))``. So the
 firing rate of the continuous equation is 1 / (refractory + rise).
 
-In steps of dt, the spike is delayed to the end of its step. A neuron that is reset to v_reset loses the time of this
-delay: the interval between its spikes is hold + dt ceil(rise / dt). A neuron that subtracts the threshold keeps the
-part of the membrane above the threshold. It loses only the share (threshold - start) / (drive - start) of the delay,
-which is dt / 2 on average.
+In a simulation with steps of dt, the spike is delayed to the end of its step. For a neuron that is reset to v_reset,
+this delay lengthens the interval between spikes to hold + dt ceil(rise / dt). A neuron that subtracts the threshold
+retains the potential above the threshold. So its interval increases only by the fraction (threshold - start) / (drive -
+start) of the delay, which is dt / 2 on average.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ def start(neuron: LIF) -> float:
 
 
 def hold(neuron: LIF, dt: float) -> float:
-    """Return the time [s] for which the network holds the membrane after a spike.
+    """Return the time [s] for which the network keeps the membrane potential constant after a spike.
 
-    It is the refractory period in whole steps, minus one step, because a neuron can fire in the last refractory step.
+    The time is the refractory period in whole steps, minus one step, because a neuron can fire in the last refractory
+    step.
     """
     return max(0, round(neuron.refractory / dt) - 1) * dt
 
@@ -54,10 +55,10 @@ def rates(neuron: LIF, current: np.ndarray, dt: float = 0.0) -> np.ndarray:
     """Return the mean firing rate [Hz] of a LIF neuron for constant currents, float64 in the shape of ``current``.
 
     neuron : a LIF model
-    current : float64 of any shape
+    current : input currents, float64 of any shape
     dt : step of the network [s]; 0 means the continuous equation
 
-    If the neuron resets by "subtract" and dt is not 0, the result is a mean over all positions of the spikes within a
+    If the neuron resets by "subtract" and dt is not 0, the result is an average over the times of the spikes within a
     step. If the interval between spikes is nearly a whole number of steps, the rate of a neuron can differ from this
     mean by some per cent (``tests/nef``).
     """
@@ -77,7 +78,7 @@ def rates(neuron: LIF, current: np.ndarray, dt: float = 0.0) -> np.ndarray:
 
 
 def gains(neuron: LIF, max_rates: np.ndarray, intercepts: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the gains and biases of neurons with given intercepts and maximum rates, (n,) each.
+    """Return gains and biases for n neurons with the given intercepts and maximum firing rates, (n,) each.
 
     A neuron with the current gain x + bias fires if x is above its intercept, and fires at max_rate [Hz] for x = 1.
     Gains and biases follow from the continuous equation, with the refractory period in whole steps. All max_rates must
@@ -95,7 +96,7 @@ def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tu
 
     activities : A, (m, n) rates [Hz] of n neurons at m points
     targets : Y, (m, k)
-    noise : noise of the rates as a share of the largest rate, > 0; sigma is this share times the largest rate
+    noise : noise of the rates as a fraction of the largest rate, > 0; sigma is ``noise`` times the largest rate
 
     Return two arrays: the weights W per Hz, (n, k), and the root mean square errors, (k,). Raises DescriptionError if
     no neuron fires.
@@ -117,7 +118,7 @@ def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tu
 class EnsembleParameters(NamedTuple):
     """Parameters of the n neurons of an ensemble.
 
-    The encoders are unit vectors, (n, dimensions). Gains, biases and membrane potentials at reset are (n,) each.
+    The encoders are unit vectors, (n, dimensions). Gains, biases and initial membrane potentials are (n,) each.
     """
 
     encoders: np.ndarray
@@ -135,12 +136,12 @@ class Ensemble(Checked):
     name : name of the ensemble's population
     neurons : number of neurons
     dimensions : number of dimensions of x
-    radius : the length of x for which the neurons are tuned
-    max_rates : firing rates [Hz] at encoder . x = radius: (neurons,), or (low, high), between which they are spread
-        evenly in random order
-    intercepts : values < 1 of encoder . x / radius above which a neuron fires: (neurons,), or (low, high) as for
-        max_rates
-    encoders : preferred directions (neurons, dimensions); None draws them evenly from the sphere
+    radius : largest length of x that the ensemble represents
+    max_rates : firing rates [Hz] at encoder . x = radius: (neurons,), or a range (low, high), over which the values are
+        spread evenly, in random order
+    intercepts : values of encoder . x / radius, < 1, above which a neuron fires: (neurons,), or a range (low, high) as
+        for max_rates
+    encoders : preferred directions (neurons, dimensions); None draws directions uniformly on the sphere
     neuron : a LIF model
     seed : seed of the random numbers
     dt : the network's step [s], for which decoders and synapses are computed
@@ -177,10 +178,9 @@ class Ensemble(Checked):
         return f"ensembles.{self.name}."
 
     def _spread(self, key: str, rng: np.random.Generator) -> np.ndarray:
-        """Return a field with one number for each neuron, (neurons,).
+        """Return the values of a field, such as ``max_rates``, for each neuron, (neurons,).
 
-        If the field is a range (low, high), the range is divided into equal parts, and one number is drawn from each
-        part.
+        If the field is a range (low, high), it is divided into equal intervals; each value is drawn from one interval.
         """
         n = self.neurons
         value = np.asarray(getattr(self, key), np.float64)
@@ -208,7 +208,7 @@ class Ensemble(Checked):
 
     @cached_property
     def tuning(self) -> EnsembleParameters:
-        """Draw encoders, gains, biases and initial membranes with the seed; raises DescriptionError."""
+        """Draw encoders, gains, biases and initial membrane potentials with the seed. Raises DescriptionError."""
         rng = np.random.default_rng(self.seed)
         encoders = self._directions(rng)
         max_rates, intercepts = self._spread("max_rates", rng), self._spread("intercepts", rng)
@@ -224,8 +224,7 @@ class Ensemble(Checked):
 
     @cached_property
     def points(self) -> np.ndarray:
-        """The points at which decoders are fitted, (m, dimensions), within the radius. There are at least two points
-        per neuron."""
+        """Evaluation points for fitting decoders, (m, dimensions), within the radius; at least two per neuron."""
         d = self.dimensions
         m = max(min(max(500 * d, 750), 2500), 2 * self.neurons)
         if d == 1:
@@ -236,17 +235,16 @@ class Ensemble(Checked):
         return ball
 
     def currents(self, x: np.ndarray) -> np.ndarray:
-        """Return the currents of the neurons, (m, neurons), for represented values x, (m, dimensions)."""
+        """Return the neurons' input currents, (m, neurons), for represented values x, (m, dimensions)."""
         t = self.tuning
         return (x @ t.encoders.T) * (t.gain / self.radius) + t.bias
 
     def rates(self, x: np.ndarray) -> np.ndarray:
-        """Return the mean firing rates [Hz], (m, neurons), for represented values x, (m, dimensions), in steps of
-        dt."""
+        """Return mean firing rates [Hz] in steps of dt, (m, neurons), for represented values x, (m, dimensions)."""
         return rates(self.neuron, self.currents(np.asarray(x, np.float64)), self.dt)
 
     def decoders(self, function: Function = None, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
-        """Return two arrays: weights per Hz that decode ``function`` of x, (neurons, k), and their rms errors, (k,).
+        """Return decoders of ``function`` of x: weights per Hz, (neurons, k), and their rms errors, (k,).
 
         The errors are computed from the mean firing rates at `points`, without the noise of spikes. Raises
         DescriptionError if the function's points or values have the wrong shape or are not finite.
@@ -282,11 +280,11 @@ class Ensemble(Checked):
         return points, targets
 
     def population(self) -> Population:
-        """Return the neurons of the ensemble, with their biases, as a population."""
+        """Return the population of the ensemble's neurons, with their biases as currents."""
         return Population(self.name, self.neurons, self.neuron, bias=self.tuning.bias, v_init=self.tuning.v_init)
 
     def decoder(self, tau: float, function: Function = None, transform: Any = 1.0, noise: float = 0.1) -> SpikeDecoder:
-        """Return a decoder for an `Output`: it decodes a function of x, multiplies it by a transform, and filters it.
+        """Return a decoder for an `Output`, which decodes a function of x, applies a transform, and filters the result.
 
         tau : time constant of the filter [s]
         transform : a number, or a matrix (size, k) for a function with k values
@@ -298,16 +296,16 @@ class Ensemble(Checked):
     ) -> Projection:
         """Return a dense projection (neurons, size of post) whose weights are the decoders.
 
-        The target ``post`` is a graded population; a population of leaky integrators (LI) acts as the synapse.
+        The target ``post`` is a graded population; if it consists of leaky integrators (LI), they act as the synapse.
 
-        more : further fields of the Projection, e.g. its delay or the learning rule of its weights
+        more : further fields of the Projection, e.g. ``delay`` or ``learning``
         """
         weights = transformed(self.decoders(function, noise)[0], transform) / self.dt  # one spike per step is 1 / dt Hz
         return Projection(self.name, post, weights, **more)
 
 
 def transformed(weights: np.ndarray, transform: Any) -> np.ndarray:
-    """Return weights (n, k) after a transform, (n, size). Raises DescriptionError.
+    """Apply a transform to decoders ``weights``, (n, k). Return an (n, size) array. Raises DescriptionError.
 
     transform : a number, or a matrix (size, k)
     """

@@ -1,6 +1,6 @@
 """Descriptions of networks: populations, projections, neuron models and learning rules, with the names of NIR and PyNN.
 
-The descriptions are frozen dataclasses in SI units, and do not depend on a time step.
+The descriptions are frozen dataclasses in SI units. They do not depend on the simulation time step.
 """
 
 from .connectors import *

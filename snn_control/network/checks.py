@@ -1,7 +1,8 @@
-"""Rules for the fields of descriptions, declared with the field: ``tau_mem: Annotated[Any, SECONDS] = 0.02``.
+"""Validation rules for the fields of descriptions, declared as ``tau_mem: Annotated[Any, SECONDS] = 0.02``.
 
-A rule is called with the path and value of a field, and raises DescriptionError if the value breaks it. `Checked`
-dataclasses check their fields on creation, in order. A field whose default is None may be None.
+A rule is called with the path and value of a field, and raises DescriptionError if the value breaks it. A dataclass
+derived from `Checked` validates its fields, in order, when an object is created. A field whose default is None accepts
+None.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Rule = Callable[[str, Any], None]
 
 
 def array_of(value: Any) -> np.ndarray:
-    """Convert a value to an array; lists of different lengths give an array of dtype object."""
+    """Convert a value to an array; nested lists of different lengths become an array of dtype object."""
     try:
         return np.asarray(value)
     except ValueError:
@@ -39,12 +40,12 @@ def array_of(value: Any) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Rule for finite numbers from ``least`` to ``most``.
+    """Rule for a number or array of numbers from ``least`` to ``most``.
 
-    ndim : maximum number of dimensions; 0 allows only a single number
-    strict : whether numbers must be above ``least``, not equal to it
-    unit : unit of the bounds
-    finite : whether infinite numbers are refused; NaN is always refused
+    ndim : maximum number of array dimensions; 0 allows only a single number
+    strict : whether numbers must be > ``least``; otherwise >= ``least``
+    unit : unit of the bounds in error messages
+    finite : whether infinite numbers are rejected; NaN is always rejected
     """
 
     ndim: int = 0
@@ -72,7 +73,7 @@ class Numbers:
 class Whole:
     """Rule for a whole number from ``least`` to ``most``.
 
-    said : text that error messages have in place of ``most``
+    said : text that replaces ``most`` in error messages
     """
 
     least: int
@@ -88,8 +89,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Items:
-    """Rule for a list. It has one rule for each item of the list or, if ``many``, one rule for all of one or more
-    items."""
+    """Rule for a list: a rule for each of its items or, if ``many``, one rule for all items of a non-empty list."""
 
     rules: tuple[Rule, ...]
     many: bool
@@ -103,7 +103,7 @@ class Items:
 
 
 class OneOf:
-    """Rule for a value that must be one of several words. Error messages do not list the empty word."""
+    """Rule for a value that must be one of several words. Error messages do not list the empty string."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -116,7 +116,7 @@ class OneOf:
 
 
 class OrWord(OneOf):
-    """Rule for a value that is one of some words, or numbers; the description's class checks the numbers itself."""
+    """Rule for a value that is one of several words, or numbers. The description's class checks the numbers."""
 
     def __call__(self, path: str, value: Any) -> None:
         if isinstance(value, str) and value not in self.words:
@@ -156,9 +156,9 @@ EachBound = Annotated[Any, Numbers(ndim=1, finite=False)]
 
 
 def declared_rule(hint: Any) -> Rule | None:
-    """Return the rule in an annotation ``Annotated[X, rule]``. For a tuple of such annotations, return `Items`.
+    """Return the rule in an annotation ``Annotated[X, rule]``.
 
-    Return None for any other annotation.
+    For a tuple of annotations with rules, return an `Items` rule. For any other annotation, return None.
     """
     if get_origin(hint) is not tuple:
         return hint.__metadata__[0] if hasattr(hint, "__metadata__") else None
@@ -167,21 +167,20 @@ def declared_rule(hint: Any) -> Rule | None:
 
 
 class Checked:
-    """Base of the descriptions, which are frozen dataclasses. It checks the fields of a new object by their rules."""
+    """Base class of descriptions, which are frozen dataclasses. It validates the fields of each new object."""
 
     #: the rule of fields that declare none
     default_rule: ClassVar[Rule | None] = None
 
     @property
     def where(self) -> str:
-        """Path of this description in error messages, e.g. ``populations.a.``, to which the name of a field is
-        appended."""
+        """Prefix of the paths of the object's fields in error messages, e.g. ``populations.a.``."""
         return ""
 
     @classmethod
     @functools.cache
     def checks(cls) -> dict[str, Rule]:
-        """Return the rules of the fields: name of a field -> its rule. Fields without a rule are left out."""
+        """Return the rules of the fields: name of a field -> rule. Fields without a rule are omitted."""
         hints = get_type_hints(cls, include_extras=True)
         found = {}
         for f in fields(cls):  # type: ignore[arg-type]
@@ -194,19 +193,19 @@ class Checked:
 
     @classmethod
     def arrays(cls) -> list[str]:
-        """Return the names of the fields that may be arrays of numbers."""
+        """Return the names of the fields whose value may be an array of numbers."""
         return [name for name, rule in cls.checks().items() if isinstance(rule, Numbers) and rule.ndim]
 
     def wrong(self, key: str, rule: str, fix: str = "", value: Any = ...) -> DescriptionError:
-        """Return the error that the field ``key`` breaks ``rule``.
+        """Return the error for a field ``key`` whose value breaks ``rule``. The caller raises it.
 
-        fix : what the user should do
-        value : value that the error shows; by default the field's value
+        fix : advice for the user
+        value : value in the error message; by default the field's value
         """
         return DescriptionError(self.where + key, getattr(self, key) if value is ... else value, rule, fix)
 
     def each(self, key: str, value: Any, n: int) -> np.ndarray:
-        """Return a field's value as a float64 array: () for one number, (n,) for ``n`` numbers.
+        """Convert a field's value to a float64 array: () for one number, (n,) for ``n`` numbers.
 
         Infinity is allowed. Raises DescriptionError if the value has another shape.
         """

@@ -1,9 +1,9 @@
-"""Connectors: which neurons of two populations a projection connects, defined as in PyNN (Davison et al. 2009).
+"""Connectors, which select the connected neuron pairs of a projection, defined as in PyNN (Davison et al. 2009).
 
 Random connectors have a seed. The method ``rows(n_pre, n_post, recurrent)`` returns all k synapses as two uint32
 arrays, pointers (n_pre + 1,) and targets (k,). The targets of presynaptic neuron i are ``targets[pointers[i] :
-pointers[i + 1]]`` in ascending order. A pair that is connected twice is listed twice. ``recurrent`` is true if pre and
-post are the same population; only then does ``allow_self`` matter.
+pointers[i + 1]]`` in ascending order. A pair with two synapses is listed twice. ``recurrent`` is true if the
+presynaptic and the postsynaptic population are the same; ``allow_self`` has an effect only then.
 
 The builder recognises `AllToAll`, `OneToOne` and `FromArrays` by their class and has faster paths for them.
 """
@@ -35,7 +35,7 @@ def check_count(k: float) -> None:
 
 
 def pointers_of(counts: np.ndarray) -> np.ndarray:
-    """Return the row pointers, (n + 1,) uint32, for neurons of which each has a given number of synapses, (n,)."""
+    """Return the row pointers, (n + 1,) uint32, for n neurons with ``counts``, (n,), synapses each."""
     pointers = np.zeros(counts.size + 1, np.int64)
     np.cumsum(counts, out=pointers[1:])
     check_count(pointers[-1])
@@ -43,9 +43,9 @@ def pointers_of(counts: np.ndarray) -> np.ndarray:
 
 
 def sorted_rows(keys: np.ndarray, n_pre: int) -> Rows:
-    """Return the pointers and targets of synapses that are given by keys.
+    """Sort synapses into rows. Return their pointers, (n_pre + 1,), and targets, (k,), both uint32.
 
-    keys : (k,) uint64, ``pre << 32 | post`` of each synapse; the function sorts this array
+    keys : (k,) uint64, ``pre << 32 | post`` of each synapse; the function sorts the array in place
     """
     keys.sort()
     pointers = np.searchsorted(keys, np.arange(n_pre + 1, dtype=np.uint64) << np.uint64(32))
@@ -53,9 +53,10 @@ def sorted_rows(keys: np.ndarray, n_pre: int) -> Rows:
 
 
 def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.ndarray]:
-    """Yield random whole numbers from 0 to total - 1, ascending, as chunks of int64. Each occurs with probability p.
+    """Yield a random subset of the integers 0 to total - 1, ascending, in chunks of int64.
 
-    The gaps between them are drawn from a geometric distribution, so numbers that do not occur cost nothing.
+    Each integer is in the subset with probability p. The gaps are drawn from a geometric distribution, so integers
+    outside the subset cost no time.
     """
     last = -1 if p > 0 else total
     while last < total - 1:
@@ -66,21 +67,20 @@ def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.nda
 
 
 class Connector:
-    """Base of all connectors; subclasses are frozen dataclasses.
+    """Base class of connectors. Subclasses are frozen dataclasses.
 
-    allow_self : whether a neuron may connect to itself if pre and post are the same population
+    allow_self : whether a neuron may connect to itself in a recurrent projection
     """
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        """Return all k synapses as two uint32 arrays: pointers (n_pre + 1,) and targets (k,), see the module.
+        """Return all k synapses as two uint32 arrays, pointers (n_pre + 1,) and targets (k,); see the module docstring.
 
         Raises DescriptionError.
         """
         raise NotImplementedError
 
     def pairs(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        """Return the source and the target of each of the k synapses, two (k,) int64 arrays, in the order of a
-        projection's weights."""
+        """Return the sources and targets of all k synapses, (k,) int64 each, in the order of a projection's weights."""
         pointers, targets = self.rows(n_pre, n_post, recurrent)
         return np.repeat(np.arange(n_pre), np.diff(pointers.astype(np.int64))), targets.astype(np.int64)
 
@@ -97,7 +97,7 @@ class AllToAll(Connector):
 
 @dataclass(frozen=True)
 class OneToOne(Connector):
-    """Connect neuron i to neuron i."""
+    """Connect presynaptic neuron i to postsynaptic neuron i."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         if n_pre != n_post:
@@ -107,10 +107,10 @@ class OneToOne(Connector):
 
 @dataclass(frozen=True, eq=False)
 class FromArrays(Connector):
-    """Synapses given one by one: synapse s goes from neuron ``pre_index[s]`` to neuron ``post_index[s]``.
+    """Explicit list of synapses: synapse s goes from neuron ``pre_index[s]`` to neuron ``post_index[s]``.
 
-    pre_index, post_index : (k,) whole numbers, in any order. A projection's weights and delays are in the same order.
-        If several synapses connect the same two neurons, they also act in this order.
+    pre_index, post_index : (k,) whole numbers, in any order. The projection's weights and delays are in the order of
+        the synapses here. Several synapses between the same two neurons act in this order, too
     """
 
     pre_index: Any
@@ -143,9 +143,9 @@ class FromArrays(Connector):
 
 @dataclass(frozen=True)
 class FixedProbability(Seeded, Connector):
-    """Connect each pair with probability p, independently of other pairs.
+    """Connect each pair of neurons with probability p, independently of other pairs.
 
-    p : probability of each pair, in [0, 1]
+    p : connection probability, in [0, 1]
     """
 
     p: Probability
@@ -169,10 +169,10 @@ class FixedProbability(Seeded, Connector):
 
 @dataclass(frozen=True)
 class _FixedNumber(Seeded, Connector):
-    """Base of the connectors that give each neuron of one side the same number of synapses.
+    """Base class of the connectors with the same number of synapses for each presynaptic or each postsynaptic neuron.
 
     n : number of synapses of each neuron
-    with_replacement : whether the same partner may be chosen more than once
+    with_replacement : whether a neuron may have several synapses with the same partner
     """
 
     n: Size
@@ -181,9 +181,9 @@ class _FixedNumber(Seeded, Connector):
     with_replacement: Flag = False
 
     def _choices(self, n_rows: int, among: int, recurrent: bool) -> np.ndarray:
-        """Choose ``n`` of ``among`` neurons for each row. Return them in ascending order, (n_rows, n) uint32.
+        """Draw ``n`` of ``among`` neurons for each of ``n_rows`` neurons. Return ascending indices, (n_rows, n) uint32.
 
-        Raises DescriptionError if there are too few neurons.
+        Raises DescriptionError if ``among`` is too small.
         """
         check_count(n_rows * self.n)
         without_self = recurrent and not self.allow_self
@@ -206,10 +206,10 @@ class _FixedNumber(Seeded, Connector):
 
 
 def distinct(rng: np.random.Generator, m: int, n: int, among: int) -> np.ndarray:
-    """Draw ``n`` different whole numbers below ``among`` for each of ``m`` rows, uniformly.
+    """Draw ``n`` different integers below ``among``, uniformly and without replacement, for each of ``m`` rows.
 
-    Return an (m, n) uint32 array with ascending rows. Each row has the first ``n`` different numbers of a sequence of
-    independent draws.
+    Return an (m, n) uint32 array, ascending within each row. A row has the first ``n`` different integers of a
+    sequence of independent draws.
     """
     if 2 * n > among:  # it is faster to choose those to leave out
         chosen = np.ones((m, among), bool)
@@ -232,7 +232,7 @@ def distinct(rng: np.random.Generator, m: int, n: int, among: int) -> np.ndarray
 
 @dataclass(frozen=True)
 class FixedIndegree(_FixedNumber):
-    """Give each postsynaptic neuron ``n`` synapses from presynaptic neurons chosen at random."""
+    """Connect each postsynaptic neuron with ``n`` randomly chosen presynaptic neurons."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         keys = self._choices(n_post, n_pre, recurrent).astype(np.uint64)
@@ -243,7 +243,7 @@ class FixedIndegree(_FixedNumber):
 
 @dataclass(frozen=True)
 class FixedOutdegree(_FixedNumber):
-    """Give each presynaptic neuron ``n`` synapses to postsynaptic neurons chosen at random."""
+    """Connect each presynaptic neuron with ``n`` randomly chosen postsynaptic neurons."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         return pointers_of(np.full(n_pre, self.n, np.int64)), self._choices(n_pre, n_post, recurrent).reshape(-1)

@@ -1,4 +1,4 @@
-"""Convolutions and poolings: connections that use the same kernel at all positions of a picture."""
+"""Convolutions and poolings: connections that apply the same kernel at all positions of an image."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Shape = tuple[Size, Size, Size]
 
 @dataclass(frozen=True)
 class Pair:
-    """Rule for a whole number >= ``least``, or two of them for (rows, columns). The text ``word`` is allowed, too."""
+    """Rule for a whole number >= ``least``, a pair (rows, columns) of such numbers, or the text ``word``."""
 
     least: int
     word: str = ""
 
     def __call__(self, path: str, value: Any) -> Any:
-        """Return (rows, columns) or the word; raises DescriptionError if the value breaks the rule."""
+        """Return a pair (rows, columns), or the word. Raises DescriptionError if the value breaks the rule."""
         if self.word and isinstance(value, str) and value == self.word:
             return value
         several = isinstance(value, list | tuple) or np.ndim(value) > 0
@@ -48,9 +48,9 @@ class Convolution(Checked):
     Neurons are numbered channel by channel, and row by row within a channel (C, H, W).
 
     shape : (channels, rows, columns) of the presynaptic population; a 1-D convolution has one row
-    stride, padding, dilation : one number each, or (rows, columns)
-    padding : may also be the word "same", which makes the output as large as the input; if this needs an odd number of
-        rows or columns, one more is added at the end than at the beginning
+    stride, padding, dilation : a number, or (rows, columns)
+    padding : may also be the word "same", for which the output is as large as the input. If an odd number of rows or
+        columns is needed, the end has one more than the beginning
     groups : number of groups of channels; output channels connect only to the input channels of their group
     """
 
@@ -72,7 +72,7 @@ class Convolution(Checked):
             raise self.wrong("groups", f"must divide the {self.shape[0]} channels")
 
     def pads(self, axis: int, kernel: int) -> tuple[int, int]:
-        """Return how many rows (axis 0) or columns (axis 1) of padding are added before and after the picture.
+        """Return the numbers of rows (axis 0) or columns (axis 1) of padding before and after the image.
 
         kernel : number of rows or columns of the kernel
         """
@@ -82,7 +82,7 @@ class Convolution(Checked):
         return whole // 2, whole - whole // 2
 
     def output_shape(self, weights: tuple[int, ...]) -> tuple[int, int, int]:
-        """Return (channels, rows, columns) of the output; raises DescriptionError if the weights do not fit.
+        """Return the shape (channels, rows, columns) of the output. Raises DescriptionError if the weights do not fit.
 
         weights : shape of the weights, (channels out, channels in / groups, rows, columns)
         """
@@ -128,14 +128,13 @@ class Convolution(Checked):
         return pre, post, weight
 
     def landing(self, axis: int, kernel: int, outputs: int) -> np.ndarray:
-        """Return, for each input row and each kernel row, the output row to which they contribute, (size, kernel)
-        int64.
+        """Return the output row to which each input row contributes through each kernel row, (size, kernel) int64.
 
-        The result is -1 where there is no such output row. For axis 1, rows are columns.
+        An element is -1 if there is no such output row. For axis 1, the same applies to columns instead of rows.
 
         axis : 0 for rows, 1 for columns
-        kernel : number of rows of the kernel
-        outputs : number of rows of the output
+        kernel : number of rows (or columns) of the kernel
+        outputs : number of rows (or columns) of the output
         """
         place = np.arange(self.shape[1 + axis])[:, None] + self.pads(axis, kernel)[0]
         place = place - self.dilation[axis] * np.arange(kernel)
@@ -147,10 +146,10 @@ class Convolution(Checked):
 def pooling(
     shape: Shape, kernel: Steps, stride: Steps = None, padding: Annotated[Any, Pair(0)] = 0, average: bool = False
 ) -> tuple[Convolution, np.ndarray]:
-    """Return a sum or average pooling as a `Convolution` within each channel, and the weights of this convolution.
+    """Return a sum or average pooling as a depthwise `Convolution`, with the weights of this convolution.
 
     shape : (channels, rows, columns) of the presynaptic population
-    kernel, stride, padding : one number each, or (rows, columns); stride is by default equal to kernel
+    kernel, stride, padding : a number, or (rows, columns); the default stride is the kernel
     average : whether the sum is divided by the size of the kernel, even where the kernel covers padding (as in
         AvgPool2d of NIR and PyTorch)
     """

@@ -1,4 +1,4 @@
-"""Random connections whose probability depends on the distance of the two neurons."""
+"""Random connections whose probability depends on the distance between the two neurons."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Grid(Checked):
 
     shape : (columns,), (columns, rows) or (columns, rows, layers); the index of a neuron is column + columns * row +
         ...
-    extent : length of each axis, which begins at 0; without an extent, neighbours are 1 apart. Grids with the same
-        extent cover the same space
+    extent : length of the grid along each axis, starting at 0; None: neighbours have distance 1. Grids with equal
+        extents cover the same space
     """
 
     shape: tuple[Size, ...]
@@ -58,7 +58,7 @@ def check_lengths(path: str, value: Any, n: int) -> None:
 
 
 def check_positions(path: str, value: Any) -> None:
-    """Raise DescriptionError unless the value is a Grid or an (n, axes) array of finite numbers."""
+    """Raise DescriptionError unless positions are a Grid or an (n, axes) array of finite numbers."""
     if isinstance(value, Grid):
         return
     array = array_of(value)
@@ -69,7 +69,7 @@ def check_positions(path: str, value: Any) -> None:
 
 
 def form_of(positions: Any) -> tuple[int, ...]:
-    """Return the shape (n, axes) of the positions without computing them, because they may exceed the memory."""
+    """Return the shape (n, axes) of positions without computing the positions, which may exceed the memory."""
     return (math.prod(positions.shape), len(positions.shape)) if isinstance(positions, Grid) else np.shape(positions)
 
 
@@ -78,9 +78,9 @@ Positions = Annotated[Any, check_positions]
 
 @dataclass(frozen=True, eq=False)
 class DistanceDependent(Seeded, Connector):
-    """Connect each pair of neurons, with a probability p that falls with their distance d.
+    """Connect each pair of neurons with a probability p that decreases with their distance d.
 
-    Each pair is decided independently of all other pairs.
+    The pairs are independent of each other.
 
     kind : "gaussian" is p = peak exp(-d^2 / (2 width^2)); "exponential" is p = peak exp(-d / width); "step" is p = peak
         for d <= width, and 0 beyond
@@ -88,10 +88,10 @@ class DistanceDependent(Seeded, Connector):
     width : standard deviation of "gaussian", decay length of "exponential" or radius of "step", in the unit of the
         positions
     peak : probability at distance 0, in [0, 1]
-    period : length after which space repeats, for each axis; None: space has borders
+    period : length after which space repeats (periodic boundary), for each axis; None: no periodic boundary
 
-    Pairs are first drawn with an upper bound of their probability. Each drawn pair is then kept with the probability p
-    / bound (thinning: Lewis and Shedler 1979). So distant pairs cost almost nothing.
+    Candidate pairs are drawn with an upper bound of their probability. Each candidate is then accepted with the
+    probability p / bound (thinning: Lewis and Shedler 1979). So distant pairs cost almost no time.
     """
 
     pre_positions: Positions
@@ -146,10 +146,10 @@ class DistanceDependent(Seeded, Connector):
         return d if self.period is None else np.minimum(d, self.period[axis] - d)
 
     def _shells(self, pre: np.ndarray, post: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
-        """Yield groups of pairs of neurons: the sources, the targets, and an upper bound of the connection probability.
+        """Yield groups of neuron pairs: sources, targets, and an upper bound of their connection probability.
 
         The sources of a group lie in one tile of space, and its targets are at similar distances from the tile. Pairs
-        whose probability is below 2^-64 of the peak are left out.
+        whose probability is below 2^-64 of the peak are omitted.
         """
         axes, slack = range(pre.shape[1]), ROUNDING * (self.width + np.abs(pre).max() + np.abs(post).max())
         for sources in tiles(pre):
@@ -167,7 +167,7 @@ class DistanceDependent(Seeded, Connector):
 def tiles(positions: np.ndarray) -> list[np.ndarray]:
     """Divide space into about 2 sqrt(n) equal tiles. Return the indices of the positions in each tile.
 
-    positions : (n, axes)
+    positions : (n, axes), coordinates of n neurons
     """
     low, size = positions.min(axis=0), np.ptp(positions, axis=0)
     n = max(1, round((4 * len(positions)) ** (0.5 / positions.shape[1])))

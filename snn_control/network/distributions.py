@@ -1,4 +1,4 @@
-"""Random distributions from which weights, biases and initial membranes are drawn, each with its seed."""
+"""Random distributions, each with a seed, for weights, biases and initial membrane potentials."""
 
 from __future__ import annotations
 
@@ -14,32 +14,31 @@ __all__ = ["Distribution", "Normal", "Uniform"]
 
 
 class Seeded(Checked):
-    """Base of the descriptions that draw random numbers.
+    """Base class of the descriptions that draw random numbers.
 
     seed : seed of the random numbers, a whole number >= 0
 
-    NumPy draws the numbers. A seed always gives the same numbers with the same release of NumPy; another release may
-    give other numbers. A saved Program holds the numbers that were drawn.
+    NumPy draws the numbers. They are reproducible for a seed and a release of NumPy; another release may draw other
+    numbers. A saved Program contains the drawn numbers.
     """
 
     seed: Seed
 
     def generator(self) -> np.random.Generator:
-        """Return a random generator for ``seed`` and the name of the class, so that a connector and its weights may
-        share a seed."""
+        """Return a random generator seeded with ``seed`` and the class name, so that connector and weights may share a
+        seed."""
         return np.random.default_rng([int(self.seed), *type(self).__name__.encode()])
 
 
 class Distribution(Seeded):
-    """Base of the distributions; subclasses are frozen dataclasses."""
+    """Base class of random distributions. Subclasses are frozen dataclasses."""
 
     def stream(self) -> Callable[[Any], np.ndarray]:
-        """Return a function ``draw(shape)``. Its successive calls return successive float64 numbers of one random
-        sequence."""
+        """Return a function ``draw(shape)``, whose calls return successive float64 numbers of one random sequence."""
         raise NotImplementedError
 
     def sample(self, shape: int | tuple[int, ...]) -> np.ndarray:
-        """Return the first numbers of the random sequence, as a float64 array of this shape."""
+        """Return the first numbers of the random sequence as a float64 array of the given shape."""
         return self.stream()(shape)
 
 
@@ -47,7 +46,7 @@ class Distribution(Seeded):
 class Uniform(Distribution):
     """Uniform distribution over [low, high).
 
-    low, high : limits of the numbers
+    low, high : lower limit (included) and upper limit (excluded)
     """
 
     low: Real

@@ -1,4 +1,4 @@
-"""The description of a network: `Population`, `Projection` and `Network`."""
+"""Descriptions of a network and its components: `Population`, `Projection` and `Network`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONNECTIONS: dict[str, type[Connector]] = {"dense": AllToAll, "sparse": FromArra
 
 @dataclass(frozen=True)
 class Drawn:
-    """Rule for numbers, or for a Distribution from which the numbers are drawn."""
+    """Rule for a field that is numbers, or a Distribution from which the numbers are drawn."""
 
     rule: Numbers
 
@@ -40,8 +40,8 @@ class Population(Checked):
 
     size : number of neurons
     neuron : model of the neurons
-    bias : constant current into each membrane: a number, (size,) or a Distribution
-    v_init : membrane at reset: a number, (size,) or a Distribution; None uses the resting value of the model
+    bias : constant current into each neuron's membrane: a number, (size,) or a Distribution
+    v_init : membrane potential at reset: a number, (size,) or a Distribution; None uses the resting value of the model
     """
 
     name: str
@@ -74,25 +74,27 @@ class Projection(Checked):
 
     pre : name of the source, which is an input or a population
     post : name of the target population
-    weights : a number, a Distribution, or an array. Its shape is (n_pre, n_post) for "dense", (n,) for "one_to_one",
-        and (k,) for "sparse", in the order of pre_index and post_index. For other connectors it is (k,), ordered by
-        pre, then by post. A convolution always has an array (channels out, channels in / groups, rows, columns)
+    weights : a number, a Distribution, or an array. The array's shape is (n_pre, n_post) for "dense", (n,) for
+        "one_to_one", and (k,) for "sparse", in the order of pre_index and post_index. For other connectors it is (k,),
+        ordered by presynaptic, then by postsynaptic neuron. A convolution requires an array (channels out, channels in
+        / groups, rows, columns)
     connection : a Connector or the name of a connector: "dense" (AllToAll), "one_to_one" (OneToOne), "sparse"
         (FromArrays of pre_index and post_index); or a `Convolution`
-    delay : time until a spike arrives [s], one number, or one per synapse in the shape of the weights; a spike of step
-        k arrives in step k + round(delay / dt)
+    delay : transmission delay of spikes [s], a number, or one number per synapse in the shape of the weights; a spike
+        of step k arrives in step k + round(delay / dt)
     receptor : "current" (into the membrane, for one step) or "synaptic" (adds to isyn, in models that have isyn); empty
         means "synaptic" if the model has isyn, and "current" if it does not
-    tau_syn : time constant [s] of an exponential synaptic current that belongs to this projection alone and is added to
-        the current into the membrane; possible for any model
+    tau_syn : time constant [s] of an exponential synaptic current of the projection, which is added to the current into
+        the membrane; possible for any neuron model
     pre_index : for the connection "sparse", index of each synapse's source neuron, (k,)
     post_index : for the connection "sparse", index of each synapse's target neuron, (k,)
     bias : current that is added in every step, as in NIR's Affine: a number, (n_post,), or for a convolution (channels
         out,)
-    precision : "float32", or "int8", for which weights are whole numbers in [-127, 127] times ``scale``. A file with a
-        scale may have these whole numbers as an int8 array
+    precision : "float32" or "int8". int8 weights are whole numbers in [-127, 127] times ``scale``; a file with a scale
+        may contain the whole numbers as an int8 array
     scale : factor of int8 weights; None uses the largest absolute weight / 127
-    learning : rule by which the weights change while the controller runs; ``weights`` are then the initial ones
+    learning : learning rule that changes the weights while the controller runs; ``weights`` are then the initial
+        weights
     """
 
     pre: str
@@ -119,8 +121,7 @@ class Projection(Checked):
 
     @property
     def connector(self) -> Connector | Convolution:
-        """The connector of the projection: ``connection`` itself or, if ``connection`` is a name, the connector of this
-        name."""
+        """Connector of the projection: ``connection``, or the connector that ``connection`` names."""
         if not isinstance(self.connection, str):
             return self.connection
         if self.connection == "sparse":
@@ -157,7 +158,7 @@ class Projection(Checked):
 
 @dataclass(frozen=True)
 class Network:
-    """Populations with unique names, and the projections from inputs and populations to populations."""
+    """A network: populations with unique names, and projections from inputs and populations to populations."""
 
     populations: tuple[Population, ...] = ()
     projections: tuple[Projection, ...] = field(default=())
@@ -176,9 +177,9 @@ def free_name(word: str, taken: Container[str]) -> str:
 
 
 def reached(starts: Iterable[str], after: Callable[[str], Iterable[str]]) -> set[str]:
-    """Return the names in ``starts``, and all names that are reached from them.
+    """Return the nodes of a directed graph that can be reached from ``starts``, including ``starts``.
 
-    after : function that returns the direct successors of a name
+    after : function that returns the direct successors of a node
     """
     seen: set[str] = set()
     todo = list(starts)

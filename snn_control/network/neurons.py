@@ -1,8 +1,8 @@
 """Neuron models, as NIR (Pedersen et al. 2024, Nature Communications 15:8122) and other frameworks define them.
 
-Each parameter is one number, or an array (n,) with one number per neuron. In the equations ``I`` is the input current
-and ``isyn`` a synaptic current. Models whose attribute ``graded`` is False emit spikes. The output of all other models
-is their value v.
+Each parameter is a number, or an array (n,) with a number for each neuron. In the equations ``I`` is the input current
+and ``isyn`` a synaptic current. Models whose attribute ``graded`` is False emit spikes. Graded models output their
+value v.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ Integration = Annotated[str, OneOf("exact", "exponential_euler", "euler")]
 
 @dataclass(frozen=True, eq=False)
 class NeuronModel(Checked):
-    """Base of all neuron models; subclasses are frozen dataclasses of parameters.
+    """Base class of neuron models. Subclasses are frozen dataclasses of parameters.
 
-    A field without its own rule accepts one finite number, or an array (n,) with one finite number per neuron.
+    A field without a declared rule accepts a finite number, or an array (n,) with a finite number for each neuron.
     """
 
     graded: ClassVar[bool] = True
@@ -63,7 +63,7 @@ class NeuronModel(Checked):
 
     @property
     def size(self) -> int | None:
-        """The number of neurons if a parameter has one value per neuron; None if all parameters are single numbers."""
+        """Number of neurons if a parameter is an array; None if all parameters are single numbers."""
         return next((a.size for a in (np.asarray(getattr(self, name)) for name in self.arrays()) if a.ndim), None)
 
     def _below(self, name: str, other: str) -> None:
@@ -73,12 +73,12 @@ class NeuronModel(Checked):
 
 @dataclass(frozen=True, eq=False)
 class SpikingModel(NeuronModel):
-    """Base of the models with a threshold and a reset.
+    """Base class of the models with a threshold and a reset.
 
-    v_threshold : membrane at or above which the neuron fires [V, or the unit of the membrane]
-    v_reset : membrane after a spike
+    v_threshold : membrane potential at or above which the neuron fires [V, or the unit of the membrane]
+    v_reset : membrane potential after a spike
     refractory : absolute refractory period [s], the shortest time between two spikes, as in Brian2. Until the last step
-        of this period the membrane keeps its value and ignores its input
+        of the period the membrane potential is constant and ignores input
     """
 
     v_threshold: Each = 1.0
@@ -98,14 +98,14 @@ class IF(SpikingModel):
     """Integrate-and-fire neuron: dv/dt = r I.
 
     r : membrane resistance divided by the time constant [1/s]
-    strict : whether the neuron fires only above the threshold, not at it
+    strict : whether the neuron fires only if v > v_threshold; otherwise if v >= v_threshold
     reset : "value" sets v = v_reset, "subtract" sets v -= v_threshold. "subtract_snntorch" is the reset of snnTorch
         without reset_delay: a neuron that is still above its threshold after a spike fires again only at twice the
         threshold
-    reset_delay : whether the reset happens in the step after the spike, as in snnTorch; the v that is read in the step
-        of the spike is then not reset yet
-    several : whether a neuron fires as often in a step as v_threshold fits into v, and subtracts v_threshold for each
-        spike, as in sinabs; requires the reset "subtract"
+    reset_delay : whether the reset occurs in the step after the spike, as in snnTorch; in the step of the spike, v then
+        has its value before the reset
+    several : whether a neuron emits several spikes in a step, as many as v_threshold fits into v, and subtracts
+        v_threshold for each spike, as in sinabs; requires the reset "subtract"
     v_min : lower bound of the membrane
     """
 
@@ -133,9 +133,9 @@ class LIF(IF):
     """Leaky integrate-and-fire neuron: tau_mem dv/dt = (v_leak - v) + r I, where r is a resistance.
 
     tau_mem : membrane time constant [s]
-    v_leak : resting value of the membrane
-    integration : "exact" is exact if the input is constant over a step; "exponential_euler" also treats the synaptic
-        current as constant over a step; "euler" is the forward Euler method
+    v_leak : resting value of the membrane potential
+    integration : method: "exact" is exact if the input is constant over a step; "exponential_euler" also treats the
+        synaptic current as constant over a step; "euler" is the forward Euler method
     """
 
     tau_mem: EachSeconds = 0.02
@@ -184,7 +184,7 @@ class AdEx(SpikingModel):
     tau_w : time constant of the adaptation current [s]
     v_leak : resting value of the membrane
     r : membrane resistance, 1 / g_leak
-    v_rheobase : membrane at which the upstroke starts (V_T of the paper); the upstroke ends at v_threshold
+    v_rheobase : membrane potential at which the upstroke starts (V_T of the paper); the upstroke ends at v_threshold
     delta_t : slope of the upstroke [V]
     a : adaptation below the threshold [A/V]
     b : increase of the adaptation with each spike [A]
@@ -210,7 +210,7 @@ class Izhikevich(SpikingModel):
 
         dv/dt = 0.04 v^2 + 5 v + 140 - u + r I;  du/dt = a (b v - u);  v >= v_threshold: v = v_reset (c), u += d
 
-    As in the paper's program, v takes two half-steps of dt, then u takes one step.
+    As in the paper's program, v is integrated in two half-steps of dt, then u in one step.
 
     r : factor of the current I
     a : rate of the recovery variable u [1/ms]
@@ -232,7 +232,7 @@ class Izhikevich(SpikingModel):
 
 @dataclass(frozen=True, eq=False)
 class Threshold(NeuronModel):
-    """Neuron without memory that fires in each step in which its input reaches v_threshold.
+    """Memoryless neuron that fires in each step in which its input reaches v_threshold.
 
     v_threshold : input at which the neuron fires
     strict : whether the neuron fires only above the threshold, not at it
@@ -246,7 +246,7 @@ class Threshold(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class LI(NeuronModel):
-    """Leaky integrator with a graded output v instead of spikes: tau_mem dv/dt = (v_leak - v) + r I.
+    """Leaky integrator, which outputs the graded value v instead of spikes: tau_mem dv/dt = (v_leak - v) + r I.
 
     tau_mem : membrane time constant [s]
     v_leak : resting value of the membrane
@@ -290,7 +290,7 @@ class Relay(NeuronModel):
 # stochastic and temporal codes: spikes from a graded current, after an encoder or anywhere in a network ------------
 @dataclass(frozen=True, eq=False)
 class Bernoulli(NeuronModel):
-    """Neuron that fires in each step with the probability ``rate I dt``, limited to [0, 1], at random.
+    """Stochastic neuron that fires in each step with the probability ``rate I dt``, limited to [0, 1].
 
     rate : firing rate [Hz] for a current of 1. If the rate is 1 / dt, the current is the probability itself, as in the
         rate codes of snnTorch and spikingjelly
@@ -303,9 +303,9 @@ class Bernoulli(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class Poisson(NeuronModel):
-    """Neuron that fires as a Poisson process of rate ``rate I``.
+    """Stochastic neuron that fires as a Poisson process of rate ``rate I``.
 
-    A step can hold several spikes. The mean number of spikes in a step is limited to 64.
+    A step can have several spikes; their mean number in a step is limited to 64.
 
     rate : firing rate [Hz] for a current of 1
     """
@@ -319,15 +319,15 @@ class Poisson(NeuronModel):
 class Latency(NeuronModel):
     """Time to first spike: a neuron fires once per window, and earlier if the current at the window's start is larger.
 
-    The current x is limited to [0, 1]. The neuron fires after the time tau ln(x / (x - threshold)), or tau (1 - x) if
-    ``linear`` is true. The time is rounded to whole steps; a half step is rounded down. There is no spike if x <
+    The current x is limited to [0, 1]. The neuron fires after the time tau ln(x / (x - threshold)) or, if ``linear`` is
+    true, tau (1 - x). The time is rounded to whole steps; a half step is rounded down. There is no spike if x <
     threshold, or if the time is beyond the end of the window. The logarithm describes a charging membrane, as in
     ``snntorch.spikegen.latency`` with ``clip`` (Eshraghian et al. 2023, Proc. IEEE 111:1016). If x equals the
     threshold, threshold + 1e-7 is used.
 
     window : length of a window [s], the same for all neurons; windows follow each other from step 0
     tau : time constant [s]; None chooses it such that the latest possible spike is in the window's last step
-    threshold : smallest current that fires, in (0, 1)
+    threshold : smallest current that makes the neuron fire, in (0, 1)
     linear : whether the time is tau (1 - x) instead of tau ln(x / (x - threshold))
     """
 
@@ -347,9 +347,9 @@ class Latency(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class Phase(NeuronModel):
-    """Phase code: the spikes of a period are the binary digits of the current at its start, the highest digit first.
+    """Phase code: the spikes in a period are the binary digits of the current at its start, highest digit first.
 
-    The current at the start of the period, x, is limited to [0, 1]. A spike in step k = 0 .. phases - 1 is worth 2^-(k
+    The current x at the start of the period is limited to [0, 1]. A spike in step k = 0 .. phases - 1 stands for 2^-(k
     + 1). The sum over a period is x rounded down to a multiple of 2^-phases, or 1 - 2^-phases for x = 1 (Kim et al.
     2018, Neurocomputing 311:373).
 

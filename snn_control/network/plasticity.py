@@ -1,4 +1,4 @@
-"""Learning rules: how the weights of a projection change while the controller runs.
+"""Learning rules, which change the weights of a projection while the controller runs.
 
 ``docs/explanation/plasticity.md`` has the discrete equations of the rules.
 """
@@ -25,11 +25,11 @@ Rate = Annotated[float, Numbers(least=0)]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LearningRule(Checked):
-    """Base of all learning rules; subclasses are frozen dataclasses.
+    """Base class of learning rules. Subclasses are frozen dataclasses.
 
-    A field without its own rule must be a finite number.
+    A field without a declared validation rule must be a finite number.
 
-    enabled : whether the rule is on from the start; `Controller.learning` switches it on and off
+    enabled : whether the rule is on at the start; `Controller.learning` switches the rule on and off
     name : name with which `Controller.learning` selects the rule; several rules may share a name. Empty means
         ``"pre->post"``
     w_min : smallest weight
@@ -50,26 +50,26 @@ class LearningRule(Checked):
 
     @classmethod
     def signals(cls) -> list[str]:
-        """Return the names of the fields that name an input or a population."""
+        """Return the names of the fields whose value is the name of an input or a population."""
         return [name for name, rule in cls.checks().items() if rule is check_name]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class STDP(LearningRule):
-    """Spike-timing dependent plasticity: additive, over all pairs of spikes.
+    """Spike-timing dependent plasticity (STDP): additive changes, summed over all pairs of spikes.
 
-    The names are those of PyNN (Song, Miller and Abbott 2000, Nature Neuroscience 3:919; Morrison, Diesmann and
+    The parameters are named as in PyNN (Song, Miller and Abbott 2000, Nature Neuroscience 3:919; Morrison, Diesmann and
     Gerstner 2008, Biol. Cybern. 98:459).
 
     A presynaptic spike that arrives a time t >= 0 before a postsynaptic spike adds ``a_plus exp(-t / tau_plus)`` to the
-    weight. A presynaptic spike that arrives a time t > 0 after a postsynaptic spike subtracts
-    ``a_minus exp(-t / tau_minus)``. Both amplitudes are in units of the weight; PyNN's A_plus is a share of w_max.
-    Presynaptic spikes arrive after the projection's delay.
+    weight. A presynaptic spike that arrives a time t > 0 after a postsynaptic spike subtracts ``a_minus exp(-t /
+    tau_minus)``. Both amplitudes are in units of the weight, whereas PyNN's A_plus is a fraction of w_max. Presynaptic
+    spikes arrive after the projection's delay.
 
     a_plus : increase of a weight by a pair of spikes with t = 0
     a_minus : decrease of a weight by a pair of spikes with t close to 0
-    tau_plus : time constant [s] with which the increase falls with t
-    tau_minus : time constant [s] with which the decrease falls with t
+    tau_plus : time constant of the increase as a function of t [s]
+    tau_minus : time constant of the decrease as a function of t [s]
     """
 
     a_plus: float = 0.01
@@ -85,12 +85,13 @@ class RewardSTDP(STDP):
     """STDP gated by a reward (Izhikevich 2007, Cerebral Cortex 17:2443).
 
     See also Frémaux and Gerstner 2016, Frontiers in Neural Circuits 9:85. Pairs of spikes change the eligibility e of a
-    synapse, which decays: de/dt = -e / tau_e. The weight changes by dw/dt = learning_rate reward e.
+    synapse instead of its weight. The eligibility decays: de/dt = -e / tau_e. The weight changes by dw/dt =
+    learning_rate reward e.
 
     reward : name of a graded input or population of size 1
     tau_e : time constant of the eligibility [s]
-    learning_rate : rate of learning [1/s] for a reward of 1; with 0 nothing is learned, which is useful as a control
-        experiment with any rule
+    learning_rate : rate of learning [1/s] for a reward of 1; with 0 no weight changes, which serves as a control
+        experiment
     """
 
     reward: Name
@@ -106,9 +107,9 @@ class PES(LearningRule):
     outer product, and the activity [Hz] is the filtered spikes of the n presynaptic neurons. A weight acts for one
     step, so it is d / dt, as in `snn_control.nef`; its change is the change of d, divided by dt.
 
-    error : name of a graded input or population that gives the actual value minus the desired value; it has as many
-        numbers as ``post``
-    learning_rate : learning rate as in nengo; with 0 nothing is learned
+    error : name of a graded input or population whose value is the actual minus the desired value; its size is the size
+        of ``post``
+    learning_rate : learning rate as in nengo; with 0 no weight changes
     pre_tau : time constant of the activity's filter [s]
     """
 
@@ -122,10 +123,10 @@ class EProp(LearningRule):
     """e-prop (Bellec et al. 2020, Nature Communications 11:3625), for LIF, CubaLIF and ALIF neurons.
 
     Weights change by dw/dt = -learning_rate L e, with the learning signal L = B error. The eligibility e of a synapse
-    is the pseudo-derivative times the filtered presynaptic spikes, with a term for the adaptation of the threshold. It
+    is the pseudo-derivative times the filtered presynaptic spikes, with a term for the adaptation of the threshold. e
     is low-pass filtered with the time constant of the readout. The learning rate eta of the paper is learning_rate dt.
 
-    error : name of a graded input or population that gives the actual value minus the desired value
+    error : name of a graded input or population whose value is the actual minus the desired value
     feedback : the matrix B, a number or (n_post, size of error); in symmetric e-prop, B contains the weights of the
         readout
     learning_rate : rate of learning [1/s]

@@ -1,4 +1,4 @@
-"""int8 weights: whole numbers from -127 to 127, times one scale for a projection."""
+"""Quantise weights to int8: whole numbers from -127 to 127, times one scale per projection."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ MOST = 127
 
 
 def fitted_scale(weights: np.ndarray) -> float:
-    """Return the scale with which the largest absolute weight becomes 127; 1 if all weights are 0."""
+    """Return the scale for which the largest absolute weight is 127 times the scale; 1 if all weights are 0."""
     return float(np.abs(weights).max(initial=0)) / MOST or 1.0
 
 
 def codes(path: str, weights: np.ndarray, scale: float | None) -> tuple[np.ndarray, float]:
-    """Return the nearest int8 weights, and their scale.
+    """Round weights to int8. Return the int8 weights, and their scale.
 
-    path : place of the scale, for the error
-    scale : None: `fitted_scale`
+    path : path of the scale, for the error message
+    scale : scale to use; None uses `fitted_scale`
 
-    Raises DescriptionError if a weight is beyond 127 times the scale.
+    Raises DescriptionError if the absolute value of a weight exceeds 127 times the scale.
     """
     factor = fitted_scale(weights) if scale is None else scale
     whole = np.rint(weights / factor)
@@ -34,6 +34,6 @@ def codes(path: str, weights: np.ndarray, scale: float | None) -> tuple[np.ndarr
 
 
 def trained_codes(weights: np.ndarray, scale: float | None) -> tuple[np.ndarray, float]:
-    """Return the nearest int8 weights, and their scale: ``scale`` if it is large enough, otherwise `fitted_scale`."""
+    """Round weights to int8. Return them and their scale: ``scale`` if large enough, otherwise `fitted_scale`."""
     enough = scale is not None and np.rint(np.abs(weights).max(initial=0) / scale) <= MOST
     return codes("scale", weights, scale if enough else None)

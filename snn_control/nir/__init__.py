@@ -1,5 +1,4 @@
-"""Read and write NIR files (Pedersen et al. 2024, Nature Communications 15:8122), with the meaning that each framework
-gives to their numbers."""
+"""Import and export NIR files (Pedersen et al. 2024, Nature Communications 15:8122), in each framework's dialect."""
 
 from .export import export_graph, export_nir
 from .importing import DIALECTS, Imported, import_graph, import_nir

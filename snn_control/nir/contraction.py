@@ -1,9 +1,7 @@
-"""Convert a NIR graph to populations and projections: a node of weights between two nodes of neurons becomes a
-projection.
+"""Convert a NIR graph to a network: neuron nodes become populations, weight nodes between them projections.
 
-A Flatten node is dropped, and a Delay node becomes the delay of a projection. If two nodes of weights are connected
-without a neuron between them, a Relay population is put between them. The network's inputs have the names of the Input
-nodes.
+A Flatten node is removed, and a Delay node becomes the delay of a projection. If a weight node follows another weight
+node directly, a Relay population is inserted between them. The network's inputs have the names of the Input nodes.
 """
 
 from __future__ import annotations
@@ -31,18 +29,18 @@ Steps = Any  # a delay in steps: a whole number, or an array with one for each s
 
 
 def _at_once(p: Projection) -> bool:
-    """Return whether some spikes of a projection have no delay: they arrive in the step in which they are sent."""
+    """Return whether some synapses of a projection have no delay: spikes arrive in the step in which they are sent."""
     return not np.all(p.delay)
 
 
 class Contraction:
-    """Converts a graph to a network.
+    """Converts a NIR graph to a network.
 
-    graph : the graph; the shapes of its signals are known
-    cell : function that returns the `Cell` of a node of neurons in the file's dialect
+    graph : the graph, after `shapes.infer` has set the shapes of its signals
+    cell : function that converts a neuron node in the file's dialect to a `Cell`
     dt : step of the network [s]
-    names : name of a node -> name of the input or population that it became
-    outputs : name of an Output node -> the population that is read there
+    names : name of a node -> name of the corresponding input or population
+    outputs : name of an Output node -> name of the population whose signal it outputs
     """
 
     def __init__(self, graph: Graph, cell: Callable[[Node], Cell], dt: float) -> None:
@@ -66,8 +64,7 @@ class Contraction:
         self._check_cycles()
 
     def network(self) -> Network:
-        """Return the network. Its populations are ordered by their distance from the inputs, or as in a file of
-        snn_control."""
+        """Return the network. Populations are in the order of distance from the inputs, or of a file of snn_control."""
         depth, nodes = self._depth(), self.graph.nodes
         node_of = {name: node for node, name in self.names.items()}
 
@@ -83,7 +80,7 @@ class Contraction:
 
     # names -----------------------------------------------------------------------------------------------------
     def _name(self, node: str) -> str:
-        """Return the name of a node as a valid name of a population: a letter, then letters, digits and underscores."""
+        """Convert a node's name to a valid population name: a letter, then letters, digits and underscores."""
         if node not in self.names:
             word = re.sub(r"\W", "_", node, flags=re.ASCII).strip("_") or "node"
             self.names[node] = self._free(word if word[0].isalpha() else f"n{word}")
@@ -94,7 +91,7 @@ class Contraction:
 
     # what arrives where ----------------------------------------------------------------------------------------
     def _sources(self, name: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Node, Steps]]:
-        """Yield each input, neuron node and weight node whose signal reaches a node directly, with the delay
+        """Yield each input, neuron node and weight node that directly feeds a node, with the delay between them
         [steps]."""
         if name in seen:
             raise DescriptionError(f"nodes.{name}", " -> ".join(seen), "a cycle without a neuron")
@@ -121,8 +118,8 @@ class Contraction:
         return node.kind in WEIGHTS and not node.neuron
 
     def _relays(self) -> set[str]:
-        """Return the weight nodes that need a Relay population after them, because weights, an Output or a delay
-        follow."""
+        """Return the weight nodes that need a Relay population after them: weights, an Output or a delay follow
+        them."""
         found = set()
         for node in self.graph.nodes.values():
             takes_sums = self._weights(node) or node.kind == "Output"
@@ -163,7 +160,7 @@ class Contraction:
     def _arriving(self, name: str, post: str, through: str = "") -> None:
         """Connect all sources whose signal reaches the node ``name`` to the population ``post``.
 
-        through : the weight node between the sources and the population; empty: none
+        through : name of the weight node between the sources and ``post``; empty if there is none
         """
         first = True
         for origin, delay in self._sources(name):
@@ -176,13 +173,13 @@ class Contraction:
                 self._connect(*self._delayed(origin, delay, False), post, connection="one_to_one")
 
     def _project(self, origin: Node, delay: Steps, post: str, node: Node, first: bool) -> None:
-        """Add a projection for a weight node and one of its sources. Only the first source adds the bias of the node.
+        """Add a projection for a weight node and one of its sources. Only the first source's projection has its bias.
 
         origin : the source
         delay : delay from the source to the weight node [steps]
         post : the target population
         node : the weight node
-        first : whether this is the first source of the node
+        first : whether ``origin`` is the first source of the node
         """
         values: dict[str, Any] = {"connection": "dense"}
         bias = node.numbers("bias").reshape(-1) if node.values.get("bias") is not None else None
@@ -213,11 +210,10 @@ class Contraction:
         self.projections.append((Projection(pre, post, **values), node))
 
     def _delayed(self, origin: Node, delay: Steps, whole: bool) -> tuple[str, Steps]:
-        """Return two values: the source that a projection with a delay must have, and the delay of the projection
-        [steps].
+        """Return the source and the delay [steps] of a projection that implements a Delay node after ``origin``.
 
-        If each neuron has its own delay, the projection from a spiking source gets these delays. For a graded source,
-        or if ``whole`` is true (a picture), a Relay population delays the signal, and is returned as the source.
+        If the neurons have different delays, a projection from a spiking source has these delays. For a graded source,
+        or if ``whole`` is true (before a convolution), a Relay population delays the signal and becomes the source.
         """
         pre = self._name(origin.name)
         if not np.ndim(delay) or (not whole and origin.kind in SPIKING):
@@ -229,7 +225,7 @@ class Contraction:
 
     # cycles ----------------------------------------------------------------------------------------------------
     def _depth(self) -> dict[str, int]:
-        """Return the distance of each population from the inputs: the smallest number of projections in between."""
+        """Return the distance of each population from the inputs: the smallest number of projections between them."""
         after: dict[str, list[str]] = {}
         for p, _ in self.projections:
             after.setdefault(p.pre, []).append(p.post)
@@ -246,8 +242,8 @@ class Contraction:
     def _feedback(self) -> None:
         """Delay feedback by one step, as the frameworks do.
 
-        A projection is feedback if it leads to its own population, or to neurons of the same cycle that are not farther
-        from the inputs. A cycle that already has a Delay gets no further delay.
+        A projection is feedback if it is recurrent, or leads to a population of the same cycle that is not farther from
+        the inputs than its source. A cycle that contains a Delay gets no further delay.
         """
         at_once: dict[str, list[str]] = {}
         for p, _ in self.projections:

@@ -1,9 +1,8 @@
-"""A dialect is the meaning that a framework gives to the numbers in a NIR file. Convert it to neuron models of
-snn_control.
+"""Convert NIR neuron nodes to neuron models, by the dialect: the framework's interpretation of the numbers in a file.
 
 NIR defines continuous equations. A file states neither the time step nor how a framework integrates, resets and fires.
-Each function here converts a node to a `Cell` that gives the same spikes as the framework, step by step. All dialects
-except the two that read plain NIR count time in steps, so time constants become multiples of the network's dt.
+Each function here converts a node to a `Cell` that emits the same spikes as the framework, step by step. Except in the
+two dialects for plain NIR, time is counted in steps, so time constants become multiples of the network's dt.
 
 The equations were determined with snnTorch 1.0.0, norse 1.1.0, sinabs 3.1.3 and SpikingJelly 2.0.0 (docs/howto/nir.md).
 """
@@ -29,10 +28,10 @@ SLOWEST, FASTEST = 1e-12, 700.0  # limits of step / time constant: below, float3
 
 @dataclass(frozen=True)
 class Cell:
-    """The neurons of a population: their model, initial membranes and bias, and how currents enter them.
+    """Result of converting a neuron node: neuron model, initial membrane potentials, bias and input receptors.
 
-    inputs : for each way in which a current enters the neurons, the receptor and a factor; a factor is one number, or
-        one number per neuron
+    inputs : pairs (receptor, factor): the current into a receptor is the input times the factor; a factor is one
+        number, or one number per neuron
     """
 
     neuron: NeuronModel
@@ -43,10 +42,11 @@ class Cell:
 
 @dataclass
 class Reading:
-    """The choices with which a file is read.
+    """A graph and the settings for converting it.
 
+    choices : values of the dialect's options
     dt : step of the network [s]
-    file_dt : step [s] for which the file's numbers were made
+    file_dt : step for which the file's numbers were computed [s]
     """
 
     graph: Graph
@@ -57,13 +57,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How to read the files of one framework.
+    """Declaration of a dialect: how to read the files of one framework.
 
-    kinds : the kinds of neurons that the framework's exporter writes
-    dt : the network's step if none is given; 0: the user must give a step
-    file_dt : function that returns the step in the file; None if the file has none
-    step : text on the source of the step, if the user did not give it
-    counts : whether neurons count time in steps, so that the length of a step does not change the spikes
+    kinds : types of neuron nodes that the framework's exporter writes
+    dt : default step of the network [s]; 0: the user must set the step
+    file_dt : function that returns the step in a file [s], or None if the file does not state it
+    step : text on the source of the step, if the user does not set it
+    counts : whether neurons count time in steps, so that the length of a step has no effect on the spikes
     """
 
     cell: Callable[[Reading, Node], Cell]
@@ -76,7 +76,7 @@ class Dialect:
 
 
 def plain(value: Any) -> Any:
-    """Return one number for an array whose numbers are all equal; return other values unchanged."""
+    """Convert an array whose elements are all equal to one number; return other values unchanged."""
     if isinstance(value, np.ndarray) and value.ndim and (value == value[0]).all():
         return float(value[0])
     return value
@@ -87,12 +87,13 @@ def _model(cls: Any, **values: Any) -> Any:
 
 
 def _leaky(cls: Any, r: Reading, share: Any, gain: Any, share_syn: Any = None, **values: Any) -> Any:
-    """Return a leaky neuron model whose parameters are given per step.
+    """Return a leaky neuron model for parameters in units of a step.
 
     cls : class of the model
-    share : share of the membrane that is lost in each Euler step; with integration="exact", exp(-share) remains
+    share : fraction of the membrane potential that decays in each Euler step; with integration="exact", exp(-share)
+        remains
     gain : factor of the input
-    share_syn : share of the synaptic current that is lost in each step
+    share_syn : fraction of the synaptic current that decays in each step
     """
     share = np.clip(share, SLOWEST, FASTEST)
     values = {"integration": "euler", **values}
@@ -103,23 +104,21 @@ def _leaky(cls: Any, r: Reading, share: Any, gain: Any, share_syn: Any = None, *
 
 
 def _firing(node: Node, **values: Any) -> dict[str, Any]:
-    """Return threshold, reset and ``values`` as the fields of a spiking neuron; an empty dictionary for a graded
-    neuron."""
+    """Return the fields of a spiking neuron: threshold, reset and ``values``. For a graded neuron, return {}."""
     if MODELS[node.kind].graded:
         return {}
     return {"v_threshold": node.each("v_threshold"), "v_reset": node.each("v_reset"), **values}
 
 
 def _one(gain: np.ndarray) -> np.ndarray:
-    """Return gains in which values like 0.99999994 are replaced by 1. They come from the exporter's rounding of (tau /
-    dt) dt / tau."""
+    """Round gains like 0.99999994 to 1. Such gains are rounding errors of the exporter, from (tau / dt) dt / tau."""
     return np.where(np.abs(gain - 1) < 1e-6, 1.0, gain)
 
 
 def _require(node: Node, key: str, right: Any, rule: str, fix: str = "") -> None:
-    """Raise DescriptionError if the exporter of the framework cannot have written the parameter ``key`` of a node.
+    """Raise DescriptionError if a node's parameter ``key`` has values that the framework's exporter never writes.
 
-    right : (size,) bool, whether each number of the parameter is possible; the error shows the first impossible one
+    right : (size,) bool, true for each valid element of the parameter; the error shows the first invalid element
     """
     fits = np.broadcast_to(right, node.size)
     if not fits.all():
@@ -181,9 +180,9 @@ def _snntorch_reset(r: Reading, node: Node) -> dict[str, Any]:
 
 # norse -------------------------------------------------------------------------------------------------------------
 def _norse(r: Reading, node: Node) -> Cell:
-    """Convert a node of norse, with v += dt / tau ((v_leak - v) + x); the file contains dt tau instead of tau.
+    """Convert a node of norse, with v += dt / tau ((v_leak - v) + x). The file contains dt tau in place of tau.
 
-    For the kind LIFCell, x is a current to which the input is added.
+    For the kind LIFCell, x is a synaptic current, to which the input is added.
     """
     _require(node, "r", _near(node.each("r"), 1), "must be 1, as norse writes it")
     firing = _firing(node, strict=True)
@@ -210,7 +209,7 @@ def _norse(r: Reading, node: Node) -> Cell:
 def _sinabs(r: Reading, node: Node) -> Cell:
     """Convert a node of sinabs, with v = alpha v + x, or v = alpha v + (1 - alpha) x if ``norm_input`` is true.
 
-    alpha is exp(-1 / tau), with tau in steps. A neuron can fire v / threshold times in a step.
+    alpha is exp(-1 / tau), with tau in steps. A neuron can fire several times in a step, v / threshold times.
     """
     _require(node, "r", _near(node.each("r"), 1), "must be 1, as sinabs writes it")
     _no_reset(node, "sinabs")
@@ -228,7 +227,7 @@ def _sinabs(r: Reading, node: Node) -> Cell:
 
 # SpikingJelly ------------------------------------------------------------------------------------------------------
 def _spikingjelly_dt(graph: Graph) -> float | None:
-    """Return the time step, derived from the gain r of a neuron; None if no gain depends on the time step.
+    """Return the time step [s] that the gain r of a neuron implies; None if no gain depends on the time step.
 
     The gain is r = 1 / dt for IF, and r = tau / dt if the input does not decay.
     """
@@ -242,7 +241,7 @@ def _spikingjelly_dt(graph: Graph) -> float | None:
 
 
 def _spikingjelly(r: Reading, node: Node) -> Cell:
-    """Convert a node of SpikingJelly, which fires at the threshold.
+    """Convert a node of SpikingJelly, which fires at or above the threshold.
 
     If the input decays, v += (x - (v - v_reset)) / tau; otherwise v += x - (v - v_reset) / tau.
     """
@@ -276,8 +275,7 @@ def _spikingjelly(r: Reading, node: Node) -> Cell:
 
 # NIR as it is written ----------------------------------------------------------------------------------------------
 def _as_written(r: Reading, node: Node) -> dict[str, Any]:
-    """Return the fields of a node's neuron model with the numbers as they are in the file, without a framework's
-    meaning."""
+    """Return the fields of a node's neuron model with the file's numbers, as the NIR standard defines them."""
     model = MODELS[node.kind]
     values: dict[str, Any] = {field: node.each(word) for field, word in FIELDS[model][1].items()}
     if not model.graded:
@@ -288,7 +286,7 @@ def _as_written(r: Reading, node: Node) -> dict[str, Any]:
 
 
 def _nir_euler(r: Reading, node: Node) -> Cell:
-    """Convert a node for the forward Euler method.
+    """Convert a node of plain NIR, to be integrated with the forward Euler method.
 
     The new synaptic current drives the membrane in the same step, as if an LI were connected to a LIF without delay.
     """
@@ -303,7 +301,7 @@ def _nir_euler(r: Reading, node: Node) -> Cell:
 
 
 def _nir_exact(r: Reading, node: Node) -> Cell:
-    """Convert a node for the exact solution with constant input over a step; the threshold is tested once per step."""
+    """Convert a node of plain NIR for exact integration, with constant input and one threshold test per step."""
     values = _as_written(r, node)
     cell = Cell(_model(MODELS[node.kind], **values), 0.0)
     if "tau_syn" not in values:

@@ -1,8 +1,8 @@
-"""Export a network as a NIR file that passes NIR's own checks. Reading the file gives exactly the same network.
+"""Export a network as a NIR file that passes NIR's type check. Importing the file restores exactly the same network.
 
-A population becomes a node of neurons; a projection becomes a Delay node and a node of weights. The metadata of the
-file hold what NIR cannot express (`snn_control.nir.native`). A network is refused if a reader that ignores the metadata
-would get a different network.
+A population becomes a neuron node; a projection becomes a Delay node and a weight node. The file's metadata store the
+parameters that NIR cannot express (`snn_control.nir.native`). A network is rejected if a reader that ignores the
+metadata would build a different network.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ KNOWN = {
 def export_nir(
     path: str | os.PathLike, network: Network, inputs: Sequence[Input], outputs: Sequence[Output], dt: float
 ) -> Any:
-    """Write a network as a NIR file, and return the `nir.NIRGraph` that was written.
+    """Write a network to a NIR file. Return the `nir.NIRGraph` in the file.
 
     outputs : outputs of the controller; each population that an output reads gets an Output node. Decoders, limits and
         the guard are not written
@@ -65,8 +65,7 @@ def export_graph(network: Network, inputs: Sequence[Input], outputs: Sequence[Ou
 
 
 def _no_more(path: str, description: Any) -> None:
-    """Raise DescriptionError if a description has a field that this exporter does not know, unless the field has its
-    default."""
+    """Raise DescriptionError if a field that the exporter does not support has a value other than its default."""
     known = next(names for cls, names in KNOWN.items() if isinstance(description, cls))
     for f in fields(description):
         value = getattr(description, f.name)
@@ -120,7 +119,7 @@ class _Export:
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each signal: name -> shape.
 
-        Before a convolution, the shape is that of a picture if all sources fit, otherwise it is (n,).
+        A signal that enters a convolution has the shape of an image if all sources fit; other signals have (n,).
         """
         flat: dict[str, tuple[int, ...]] = {name: (int(size),) for name, size in self.sizes.items()}
         shapes = dict(flat)
@@ -196,8 +195,7 @@ class _Export:
         self.edges += pairwise([*chain, p.post])
 
     def _flat(self, name: str, have: tuple[int, ...], want: tuple[int, ...]) -> list[str]:
-        """Add a Flatten node if a picture enters a node that needs a vector. Return a list with its name, otherwise an
-        empty list.
+        """Add a Flatten node if an image enters a node that needs a vector. Return [its name], or [] if none was added.
 
         have : shape of the source's signal
         want : shape that the node needs
@@ -228,8 +226,7 @@ class _Export:
 
     @staticmethod
     def _delay(p: Projection, n_pre: int) -> Any:
-        """Return the delay of a projection [s], one number or (n_pre,). In NIR, a signal is delayed before it reaches
-        the weights."""
+        """Return the delay of a projection [s], a number or (n_pre,). NIR delays signals before the weights."""
         delay = np.asarray(p.delay, np.float64)
         if not delay.ndim or isinstance(p.connection, Convolution):
             return delay

@@ -1,4 +1,4 @@
-"""NIR graphs without nested graphs: nodes with the parameters of the file, edges, and groups of the kinds of nodes."""
+"""Data structures of a NIR graph without nested graphs: nodes with the file's parameters, and edges."""
 
 from __future__ import annotations
 
@@ -36,12 +36,11 @@ PASSING = ("Flatten", "Pass")
 
 @dataclass
 class Node:
-    """One node of a graph.
+    """One node of a NIR graph.
 
     kind : name of the node's type in NIR
-    shape_in : shape of the node's input signal, without the dimensions of batch and time; elements are numbered row by
-        row
-    shape : shape of the node's output signal, in the same form
+    shape_in : shape of the node's input signal, without batch and time dimensions; elements are in row-major order
+    shape : shape of the node's output signal, in the form of ``shape_in``
     """
 
     name: str
@@ -53,8 +52,8 @@ class Node:
 
     @property
     def neuron(self) -> bool:
-        """Whether the node becomes a population: a neuron node or, in files of snn_control, a Scale node that stands
-        for a Relay."""
+        """Whether the node becomes a population: a neuron node or, in snn_control's files, a Scale node that is a
+        Relay."""
         return self.kind in NEURONS or self.metadata.get("model") == "relay"
 
     @property
@@ -71,7 +70,7 @@ class Node:
         return value
 
     def each(self, key: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
-        """Return a parameter with one value for each element of a signal, row by row, (size,) float64.
+        """Return a parameter with a value for each element of a signal, in row-major order, (size,) float64.
 
         In a file, the parameter may lack dimensions, or have additional dimensions of size 1.
 
@@ -91,12 +90,12 @@ class Node:
 
 @dataclass
 class Graph:
-    """A graph without nested graphs.
+    """A NIR graph without nested graphs.
 
     metadata : metadata of the file
-    notes : corrections and warnings, one line each
-    before : name of a node -> its predecessors
-    after : name of a node -> its successors
+    notes : corrections and warnings of the import, one line each
+    before : name of a node -> names of its predecessors
+    after : name of a node -> names of its successors
     """
 
     nodes: dict[str, Node]
@@ -120,5 +119,5 @@ class Graph:
 
 
 def natural(name: str) -> list[Any]:
-    """Return a sort key that places "2" before "10"."""
+    """Return a key for natural sorting of names, which sorts "2" before "10"."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]

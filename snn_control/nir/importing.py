@@ -29,11 +29,11 @@ class Imported:
 
     dt : step of the network [s]
     inputs : name of an input -> its size
-    outputs : name of an Output node -> the population that is read there
-    hidden : the first population of neurons
-    names : node of the file -> name of the input or population that it became
-    shapes : name of an input or population -> shape of its signal; the elements are numbered row by row
-    defaults : option that was not given -> default that was used
+    outputs : name of an Output node -> name of the population whose signal it outputs
+    hidden : name of the first population of neurons
+    names : node of the file -> name of the corresponding input or population
+    shapes : name of an input or population -> shape of its signal; elements are in row-major order
+    defaults : option that the user did not set -> default value used
     notes : warnings, one line each
     """
 
@@ -56,7 +56,7 @@ def import_nir(
 
     dialect : one of `DIALECTS`; empty: the dialect in the file's metadata, which only files of snn_control have
     dt : step of the original simulation [s]
-    options : option -> value, with the names that the framework uses
+    options : name of an option -> value; options have the framework's own names
 
     Raises DescriptionError; the error names file, path, value, rule and fix.
     """
@@ -70,7 +70,7 @@ def import_nir(
 def import_graph(
     graph: Graph, dialect: str = "", dt: float | None = None, options: Mapping[str, Any] | None = None
 ) -> Imported:
-    """Convert a graph that was already read, as `import_nir` does. Errors do not contain the name of the file."""
+    """Convert a graph to a network, as `import_nir` does for a file. Errors do not contain the name of the file."""
     dialect = dialect or str(graph.metadata.get("dialect", ""))
     known = f"one of {', '.join(DIALECTS)}"
     if not dialect:
@@ -104,8 +104,7 @@ def import_graph(
 
 
 def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> Reading:
-    """Return the `Reading` of a graph in a dialect, with the step for which the file was made and the step of the
-    network."""
+    """Return the settings for converting a graph in a dialect, with the steps of the file and of the network."""
     table = DIALECTS[dialect]
     if dt is not None and not (math.isfinite(dt) and dt > 0):
         raise DescriptionError("dt", dt, "must be > 0 s")

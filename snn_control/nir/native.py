@@ -1,8 +1,11 @@
-"""The dialect of files that snn_control wrote: parameters of NIR, and metadata for everything that NIR cannot express.
+"""The dialect of files that snn_control writes: NIR parameters, and metadata for everything that NIR cannot express.
 
-The metadata of a neuron hold ``model`` and ``order``, the ``bias`` and ``v_init`` of the population, and the fields of
-the model that the node lacks. The metadata of a node of weights hold ``order``, ``connection`` and the parameters of
-the connection. The metadata of the graph hold ``dialect`` and ``dt``.
+The metadata contain:
+
+- of a neuron node: ``model``, ``order``, ``bias`` and ``v_init`` of the population, and model fields that the node
+  lacks
+- of a weight node: ``order``, ``connection`` and the parameters of the connection
+- of the graph: ``dialect`` and ``dt``
 """
 
 from __future__ import annotations
@@ -41,8 +44,7 @@ def _cell(reading: Reading, node: Node) -> Cell:
 
 
 def projection(node: Node, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a projection: those read from the node (``values``), and those in the metadata of the
-    node."""
+    """Return the fields of a projection: ``values``, read from the node, and the fields in the node's metadata."""
     m, weights = node.metadata, values["weights"]
     connection = m.get("connection", "dense")
     if connection == "sparse":

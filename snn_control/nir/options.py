@@ -1,5 +1,4 @@
-"""Options of the import, for choices that a NIR file leaves open, such as the kind of reset. They have the names that
-each framework uses."""
+"""Options of the import, for choices that a NIR file does not state, such as the reset, named as in each framework."""
 
 from __future__ import annotations
 
@@ -21,14 +20,14 @@ MEANING = {"true": True, "false": False}
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a dialect.
+    """Declaration of an option of a dialect.
 
     words : the allowed values of the option
-    default : one value for all kinds of nodes, or one value for each kind; ASK if the user must choose
-    kinds : the kinds of nodes that the option affects
-    tried : the values that `snn_control.nir.verification` tries, because the file does not state the right value
-    asked : text for a user who must choose: what the values mean, and how to find the right one
-    number : whether a number <= 0, a lower bound of membranes, is also allowed; the word "none" then means None
+    default : one value for all types of nodes, or one value for each type; ASK if the user must choose
+    kinds : types of nodes that the option affects
+    tried : values that `snn_control.nir.verification` tries, because the file does not state the correct value
+    asked : text for a user who must choose, with the meaning of the values and a method to find the correct one
+    number : whether the option also accepts a number <= 0, a lower bound of membrane potentials; "none" then means None
     """
 
     words: tuple[str, ...]
@@ -39,7 +38,7 @@ class Option:
     number: bool = False
 
     def read(self, value: Any) -> Any:
-        """Return the value of the option from a text, or from the value that YAML made of the text.
+        """Convert a text, or the value that YAML has parsed from it, to a value of the option.
 
         Raises ValueError, which states the rule, if the value is not allowed.
         """
@@ -56,11 +55,11 @@ class Option:
 
 @dataclass
 class Choices:
-    """The options for one file: those that the user gave, and defaults for the others.
+    """The options for one file: those that the user has set, and defaults for the others.
 
-    given : option -> value. An option is named ``option``, ``KIND.option`` or ``NODE.option``; the most specific name
-        takes precedence
-    defaults : defaults that were used, by option and kind of node
+    given : name of an option -> value set by the user. An option is named ``option``, ``KIND.option`` or
+        ``NODE.option``; the most specific name takes precedence
+    defaults : used default values, by option and type of node
     """
 
     dialect: str
@@ -90,7 +89,7 @@ class Choices:
             raise DescriptionError(path, value, str(error)) from None
 
     def ask(self, node: Node, name: str) -> Any:
-        """Return the value of an option for a node: the user's value, or else the default, which is added to
+        """Return an option's value for a node: the user's value, or else the default, which is recorded in
         ``defaults``.
 
         Raises DescriptionError if there is no default and the user must choose.

@@ -1,7 +1,8 @@
 """Read NIR files as graphs without nested graphs, with known shapes.
 
-Files of some exporters have parameters without dimensions, batch dimensions, missing or wrong shapes, and nested
-graphs. Therefore the type check of the library ``nir`` is not used, and `snn_control.nir.shapes` infers the shapes.
+Some exporters write parameters without dimensions, batch dimensions, missing or wrong shapes, and nested graphs.
+Therefore the present module skips the type check of the library ``nir``, and `snn_control.nir.shapes` infers the
+shapes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ HEAP = b"GCOL\1\0\0\0"
 
 
 def library() -> Any:
-    """Return the ``nir`` package; raises SnnControlError with the command that installs it."""
+    """Import and return the package ``nir``. Raises SnnControlError with the installation command if it is missing."""
     try:
         return importlib.import_module("nir")
     except ModuleNotFoundError as error:
@@ -38,7 +39,7 @@ def library() -> Any:
 
 
 def read_graph(path: str | os.PathLike) -> Graph:
-    """Read the graph of a NIR file; raises a one-line DescriptionError for any problem with it."""
+    """Read the graph of a NIR file. Raises a one-line DescriptionError for any problem with the file."""
     nir, h5py = library(), importlib.import_module("h5py")
     try:
         with open_file(path) as file:
@@ -66,7 +67,7 @@ def read_graph(path: str | os.PathLike) -> Graph:
 def _heaps_are_whole(file: IO[bytes]) -> bool:
     """Return whether all objects in the global heaps of an HDF5 file end within their heap.
 
-    Otherwise the HDF5 library would never return from reading the file.
+    If an object exceeds its heap, the HDF5 library never returns from reading the file.
 
     A heap consists of "GCOL", version, size, and objects. An object consists of uint16 index, uint16 references,
     uint32, uint64 size, and content in multiples of 8 bytes. The free space at the end is an object with the index 0.
@@ -86,10 +87,10 @@ def _heaps_are_whole(file: IO[bytes]) -> bool:
 
 
 def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[str, Any]:
-    """Return the contents of an HDF5 group in the form in which the library ``nir`` reads them.
+    """Return the contents of an HDF5 group as nested dictionaries, like the reader of the library ``nir``.
 
-    size : size of the file [bytes]; no more is read than such a file can hold
-    objects : counter of the objects that were read; it limits the number, because hard links can form cycles
+    size : size of the file [bytes], which limits the amount of data to read
+    objects : counter that limits the number of objects to read, because hard links can form cycles
     """
     found: dict[str, Any] = {}
     for name in group:
@@ -124,9 +125,9 @@ def _reason(error: Exception) -> str:
 
 
 def _made(content: Any, where: str = "") -> Any:
-    """Make an object of the library ``nir`` from the contents of an HDF5 group, without the library's type check.
+    """Create an object of the library ``nir`` from the contents of an HDF5 group, without the library's type check.
 
-    where : name of the group, for errors
+    where : name of the group, for error messages
 
     Raises ValueError.
     """
@@ -167,7 +168,7 @@ def _splice(graph: Any, prefix: str, nodes: dict[str, Node], edges: set[tuple[st
 
     The Input and Output nodes of a nested graph only forward their signal.
 
-    prefix : beginning of the names of this graph's nodes
+    prefix : prefix of the names of the graph's nodes
     """
     for name, node in graph.nodes.items():
         kind = type(node).__name__
@@ -189,9 +190,9 @@ def _splice(graph: Any, prefix: str, nodes: dict[str, Node], edges: set[tuple[st
 
 
 def _end(graph: Any, prefix: str, name: str, kind: str) -> str:
-    """Return the name of the node at an end of an edge.
+    """Return the name of the node at an end of an edge, in the graph without nested graphs.
 
-    If this node is a nested graph, return the graph's Input or Output node.
+    If the edge ends at a nested graph, return the name of the nested graph's Input or Output node.
 
     kind : "Input" or "Output"
     """

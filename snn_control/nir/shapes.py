@@ -23,7 +23,7 @@ SIZED_BY = {
 
 
 def infer(graph: Graph) -> None:
-    """Set the shapes of every node; raises DescriptionError if sizes do not fit together."""
+    """Set the shapes of every node's signals. Raises DescriptionError if sizes of connected nodes do not match."""
     inputs = graph.of_kind("Input")
     if not inputs:
         raise DescriptionError("nodes", sorted(graph.nodes), "has no Input")
@@ -54,9 +54,9 @@ def _walk(graph: Graph, names: list[str]) -> None:
 
 
 def _input_shape(graph: Graph, node: Node) -> Shape:
-    """Return the shape of an Input node's signal without the dimensions of batch and time, which some exporters add.
+    """Return the shape of an Input node's signal without batch and time dimensions, which some exporters add.
 
-    The nodes after the Input decide how many dimensions remain.
+    The nodes after the Input determine the number of remaining dimensions.
     """
     declared = node.values["shape"]
     whole = declared is not None and np.size(declared) and np.all(np.isfinite(declared))
@@ -73,7 +73,7 @@ def _input_shape(graph: Graph, node: Node) -> Shape:
 
 
 def _taken(graph: Graph, name: str, shape: Shape) -> int:
-    """Return how many trailing dimensions of a signal the node ``name`` uses; 0 if it accepts any number.
+    """Return the number of trailing dimensions of a signal that the node ``name`` uses; 0 if it accepts any number.
 
     shape : shape of the signal that reaches the node
     """
@@ -119,7 +119,7 @@ def _shape_out(node: Node) -> Shape:
 
 
 def matrix_of(node: Node) -> np.ndarray:
-    """Return the weights of an Affine or Linear node, a matrix (size of the output, size of the input)."""
+    """Return the weight matrix of an Affine or Linear node, (size of the output, size of the input)."""
     weight = node.numbers("weight")
     while weight.ndim > 2 and weight.shape[0] == 1:
         weight = weight[0]
@@ -144,8 +144,7 @@ def _padding(node: Node) -> Any:
 
 
 def picture_of(node: Node) -> tuple[Convolution, np.ndarray]:
-    """Return the convolution that a node describes, and its weights (channels out, channels in a group, rows,
-    columns)."""
+    """Return the convolution of a node, and its weights (channels out, channels in a group, rows, columns)."""
     with within(f"nodes.{node.name}", "nodes."):
         shape = _picture(node)
         if node.kind in ("SumPool2d", "AvgPool2d"):
@@ -160,7 +159,7 @@ def picture_of(node: Node) -> tuple[Convolution, np.ndarray]:
 
 
 def _picture(node: Node) -> tuple[int, int, int]:
-    """Return the number of channels, rows and columns of the signal that reaches a convolution or pooling."""
+    """Return the number of channels, rows and columns of the input signal of a convolution or pooling."""
     wanted, shape = DIMENSIONS[node.kind], node.shape_in
     if len(shape) != wanted and node.values.get("input_shape") is not None:  # flat: the node may have the shape
         sides = tuple(int(n) for n in np.ravel(node.values["input_shape"]))

@@ -1,6 +1,6 @@
 """Compare an imported network, step by step, with activity that was recorded in the original framework.
 
-The module can also search for the dialects and options that reproduce this activity.
+The module can also search for the dialects and options that reproduce the recorded activity.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TOLERANCE = 1e-6  # of graded values; spikes must agree exactly
 
 @dataclass(frozen=True)
 class Difference:
-    """The first difference between expected and actual activity.
+    """The first difference between recorded and actual activity.
 
     step : index of the step, from 0
     expected : number of spikes, or graded value, of the neuron in the recording
@@ -54,12 +54,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Result of a comparison.
+    """Result of comparing an imported network with a recording.
 
-    steps : number of steps compared
+    steps : number of compared steps
     first : the first difference; None if there is none
     wrong : number of values that differ
-    compared : number of all values that were compared
+    compared : total number of compared values
     """
 
     steps: int
@@ -73,8 +73,7 @@ class Verdict:
 
 
 def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Load the arrays ``input``, ``hidden`` and ``output`` of a recorded activity from an .npz file; `verify` describes
-    them.
+    """Load a recorded activity, the arrays ``input``, ``hidden`` and ``output`` (see `verify`), from an .npz file.
 
     Raises DescriptionError.
     """
@@ -99,8 +98,7 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
-    """Return a function that returns a population's activity in the last step, (n,) float32: spike counts or graded
-    values."""
+    """Return a function that reads the activity in the last step, (n,) float32: spike counts or graded values."""
     facts = next(p for p in bound.program.facts.populations if p.name == population)
     if not facts.spiking:
         return bound.array(f"{population}.v").copy
@@ -117,9 +115,9 @@ def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
 
 
 def _unread(imported: Imported) -> list[Output]:
-    """Return an output that is not used.
+    """Return a dummy output, because a controller needs one.
 
-    A controller must have an output, but the compared values are read from the state.
+    The comparison reads activity from the state, and does not use the output.
     """
     last = imported.network.populations[-1]
     term = MembraneDecoder(last.name, 0.0) if last.neuron.graded else SpikeDecoder(last.name, 0.0, imported.dt)
@@ -127,16 +125,15 @@ def _unread(imported: Imported) -> list[Output]:
 
 
 def _forms(shape: tuple[int, ...], steps: int | str) -> str:
-    """Return a text that lists the shapes that an array of activity may have, for a signal of ``shape``."""
+    """Return a text, for errors, that lists the allowed shapes of recorded activity for a signal of ``shape``."""
     forms = dict.fromkeys([(int(np.prod(shape)),), shape])
     return " or ".join(f"({steps}, {', '.join(map(str, form))})" for form in forms)
 
 
 def _rows(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Return an array as (steps, n); None if its shape does not fit.
+    """Reshape recorded activity to (steps, n). Return None if its shape is not allowed.
 
-    The shape fits if it is (steps, n) or (steps, *shape). After the steps, there may be an axis of length 1 for the
-    batch.
+    Allowed shapes are (steps, n) and (steps, *shape), also with a batch axis of length 1 after the steps.
     """
     n = int(np.prod(shape))
     if array.shape[1:] in ((n,), shape, (1, n), (1, *shape)):
@@ -145,7 +142,7 @@ def _rows(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]:
-    """Return the name of the network's only input, and its recorded numbers, (steps, n).
+    """Return the name of the network's only input, and the recorded values of this input, (steps, n).
 
     Raises DescriptionError.
     """
@@ -164,7 +161,7 @@ def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]
 
 
 def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray, float]]:
-    """Check the recorded arrays, and return a list of comparisons: (population, expected activity, tolerance).
+    """Check the recorded arrays. Return the list of comparisons, each (population, expected activity, tolerance).
 
     An expected activity is a (steps, n) float64 array.
     """
@@ -188,8 +185,7 @@ def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tupl
 
 
 def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> Iterator[list[np.ndarray]]:
-    """Run the network on the numbers of its input, (steps, n). After each step, yield the activity of each population,
-    (n,)."""
+    """Run the network on an input, (steps, n). Yield the activities of the populations after each step, (n,) each."""
     name, rows = _the_input(imported, inputs)
     program = build(imported.network, value_inputs(imported), _unread(imported), dt=imported.dt, period=imported.dt)
     bound = Bound(program)
@@ -202,12 +198,12 @@ def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> I
 def verify(imported: Imported, arrays: Mapping[str, np.ndarray], whole: bool = True) -> Verdict:
     """Run a network on recorded input, and compare its activity with the recorded activity.
 
-    The arrays are ``input``, ``hidden`` (the first population of neurons) and ``output``; one of the last two may be
-    missing.
+    The recorded arrays are ``input``, ``hidden`` (activity of the first population of neurons) and ``output``; either
+    ``hidden`` or ``output`` may be missing.
 
-    arrays : the recorded arrays, (steps, n) or (steps, *shape) with the shape in `Imported.shapes`. After the steps,
-        there may be an axis of length 1 for the batch
-    whole : whether all steps are compared; otherwise the comparison ends at the first step that differs
+    arrays : the recorded arrays, (steps, n) or (steps, *shape) with the shape in `Imported.shapes`; a batch axis of
+        length 1 after the steps is allowed
+    whole : whether to compare all steps; otherwise the comparison ends at the first difference
 
     Raises DescriptionError if shapes do not fit.
     """
@@ -230,20 +226,20 @@ def verify(imported: Imported, arrays: Mapping[str, np.ndarray], whole: bool = T
 # a search for the dialects and options with which a file reproduces the activity of the original -------------------
 @dataclass(frozen=True)
 class SearchResult:
-    """One combination of dialect and options with which a file can be read, as arguments of `import_nir`."""
+    """A combination of dialect and options with which a file can be read, as arguments of `import_nir`."""
 
     dialect: str
     dt: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Return the arguments as options of the command line."""
+        """Return the combination as options of the command line."""
         options = "".join(f" --option {key}={value}" for key, value in self.options.items())
         return f"--dialect {self.dialect}" + (f" --dt {self.dt:g}" if self.dt else "") + options
 
 
 def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mapping[str, Any]) -> Iterator[SearchResult]:
-    """Yield all combinations of dialects and options that affect the nodes of a file. The given dialect comes first."""
+    """Yield all combinations of dialects and options that affect the nodes of a file, beginning with ``dialect``."""
     kinds = {node.kind for node in graph.nodes.values()}
     for name in sorted(DIALECTS, key=lambda name: name != dialect):
         table = DIALECTS[name]
@@ -266,8 +262,7 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
 
 
 def fitting_dialects(path: str | os.PathLike) -> list[str]:
-    """Return the dialects in which a file can be read: those that nothing in the file contradicts, with some option and
-    step."""
+    """Return the dialects in which a file can be read without error, for some combination of options and step."""
     found: list[str] = []
     for trial in islice(other_readings(read_graph(path), "", None, {}), MAX_READINGS):
         if trial.dialect in found:
@@ -286,9 +281,9 @@ def search_dialects(
 ) -> tuple[list[SearchResult], str]:  # fmt: skip
     """Search for the dialects and options with which a file reproduces a recorded activity exactly.
 
-    Return the combinations that do, and a text on how many were tried, e.g. "30 of 30".
+    Return the combinations that reproduce it, and a text with the number of tried combinations, e.g. "30 of 30".
 
-    dialect, dt, options : the arguments of `import_nir` with which the activity differed
+    dialect, dt, options : arguments of `import_nir` that did not reproduce the activity
     arrays : the arrays that `snn_control.nir.verification.load_activity` returns
     most : maximum number of combinations to try
     """

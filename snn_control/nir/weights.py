@@ -1,4 +1,4 @@
-"""Convert a projection's weights to a node of NIR, for the export.
+"""Convert a projection's weights to a NIR node, for the export.
 
 The type check of NIR accepts only convolutions with a square kernel, one group and one bias per channel. Other
 convolutions are stored as a matrix, with the kernel in the metadata.
@@ -22,9 +22,9 @@ Shape = tuple[int, ...]
 
 
 def picture(p: Projection) -> tuple[Shape, Shape]:
-    """Return the shapes of the signal before and after a convolution.
+    """Return the shapes of the input and output signals of a convolution.
 
-    A shape is (channels, rows, columns) or, for a 1-D convolution, (channels, places).
+    A shape is (channels, rows, columns) or, for a 1-D convolution, (channels, positions).
     """
     c, shape = _convolution_of(p), np.shape(p.weights)
     with within(p.label):
@@ -40,7 +40,7 @@ def _convolution_of(p: Projection) -> Convolution:
 
 
 def _pool(p: Projection) -> str:
-    """Return the name of NIR's pooling node that is equal to a convolution; an empty text if there is none."""
+    """Return the type of the NIR pooling node that is equivalent to a convolution; an empty string if there is none."""
     c, w = _convolution_of(p), np.asarray(p.weights)
     alone = c.groups == c.shape[0] == len(w) and c.dilation == (1, 1) and c.padding != "same" and p.bias is None
     if not alone or w.ndim != 4 or not (w == w.flat[0]).all() or w[0].size == 1:
@@ -49,13 +49,13 @@ def _pool(p: Projection) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a value in a form that HDF5 stores: an array, number, text or truth value."""
+    """Convert a value to a type that HDF5 can store: an array, number, text or boolean."""
     array = np.asarray(value)
     return array if array.ndim else array.item()
 
 
 def as_node(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[Any, Shape, Shape]:
-    """Return three values: the node for a projection's weights, the shape of its input, and the shape of its output.
+    """Return the NIR node for a projection's weights, and the shapes of the node's input and output signals.
 
     nir : the package ``nir``
     before : shape of the signal before the projection
@@ -91,8 +91,7 @@ def _matrix(nir: Any, weight: np.ndarray, bias: np.ndarray | None, metadata: dic
 
 
 def _channel_bias(p: Projection) -> np.ndarray | None:
-    """Return the bias of each channel, (channels,) float32, or of each neuron, (n_post,), if it differs within a
-    channel."""
+    """Return the bias per channel, (channels,) float32, or per neuron, (n_post,), if it varies within a channel."""
     if p.bias is None:
         return None
     channels = len(np.asarray(p.weights))
@@ -102,7 +101,7 @@ def _channel_bias(p: Projection) -> np.ndarray | None:
 
 
 def natural(p: Projection, before: Shape) -> bool:
-    """Return whether NIR has a node for a convolution.
+    """Return whether NIR has a node type that can represent a convolution.
 
     before : shape of the signal before the convolution
     """

@@ -1,7 +1,6 @@
-"""Make a controller around an imported network: scaled inputs, the number of network steps in a tick, and outputs.
+"""Add inputs, outputs and the number of network steps per tick to an imported network, to make it a controller.
 
-A network that was trained with T steps per sample, and whose read-out sums over these steps, must run T steps in a
-tick.
+A network that was trained with T steps per sample, and whose read-out sums over these steps, must run T steps per tick.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ UNBOUNDED = (-math.inf, math.inf)
 def steps_of(imported: Imported, period: float | None, steps: int | None) -> int:
     """Return the number of network steps in a tick.
 
-    period : control period [s]; None: not given
-    steps : number of network steps in a tick; None: not given
+    period : control period [s]; None: any
+    steps : number of network steps in a tick; None: derived from ``period``, or 1 without a period
 
     Raises DescriptionError if period, steps and the network's dt do not agree.
     """
@@ -46,10 +45,10 @@ def steps_of(imported: Imported, period: float | None, steps: int | None) -> int
 
 
 def value_inputs(imported: Imported, scale: Any = 1.0, offset: Any = 0.0) -> tuple[ValueInput, ...]:
-    """Return an input for each Input node. The numbers x of an input enter the network as scale x + offset.
+    """Return a value input for each Input node. The values x of an input enter the network as scale x + offset.
 
-    scale : one number, or one for each number of the input
-    offset : one number, or one for each number of the input
+    scale : one number, or one number for each element of the input
+    offset : one number, or one number for each element of the input
     """
     found = []
     for name, size in imported.inputs.items():
@@ -66,7 +65,7 @@ def outputs_of(
 
     steps : number of network steps in a tick
     readout : one of `READOUTS`; empty means "rate" for spikes and "last" for graded values
-    scale : factor of the result: one number, or one number per neuron
+    scale : factor of the decoded values: one number, or one number per neuron
     limits : (low, high) of every command
 
     Raises DescriptionError if the read-out is not possible for the neurons, or if the limits exclude the safe value 0.

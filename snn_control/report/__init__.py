@@ -1,4 +1,4 @@
-"""Reports on a run: a self-contained HTML page and a table in the terminal."""
+"""Reports on runs and controllers: self-contained HTML pages, pictures, videos, and tables in the terminal."""
 
 from .page import write_report
 from .table import print_summary

@@ -1,4 +1,4 @@
-"""Draw how weights, delays and numbers of synapses of connections are distributed."""
+"""Draw histograms of the weights, delays and numbers of synapses of projections."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ WEIGHT = "weight [a.u.]"
 
 @dataclass(frozen=True)
 class Synapses:
-    """The synapses of one projection that a picture shows; those whose weight is always 0 are left out.
+    """The synapses of one projection, for a picture, without those whose weight is always 0.
 
-    places : number of weights
-    weights, delays : (k,) float64; delays are in s. For a convolution, these are the weights of the kernels, each
-        listed once
+    places : number of weights, including those that are 0
+    weights, delays : (k,) float64, weights and delays [s]. For a convolution, ``weights`` has each weight of the
+        kernels once
     into, out : (n_post,), (n_pre,) int64, number of synapses onto each target neuron, and from each source neuron
-    kernels : whether it is a convolution
+    kernels : whether the projection is a convolution
     """
 
     pre: str
@@ -51,9 +51,9 @@ class Synapses:
 
 
 def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
-    """Return the synapses of a projection, with weights and delays as the controller uses them.
+    """Return the synapses of a projection, with the weights and delays that the controller uses.
 
-    Delays are rounded to whole steps, and int8 weights are rounded.
+    Delays are rounded to whole steps, and int8 weights to int8.
 
     sizes : number of neurons of each input and population
     dt : step of the network [s]
@@ -74,19 +74,19 @@ def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
 
 
 def vary(s: Synapses) -> bool:
-    """Return whether a projection has something to draw: weights, delays or numbers of synapses that differ."""
+    """Return whether weights, delays or numbers of synapses of a projection vary, so that a histogram is useful."""
     return not (_one(s.weights) and _one(s.delays)) or _degrees_vary(s)
 
 
 def _one(values: np.ndarray) -> bool:
-    """Return whether all values are equal. A histogram would then be useless."""
+    """Return whether all values are equal, so that a histogram would be useless."""
     return len(values) == 0 or bool((values == values[0]).all())
 
 
 def _count(s: Synapses) -> str:
     """Return the number of synapses as text.
 
-    It is ``24 synapses``, or ``12 synapses in 24 places (zeros are none)`` if some places have no synapse.
+    The text is ``24 synapses``, or ``12 synapses in 24 places (zeros are none)`` if some of the 24 weights are 0.
     """
     some = not s.kernels and len(s.weights) < s.places
     return count(int(s.into.sum()), "synapse") + f" in {count(s.places, 'place')} (zeros are none)" * some
@@ -97,9 +97,10 @@ def draw_weights(
 ) -> tuple[str, str]:
     """Draw one row for each projection: histograms of its weights, delays and numbers of synapses per neuron.
 
-    If a quantity is the same for all synapses of a projection, it is written as text.
+    A quantity that is equal for all synapses of a projection is written as text. Return the caption and the alternative
+    text.
 
-    colours : colours of inputs and populations
+    colours : name of an input or population -> colour
     """
     figure.set_size_inches(WIDTH, 0.3 + 2.1 * len(projections))
     columns: list[tuple[float, Any, Any, Any]] = [  # width, function that draws it, whether values differ, text if not
@@ -125,7 +126,7 @@ def draw_weights(
 
 
 def span(values: np.ndarray, scale: float = 1.0) -> str:
-    """Return the range of some values as text: ``0.1``, ``-2 to 2``, or ``none`` without values."""
+    """Return the range of values as text: ``0.1``, ``-2 to 2``, or ``none`` if there are no values."""
     ends = [number(float(v) * scale) for v in (values.min(), values.max())] if len(values) else ["none"]
     return " to ".join(dict.fromkeys(ends))
 
@@ -143,7 +144,7 @@ def _degrees_vary(s: Synapses) -> bool:
 
 
 def _weight_histogram(axes: Axes, s: Synapses) -> None:
-    """Draw a histogram of weights: red above 0, blue below 0."""
+    """Draw a histogram of a projection's weights: red above 0, blue below 0."""
     counts, edges = np.histogram(s.weights, _edges(np.unique(s.weights)))
     middle = (edges[:-1] + edges[1:]) / 2
     for colour, there in ((EXCITES, middle > 0), (INHIBITS, middle < 0), (MUTED, middle == 0)):
@@ -160,7 +161,7 @@ def _delay_histogram(axes: Axes, s: Synapses) -> None:
 
 
 def _edges(different: np.ndarray) -> np.ndarray:
-    """Return the edges of a histogram's bins: one bin for each value of a coarse grid, otherwise 40 bins."""
+    """Return the bin edges of a histogram: one bin per value if the values lie on a coarse grid, otherwise 40 bins."""
     gap = float(np.diff(different).min())
     places = (different - different[0]) / gap
     if places[-1] < 60 and np.allclose(places, np.rint(places), atol=1e-3):
@@ -169,7 +170,7 @@ def _edges(different: np.ndarray) -> np.ndarray:
 
 
 def _degrees(axes: Axes, s: Synapses, colours: Mapping[str, str]) -> None:
-    """Draw how many synapses end at each target neuron and how many begin at each source neuron, in their colours."""
+    """Draw histograms of the synapses per target neuron and per source neuron, in the colours of the populations."""
     most = int(max(s.into.max(), s.out.max()))
     edges = np.linspace(-0.5, most + 0.5, min(most + 1, 30) + 1)
     for name, of, degree, style in (("in", s.post, s.into, "-"), ("out", s.pre, s.out, (0, (3, 1.5)))):

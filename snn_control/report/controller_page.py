@@ -1,4 +1,4 @@
-"""Draw pictures of a controller from its file, and write a page that shows them and plays a run with a stimulus."""
+"""Draw pictures of a controller, and write a page that shows them and plays a run with a stimulus."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ MOST_SYNAPSES = 5_000_000  # maximum number in a projection whose weights are dr
 
 @dataclass(frozen=True)
 class View:
-    """One picture of a controller that can be drawn.
+    """One picture of a controller, before it is drawn.
 
-    name : name of the picture's file without the suffix; the name starts with the kind of the picture
-    line : a description of the picture in one line
-    fill : function that puts axes into a figure
+    name : name of the picture's file without the suffix; it begins with the kind of the picture
+    line : description of the picture in one line
+    fill : function that draws the picture into a figure
     """
 
     name: str
@@ -70,7 +70,7 @@ class View:
 
 @dataclass(frozen=True)
 class ControllerPage:
-    """The result of `write_controller_page`: the page, the view and file of each picture, and the findings."""
+    """Result of `write_controller_page`: path of the page, view and file of each picture, and findings."""
 
     page: Path
     files: list[tuple[View, Path]]
@@ -78,9 +78,9 @@ class ControllerPage:
 
 
 def views(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses | None]) -> list[View]:
-    """Return all pictures of a controller that can be drawn, as `View` objects.
+    """Return a `View` for each picture that can be drawn of a controller.
 
-    synapses : the synapses of each projection; None: they are too many to draw
+    synapses : the synapses of each projection; None for a projection with too many synapses to draw
     """
     sizes, spiking, colours = sizes_of(program), set(program.facts.spiking), colours_of(spec)
     found: list[View] = []
@@ -97,7 +97,7 @@ def views(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses | 
 
 
 def _encoder(spec: ControllerSpec, one: Input) -> View | None:
-    """Return the picture that an encoder's lowering names, or else its tuning curves; None if it has neither."""
+    """Return the picture that the lowering of an input's encoder declares, or its tuning curves, or None."""
     lowering = registry.lowering("encoders", type(getattr(one, "encoder", None)))
     if lowering is None or (not lowering.drawing and (lowering.pulse or lowering.events)):
         return None
@@ -110,7 +110,7 @@ def _encoder(spec: ControllerSpec, one: Input) -> View | None:
 
 
 def _weights(drawn: Sequence[Synapses], colours: dict[str, str]) -> list[View]:
-    """Return pictures of the weights of all projections; each picture shows up to `ROWS` projections."""
+    """Return views of the weights of all projections, with up to `ROWS` projections in each picture."""
     found = []
     for k, part in enumerate([drawn[k : k + ROWS] for k in range(0, len(drawn), ROWS)], 1):
         name = "weights" if len(drawn) <= ROWS else f"weights-{k}"
@@ -121,13 +121,13 @@ def _weights(drawn: Sequence[Synapses], colours: dict[str, str]) -> list[View]:
 
 
 def few_synapses(spec: ControllerSpec, program: Program) -> list[Synapses | None]:
-    """Return the synapses of each projection that can be drawn; None for a projection with too many."""
+    """Return the synapses of each projection; None for a projection with too many synapses to draw."""
     sizes, pairs = sizes_of(program), zip(spec.network.projections, program.facts.projections, strict=True)
     return [synapses_of(p, sizes, spec.dt) if f.synapses <= MOST_SYNAPSES else None for p, f in pairs]
 
 
 def choose(found: Sequence[View], only: Sequence[str]) -> list[View]:
-    """Return the views whose name or kind is in ``only``; all views if ``only`` is empty."""
+    """Return the views whose name or kind of picture is in ``only``; all views if ``only`` is empty."""
     known = list(dict.fromkeys([*(v.kind for v in found), *(v.name for v in found)]))
     for name in only:
         if name not in known:
@@ -144,10 +144,10 @@ def write_controller_page(
     only: Sequence[str] = (),
     title: str = "Controller",
 ) -> ControllerPage:
-    """Draw a controller. Write its pictures, and a page ``index.html`` that contains all of them, into a folder.
+    """Draw a controller. Write its pictures, and a page ``index.html`` with all pictures, into a folder.
 
-    Pictures that an earlier call wrote and that are not drawn now are removed, unless they were changed since. All
-    pictures are drawn before the first file is written. Each file is written whole or not at all, and the page is
+    Pictures of earlier calls that the present call does not draw are removed, unless somebody has changed them. All
+    pictures are drawn before the first file is written. Each file is written completely or not at all, and the page is
     written last.
 
     Raises
@@ -182,7 +182,7 @@ def _mark(data: bytes) -> str:
 
 
 def _remove_old(folder: Path, written: Mapping[str, str]) -> None:
-    """Remove the files that an earlier page lists. Files that were changed since, or that are written now, are kept."""
+    """Remove the files that the folder's old page lists, except files changed since then, and files in ``written``."""
     try:
         head = (folder / PAGE).read_text(encoding="utf-8", errors="replace")[:HEAD]
     except OSError:
@@ -239,14 +239,14 @@ def _page(
 
 
 def _delay(p: Projection, dt: float) -> str:
-    """Return the delay of a projection in ms as text, rounded to steps. If synapses differ, it is a range."""
+    """Return the delay of a projection as text, in ms and rounded to steps; a range if the synapses' delays differ."""
     steps = np.rint(np.asarray(p.delay, np.float64) / dt)
     ends = [f"{float(end) * dt * 1e3:g}" for end in (steps.min(), steps.max())] if steps.size else ["0"]
     return " to ".join(dict.fromkeys(ends))
 
 
 def _words(one: Any) -> tuple[str, str, str, str]:
-    """Return four texts on an input: its size, the types of its encoder and filters, and when it stops commands."""
+    """Return four texts about an input: size, encoder type, filter types, and condition for stopping commands."""
     size = f"{one.size[0]} × {one.size[1]} px" if isinstance(one, EventsInput) else number(one.size)
     encoder, filters = getattr(one, "encoder", None), getattr(one, "filters", ())
     names = ", ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(each).__name__).lower() for each in filters)

@@ -1,7 +1,7 @@
-"""Draw how single neurons and encoders behave: f-I curves (rate against current), tuning curves, pooled events.
+"""Draw the responses of single neurons and encoders: f-I curves (firing rate over current), tuning curves, events.
 
-The picture of an encoder is drawn by a function (figure, input, dt [s], names of the input's numbers) -> (caption,
-alternative text). The encoder's lowering names this function (`engine.lowering.EncoderLowering.drawing`).
+A function draws the picture of an encoder: (figure, input, dt [s], names of the input's elements) -> (caption,
+alternative text). The encoder's lowering names the function (`engine.lowering.EncoderLowering.drawing`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NEURONS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#b5de2b")  # viridis wit
 
 
 def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], NeuronModel]]:
-    """Group populations whose neurons have equal descriptions. Return a list of (names, description)."""
+    """Group populations with equal neuron models. Return a list of (names of populations, model)."""
     found: dict[NeuronModel, list[str]] = {}
     for name, model in neurons.items():
         found.setdefault(model, []).append(name)
@@ -39,9 +39,9 @@ def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], Neu
 def f_i_curves(model: NeuronModel, dt: float, up_to: float = 0.0) -> list[tuple[str, NeuronModel, Curve]]:
     """Return the f-I curves of a model: a list of (label, model of one neuron, curve of this neuron).
 
-    The list has several entries if the parameters of neurons differ.
+    The list has several entries if the neurons' parameters differ.
 
-    up_to : a current that the curves must include
+    up_to : current that the curves must include
     """
     if model.size is None:
         return [("", model, f_i_curve(model, dt, up_to))]
@@ -59,12 +59,12 @@ def draw_f_i(
     colours: Mapping[str, str],
     driven: Mapping[str, float],
 ) -> tuple[str, str]:
-    """Draw rate against constant current, with one pair of axes for each neuron model.
+    """Draw f-I curves, firing rate over constant current, with one pair of axes for each neuron model.
 
-    The curves have the colour of the first population with that model.
+    A curve has the colour of the first population with the model.
 
     colours : name -> colour of a population
-    driven : name -> largest current that an input's encoder gives its neurons; the axes extend to this current
+    driven : name of an input -> largest current of its encoder; the axes extend to this current
     """
     said = []
     shown = groups[:MOST_MODELS]
@@ -97,7 +97,7 @@ def draw_f_i(
 
 
 def _from_zero(axes: Axes) -> None:
-    """Let the axis of a rate begin at 0 and extend to at least 1, so that a rate of 0 is a line at the bottom."""
+    """Let the axis of firing rates begin at 0 and extend to at least 1, so that a zero rate is a line at the bottom."""
     axes.set_ylim(0, max(axes.get_ylim()[1], 1.0))
 
 
@@ -107,7 +107,7 @@ def _names(names: Sequence[str], most: int = 3) -> str:
 
 
 def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
-    """Draw the tuning curves of an encoder, with one pair of axes for each dimension to which neurons respond."""
+    """Draw the tuning curves of an encoder, with a pair of axes for each dimension to which neurons respond."""
     tunings = tuning(spec, dt)
     spiking = spec.encoder is not None and spec.encoder.neuron is not None
     silent = [names[t.dimension] for t in tunings if not len(t.neurons)]
@@ -144,7 +144,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
 
 
 def _alike(tunings: Sequence[TuningCurve]) -> list[list[TuningCurve]]:
-    """Group tuning curves that are equal except for the neurons that respond. Return the groups."""
+    """Group the tuning curves of dimensions that are equal except for the indices of the neurons. Return the groups."""
     found: dict[Any, list[TuningCurve]] = {}
     for one in tunings:
         found.setdefault((one.of, one.x.tobytes(), one.response.round(4).tobytes()), []).append(one)
@@ -152,7 +152,7 @@ def _alike(tunings: Sequence[TuningCurve]) -> list[list[TuningCurve]]:
 
 
 def _same(same: Sequence[TuningCurve], names: Sequence[str]) -> str:
-    """Return a second line of a title: it names the other numbers that have the same curves."""
+    """Return a second title line with the names of other input elements that have equal curves."""
     said = [names[t.dimension] for t in same]
     which = ", ".join(said) if len(said) <= 2 else f"{said[0]}, … {said[-1]}"
     return f"\nthe same, of neurons of its own: {which}" if said else ""
@@ -173,9 +173,9 @@ def _tuning_curves(axes: Axes, tuning: TuningCurve) -> None:
 
 
 def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
-    """Draw how much each number of an input adds to each neuron's current.
+    """Draw the contribution of each input element to each neuron's current.
 
-    Few numbers are drawn as tuning curves. Many numbers are drawn as an image of the weights.
+    Few elements are drawn as tuning curves, many elements as an image of the weights.
     """
     if spec.size <= MOST_DIMENSIONS:
         return draw_tuning(figure, spec, dt, names)
@@ -197,7 +197,7 @@ def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
 
 
 def _where(spec: ValueInput, tuning: TuningCurve, names: Sequence[str], most: int = 2) -> str:
-    """Return a second line of a title: the values at which the other dimensions are held."""
+    """Return a second title line with the constant values of the other dimensions."""
     others = [d for d in range(spec.size) if d != tuning.dimension]
     if not others:
         return ""

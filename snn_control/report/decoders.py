@@ -1,4 +1,4 @@
-"""Draw how much each neuron contributes to an output: the weights of the output's decoders."""
+"""Draw the weights of an output's decoders, which are the contributions of the neurons to the output."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Panel:
     """The contents of one pair of axes: weights (neurons, lines), and a label for each line.
 
     grid : (columns, rows) if the neurons form a grid, whose weights are drawn as an image
-    blocks : names of the numbers if the source has a block of neurons for each number
+    blocks : names of the input's elements if the source has a separate block of neurons for each element
     """
 
     title: str
@@ -43,9 +43,9 @@ class _Panel:
 
 
 def grid_of(spec: ControllerSpec, source: str) -> tuple[int, int] | None:
-    """Return (columns, rows) if the neurons of a source are the cells of a camera's picture, otherwise None.
+    """Return (columns, rows) if the neurons of a source represent the cells of a camera's grid, otherwise None.
 
-    Such neurons belong to the camera's encoder, or are connected one to one with the neurons of the encoder.
+    Such neurons belong to the camera's encoder, or are connected one to one with the encoder's neurons.
     """
     cameras = {
         i.name: i.encoder for i in spec.inputs if isinstance(i, coding.EventsInput) and i.encoder.polarity != "split"
@@ -67,7 +67,7 @@ def _per(term: coding.Decoder) -> str:
 
 
 def times_of(term: coding.Decoder) -> list[tuple[str, float]]:
-    """Return the time constants or the window of a decoder for labels, as a list of (symbol, seconds)."""
+    """Return the time constants or the window of a decoder, for labels, as a list of (symbol, seconds)."""
     signs = {"tau": "τ", "window": "window"}
     return [(sign, time) for name, sign in signs.items() if (time := getattr(term, name, None)) is not None]
 
@@ -98,7 +98,7 @@ def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
 
 
 def _blocks(spec: ControllerSpec, source: str) -> list[str]:
-    """Return the names of an input's numbers if its encoder has separate neurons for each number; otherwise []."""
+    """Return the names of an input's elements if its encoder has separate neurons for each element; otherwise []."""
     for one in spec.inputs:
         if one.name == source and isinstance(getattr(one, "encoder", None), coding.PopulationEncoder):
             return number_names(spec, one)
@@ -108,8 +108,8 @@ def _blocks(spec: ControllerSpec, source: str) -> list[str]:
 def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -> tuple[str, str]:
     """Draw the weight of each neuron in each output, with one pair of axes for each output and source.
 
-    Neurons that form a picture are drawn as a picture. Few neurons are drawn as bars. In all other cases, the weights
-    are drawn as an image with one row for each term and number.
+    The weights of neurons in a grid are drawn as an image of this grid. The weights of few neurons are drawn as bars.
+    In all other cases, the weights are drawn as an image with a row for each decoder and output element.
     """
     panels = _panels(spec, sizes)
     shown = panels[:MOST_PANELS]
@@ -137,7 +137,7 @@ def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -
 
 
 def _picture(axes: Axes, panel: _Panel, weights: np.ndarray) -> None:
-    """Draw weights (rows, columns) as an image. Few weights are also written as numbers into the cells."""
+    """Draw weights (rows, columns) as an image. If there are few weights, the cells also contain the numbers."""
     signed_image(axes, weights, f"weight [{panel.unit}]")
     most = np.abs(weights).max()
     if weights.size <= 24:
@@ -157,7 +157,7 @@ def _decoder_bars(axes: Axes, panel: _Panel) -> None:
 
 
 def _name_blocks(axes: Axes, panel: _Panel) -> None:
-    """Label an axis with the names of an input's numbers, if the encoder has separate neurons for each number."""
+    """Label an axis with the names of an input's elements, if the encoder has separate neurons for each element."""
     if len(panel.blocks) < 2 or len(panel.blocks) > 12:
         return
     each = len(panel.weights) // len(panel.blocks)

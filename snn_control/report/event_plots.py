@@ -1,7 +1,7 @@
 """Draw the events of a recording or a run in one figure: pictures, rate, activity of pixels, intervals, x-y-t.
 
-`Survey` processes the events in chunks, in memory of bounded size. `survey_arrays` makes the arrays of a survey that a
-run folder stores. `draw_recording` draws a survey.
+`Survey` processes the events in chunks, in memory of bounded size. `survey_arrays` computes the arrays of a survey that
+a run folder stores. `draw_recording` draws a survey.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ EVERY = 4  # every 4th row and column of the sensor is used for the intervals
 
 
 class Survey:
-    """Statistics of a stream of events. Call ``add`` with the chunks in order.
+    """Statistics of a stream of events. Call ``add`` with the chunks of the stream in order.
 
-    begins : time of the first event [s] if the stream is a part of a longer stream; shifts the time axes
+    begins : time of the first event [s], if the stream is part of a longer stream; it shifts the time axes
 
-    The results are:
+    The results are these attributes:
 
     first, last : time of the first event and latest time of an event [ns]; None without events
     on, off : number of ON events and number of OFF events
     rate : (bins, 2) int64, ON and OFF events in bins of ``bin_ns`` from ``first`` on
-    pixels : (rows, columns) int64, number of events of each pixel; there are at most 4096 rows and columns, and events
-        beyond are ignored
+    pixels : (rows, columns) int64, number of events of each pixel; at most 4096 rows and columns; events beyond are
+        ignored
     intervals : (96,) int64, histogram of the times between successive events of a pixel, for the pixels of every 4th
         row and column; the bins are INTERVALS [s]
     jumps : times [ns after the first event] at which the clock went back by a millisecond or more
-    points : (n, 4) float64, for at most 30,000 events: time [s after the first event], x, y, p
+    points : (n, 4) float64, a sample of at most 30,000 events: time [s after the first event], x, y, p
     """
 
     def __init__(self, begins: float = 0.0) -> None:
@@ -65,7 +65,7 @@ class Survey:
         self._newest = 0  # time of the last event that was added [ns]
 
     def add(self, events: Events) -> None:
-        """Add the next chunk of events."""
+        """Update all statistics with the next chunk of events."""
         if not len(events):
             return
         t = events.ns
@@ -137,7 +137,7 @@ class Survey:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all data of the survey as arrays, from which `of` restores the survey.
 
-        The size of these arrays is bounded, except for the pixels.
+        The size of the arrays is bounded, except for that of ``pixels``.
         """
         times = [self.bin_ns, self.first or 0, self.last or 0]
         return {
@@ -148,7 +148,7 @@ class Survey:
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> Survey:
-        """Restore a survey from `arrays`. No events can be added to this survey.
+        """Restore a survey from the result of `arrays`. The restored survey accepts no further events.
 
         Raises KeyError if an array is missing.
         """
@@ -179,7 +179,7 @@ class Survey:
 
     @property
     def silences(self) -> list[tuple[float, float]]:
-        """Start and end [s] of the stretches without an event, at least two bins long; at most 50 stretches."""
+        """Start and end [s] of intervals without events that are at least two bins long; at most 50 intervals."""
         edges = np.flatnonzero(np.diff(np.r_[0, self.rate.sum(axis=1) == 0, 0]))
         stretches = edges.reshape(-1, 2)
         long = stretches[np.diff(stretches, axis=1)[:, 0] >= 2][:50]
@@ -191,9 +191,9 @@ class Survey:
 
 
 def events_of_episode(world: Mapping[str, np.ndarray], name: str, step: float, width: int, height: int) -> Events:
-    """Return the events of a camera from the arrays of an episode (`record.episode_recorder`).
+    """Return the events of a camera from the recorded arrays of an episode (`record.episode_recorder`).
 
-    name : name of the observation
+    name : name of the camera in the observation
     step : duration of a step of the world [s]
     width, height : size of the sensor [pixel]
     """
@@ -206,7 +206,7 @@ def events_of_episode(world: Mapping[str, np.ndarray], name: str, step: float, w
 
 
 def event_arrays(events: Events) -> dict[str, np.ndarray]:
-    """Return `survey_arrays` of events whose times are times of the run."""
+    """Return the `survey_arrays` of events whose times count from the start of the run."""
     begins = float(events.ns[0]) * 1e-9 if len(events) else 0.0
     size = events.width or 0, events.height or 0
     return survey_arrays((events[k : k + PIECE] for k in range(0, len(events), PIECE)), size, begins)
@@ -218,8 +218,8 @@ def survey_arrays(pieces: Iterable[Events], size: tuple[int, int], begins: float
     The dictionary is empty if there are no events.
 
     pieces : chunks of events
-    size : width and height of the sensor [pixel]; 0, 0: not known
-    begins : time of the first event [s of the run]
+    size : width and height of the sensor [pixel]; 0, 0: unknown
+    begins : time of the first event [s after the start of the run]
     """
     survey = Survey(begins)
     for piece in pieces:
@@ -231,7 +231,7 @@ def survey_arrays(pieces: Iterable[Events], size: tuple[int, int], begins: float
 
 
 def event_counters(*records: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the counters of an input as a flat dictionary. Nested counters get names like ``filters hot_pixels``."""
+    """Flatten the counters of an input to one dictionary. Nested counters get names like ``filters hot_pixels``."""
     flat: dict[str, Any] = {}
     for record in records:
         for key, value in record.items():
@@ -250,7 +250,7 @@ def draw_recording(
 ) -> tuple[str, str]:
     """Draw a survey in one figure. Return the caption and the alternative text.
 
-    moments : list of (time [s after the first event], picture); the pictures are shown above the plots
+    moments : list of (time [s after the first event], image); the images are shown above the plots
     """
     heights = [WIDTH / len(moments) * np.divide(*moments[0][1].shape[:2]) + 0.3] if moments else []
     heights += [2.2, 3.4, 4.2]
@@ -273,7 +273,7 @@ def draw_recording(
 
 
 def _unit(survey: Survey) -> tuple[float, str]:
-    """Return the scale and the name of a unit that suits a time of this length."""
+    """Return the scale and the name of a time unit that suits the duration of a survey."""
     units = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
     return next((unit for unit in units if survey.seconds * unit[0] >= 1.0), units[-1])
 
@@ -294,7 +294,7 @@ def _draw_moments(
 def draw_rate(axes: Axes, survey: Survey) -> None:
     """Draw the rate of events over time: ON events above the axis and OFF events below.
 
-    Stretches without events are grey. Dashed lines mark the times at which the clock went back.
+    Intervals without events are grey. Dashed lines mark the times at which the sensor's clock stepped back.
     """
     width = survey.bin_ns * 1e-9
     rates = survey.rate / width
@@ -320,7 +320,7 @@ def draw_rate(axes: Axes, survey: Survey) -> None:
 
 
 def _draw_activity(axes: Axes, pixels: np.ndarray) -> None:
-    """Draw the number of events of each pixel on a logarithmic scale."""
+    """Draw the number of events of each pixel as an image with a logarithmic colour scale."""
     from matplotlib.colors import LogNorm
 
     most = max(float(pixels.max(initial=0)), 2.0)

@@ -1,4 +1,4 @@
-"""Make videos and pictures of recorded events."""
+"""Render recorded events as videos and images."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def write_event_video(
     most: tuple[int, int] = (1280, 960),
     progress: Callable[[float], object] | None = None,
 ) -> int:
-    """Write a video of events. Return its number of pictures; without events, return 0 and write no file.
+    """Write a video of events. Return the number of frames; without events, return 0 and write no file.
 
     path : .mp4, .gif or .png (contact sheet), see `VideoWriter`
     source : an open recording, or events in order, as one array of events or in chunks
-    fps : pictures per second of the video
+    fps : frames per second of the video
     speed : seconds of the recording per second of the video; 0.1 is slow motion
     style : "polarity", "surface" or "grey", see `events.frames`
-    start, stop : the part to show [s after the first event]
-    size : (width, height) of the sensor [pixel]; None uses the size that the source states; if it states none, a likely
-        size for the first events
-    most : maximum (width, height) of the picture [pixel]. Pictures of small sensors are enlarged by a whole number;
-        pictures of large sensors are reduced. In .mp4, dots have at least 2 x 2 pixels, because smaller dots would lose
-        their colours
-    progress : called with the time that was reached [s after the first event]
+    start, stop : time interval to show [s after the first event]
+    size : (width, height) of the sensor [pixel]; None uses the size that the source states or, if it states none, a
+        likely size for the first events
+    most : maximum (width, height) of a frame [pixel]. Frames of small sensors are enlarged by a whole number; frames of
+        large sensors are reduced. In .mp4, a dot has at least 2 x 2 pixels, because smaller dots would lose their
+        colour
+    progress : function that is called with the present time [s after the first event]
 
     Raises
     ------
@@ -89,10 +89,10 @@ def event_moments(
     style: str = "polarity",
     size: tuple[int, int] | None = None,
 ) -> list[tuple[float, np.ndarray]]:
-    """Return pictures of the events around some times: a list of (time, picture (rows, columns, 3) uint8).
+    """Return images of the events before several times: a list of (time, image (rows, columns, 3) uint8).
 
-    times : times of the pictures [s after the first event]
-    seconds : a picture shows the events of this duration before its time
+    times : times of the images [s after the first event]
+    seconds : duration, before its time, whose events an image shows [s]
 
     Without events, the list is empty. Other arguments and exceptions are the same as for `write_event_video`.
     """
@@ -108,7 +108,7 @@ def event_moments(
 
 
 def part_of(source: Recording | Events | Iterable[Events], start: float, stop: float) -> Iterator[Events]:
-    """Return the events from ``start`` to before ``stop`` [s after the first event], in chunks that are not empty."""
+    """Yield the events from ``start`` to before ``stop`` [s after the first event], in chunks that are not empty."""
     if isinstance(source, Recording):
         source = source.chunks()
     pieces = [source] if isinstance(source, Events) else source
@@ -118,7 +118,7 @@ def part_of(source: Recording | Events | Iterable[Events], start: float, stop: f
 def _opened(
     source: Recording | Events | Iterable[Events], size: tuple[int, int] | None
 ) -> tuple[Iterator[Events], tuple[int, int], int] | None:
-    """Return the chunks of a source, the (width, height) of its sensor and its first time [ns]; None without events."""
+    """Return a source's chunks, its sensor's (width, height) and its first event's time [ns]; None without events."""
     pieces = part_of(source, 0.0, math.inf)
     first = next(pieces, None)
     if first is None:
@@ -130,7 +130,7 @@ def _opened(
 
 
 def picture_ns(fps: float, speed: float) -> float:
-    """Return how much time of the recording one picture shows [ns]."""
+    """Return the duration of the recording that one frame shows [ns]."""
     for name, value in (("fps", fps), ("speed", speed)):
         if not 0 < value < np.inf:
             raise InputError(f"{name} = {value!r}: must be positive and finite")
@@ -140,12 +140,12 @@ def picture_ns(fps: float, speed: float) -> float:
 def _slices(
     pieces: Iterable[Events], origin: int, drawn: Painter, window: float, start: float, silence: int
 ) -> Iterator[tuple[int, int]]:
-    """Pass the events of each picture to the painter ``drawn``. Yield the end of each picture and its number of events.
+    """Pass the events of each frame to the painter ``drawn``. Yield the end time and number of events of each frame.
 
-    The end is in ns after ``origin``. If the clock steps back, the time stays constant.
+    The end time is in ns after ``origin``. If the sensor's clock steps back, the time stays constant.
 
-    window : duration of a picture [ns]
-    silence : number of pictures without events after which a gap is left out
+    window : duration of a frame [ns]
+    silence : number of frames without events after which the rest of a gap is skipped
     """
     k = shown = quiet = latest = 0
 
@@ -171,7 +171,7 @@ def _slices(
 
 
 def decimals_for(seconds: float) -> int:
-    """Return how many decimals of a time [s] to show, so that times ``seconds`` apart have different texts."""
+    """Return the number of decimals with which times [s] that are ``seconds`` apart have different texts."""
     return min(9, max(3, 1 - int(np.floor(np.log10(seconds)))))
 
 
@@ -185,7 +185,7 @@ def speed_text(speed: float) -> str:
 
 
 def speed_for(seconds: float) -> float:
-    """Return the speed of a video: 1, or a slower speed (1, 2 or 5 times a power of ten) if it would be too short."""
+    """Return the speed of a video: 1, or a slower one (1, 2 or 5 times a power of ten) for a short recording."""
     wanted = seconds / LEAST_SECONDS
     if wanted >= 1.0 or wanted <= 0.0:
         return 1.0
@@ -196,7 +196,7 @@ def speed_for(seconds: float) -> float:
 def style_for(events: int, seconds: float, speed: float, fps: float = 30.0) -> str:
     """Return the style for a video: ``polarity``, or ``surface`` for slow motion.
 
-    In slow motion, pictures of the style ``polarity`` would be almost empty.
+    In slow motion, frames of the style ``polarity`` would be almost empty.
     """
     of_a_picture = events * speed / fps / max(seconds, 1e-9)
     return "surface" if speed < 1 and of_a_picture < FEW else "polarity"

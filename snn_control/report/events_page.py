@@ -1,4 +1,4 @@
-"""Make an interactive page of the events of a recording: one HTML file, which the modules of the live page draw."""
+"""Create an interactive page of a recording's events: one HTML file, drawn by the modules of the live page."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def events_page(
     pieces: Iterable[Events], survey: Survey, size: tuple[int, int], title: str, facts: Sequence[str] = (),
     speed: float = 1.0, progress: Callable[[float], object] = lambda t: None,
 ) -> tuple[Page, str]:  # fmt: skip
-    """Return the page of a recording, and a text that says whether it holds all events.
+    """Return the page of a recording, and a text that states whether the page contains all events.
 
     pieces : the events, in chunks
-    survey : statistics of all these events
-    size : (width, height) of the sensor [pixel]; events outside are left out
+    survey : statistics of all events in ``pieces``
+    size : (width, height) of the sensor [pixel]; events outside the sensor are omitted
     facts : texts below the title
-    speed : speed at which the page plays at first
-    progress : called with the time that was reached [s after the first event]
+    speed : initial playback speed of the page
+    progress : function that is called with the present time [s after the first event]
     """
     assert survey.first is not None
     total = survey.on + survey.off
@@ -75,9 +75,9 @@ def _rate(events_a_second: float) -> str:
 def _shown(
     pieces: Iterable[Events], survey: Survey, size: tuple[int, int], share: float
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yield columns t [`DT`], x, y, p of the events that are kept, in chunks. If the clock steps back, t is constant.
+    """Yield the columns t [`DT`], x, y, p of the events on the page, in chunks. If the clock steps back, t is constant.
 
-    share : probability of an event to be kept
+    share : probability with which an event is on the page
     """
     random, latest = np.random.default_rng(0), 0
     begins = round(survey.begins * 1e9) - (survey.first or 0)
@@ -92,7 +92,7 @@ def _shown(
 
 
 def _frames(t: np.ndarray, pixel: np.ndarray, p: np.ndarray, done: int) -> list[bytes]:
-    """Return events as frames of the live page, in which OFF and ON are populations, and pixels their neurons."""
+    """Encode events as frames of the live page: OFF and ON are populations, and pixels are their neurons."""
     cuts = np.flatnonzero(np.diff((t - t[0]) // WIDEST_FRAME)) + 1
     frames: list[bytes] = []
     for rows in np.split(np.arange(len(t)), cuts):
@@ -107,7 +107,7 @@ def _frames(t: np.ndarray, pixel: np.ndarray, p: np.ndarray, done: int) -> list[
 
 
 def _scene(survey: Survey, size: tuple[int, int], title: str, kept: int, frames: int, speed: float) -> dict[str, Any]:
-    """Return the scene of a page without a controller, with the camera, its rate, and what is shown at first."""
+    """Return the live page's scene for a camera without a controller: camera, event rate, and initial view."""
     rate = survey.rate
     busiest = int(rate.sum(axis=1).argmax())
     many = PICTURED / max(kept / max(survey.seconds, DT), 1.0)

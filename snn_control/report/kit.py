@@ -1,7 +1,7 @@
-"""Common parts of all pictures: colours, axes, images with colour bars, and writing figures to files.
+"""Helpers for all pictures: colours, axes, images with colour bars, and conversion of figures to files.
 
-matplotlib is imported when the first picture is drawn. Only its Agg canvas is used, which needs no display and no
-global state.
+matplotlib is imported when the first picture is drawn. The module uses only the Agg canvas, which needs no display and
+no global state.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FORMATS: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date"
 
 
 def tint(colour: str, share: float) -> str:
-    """Return a colour mixed with white, whose share is ``share``; with black if ``share`` is below 0."""
+    """Return a colour mixed with white (fraction ``share``) or, if ``share`` < 0, with black (-``share``)."""
     from matplotlib.colors import to_hex, to_rgb
 
     red, green, blue = (c * (1 + share) if share < 0 else c + (1 - c) * share for c in to_rgb(colour))
@@ -60,12 +60,12 @@ def tint(colour: str, share: float) -> str:
 
 
 def shades(colour: str, n: int) -> list[str]:
-    """Return n shades of a colour, from dark to light, for several numbers that belong to one input or population."""
+    """Return n shades of a colour, from dark to light, for the elements of one input or population."""
     return [colour] if n == 1 else [tint(colour, -0.35 + 0.9 * k / (n - 1)) for k in range(n)]
 
 
 def ramp(*colours: str) -> Colormap:
-    """Return a matplotlib colour map that passes through the given colours in order."""
+    """Return a matplotlib colour map that interpolates between colours in order."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("ramp", colours)
@@ -75,7 +75,7 @@ def ramp(*colours: str) -> Colormap:
 
 
 def axes_in_rows(figure: Figure, n: int, columns: int, height: float) -> list[Axes]:
-    """Set the size of a figure and return n axes, in rows of at most ``columns``, each ``height`` [inch] high."""
+    """Set the size of a figure, and return n axes in rows of at most ``columns`` axes, ``height`` [inch] each."""
     columns = min(n, columns)
     rows = -(-n // columns)
     figure.set_size_inches(WIDTH, 0.5 + height * rows)
@@ -94,7 +94,7 @@ def whole_ticks(axes: Axes, which: str = "both", most: int = 5) -> None:
 
 
 def legend_above(axes: Axes, columns: int) -> None:
-    """Add a legend in one row, on the right of the title."""
+    """Add a legend above axes, to the right of the title."""
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0.2)
 
 
@@ -111,13 +111,13 @@ def colour_bar(axes: Axes, shown: Any, label: str, **options: Any) -> None:
 
 
 def signed_scale(values: np.ndarray) -> dict[str, Any]:
-    """Return a colour map and its limits for numbers of both signs. White stands for 0."""
+    """Return a colour map and its limits for values of both signs, as keyword arguments. White stands for 0."""
     most = float(np.abs(values).max(initial=0.0)) or 1.0
     return {"cmap": SIGNED, "vmin": -most, "vmax": most}
 
 
 def signed_image(axes: Axes, values: np.ndarray, label: str) -> None:
-    """Draw numbers of both signs, (rows, columns), as an image with a colour bar."""
+    """Draw values of both signs, (rows, columns), as an image with a colour bar."""
     image = axes.imshow(values, aspect="auto", interpolation="nearest", **signed_scale(values))
     axes.grid(False)
     colour_bar(axes, image, label)
@@ -135,12 +135,12 @@ def photo(axes: Axes, image: np.ndarray, title: str) -> None:
 
 
 def thin(n: int, most: int) -> slice:
-    """Return a slice that selects every k-th of n samples. k is so large that at most ``most`` are selected."""
+    """Return a slice that selects every k-th of n samples, with k such that at most ``most`` samples are selected."""
     return slice(None, None, max(1, -(-n // most)))
 
 
 def rate_prefix(highest: float) -> tuple[float, str]:
-    """Return a scale and the prefix of the unit, such as k, for rates up to ``highest`` [1/s]."""
+    """Return a scale and an SI prefix, such as k, for rates up to ``highest`` [1/s]."""
     for scale, prefix in ((1e6, "M"), (1e3, "k")):
         if highest >= scale:
             return scale, prefix
@@ -152,7 +152,7 @@ def rate_prefix(highest: float) -> tuple[float, str]:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn picture: its caption, alternative text, bytes in each format, and axes (`pointer_values`)."""
+    """A drawn picture: caption, alternative text, bytes in each format, and data of its axes (`pointer_values`)."""
 
     title: str
     caption: str
@@ -166,10 +166,9 @@ class Picture:
 
 
 def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "png") -> Picture:
-    """Draw a picture as PNG, and also in the format ``also`` if that is another of `FORMATS`.
+    """Draw a picture as PNG and, if ``also`` is another format of `FORMATS`, in this format, too.
 
-    fill : function that puts axes into the figure, sets the size of the figure, and returns caption and alternative
-        text
+    fill : function that draws axes into a figure, sets the figure's size, and returns caption and alternative text
 
     Raises RuntimeFault if matplotlib is not installed.
     """
@@ -196,13 +195,13 @@ def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "pn
 
 
 def pointer_values(figure: Figure) -> list[dict[str, Any]]:
-    """Return the data with which a page shows the values under the pointer, for each pair of axes of a figure.
+    """Return, for each pair of axes of a figure, the data with which a page shows the values under the mouse pointer.
 
-    box : left, top, right and bottom of the axes, as shares of the figure
+    box : left, top, right and bottom of the axes, as fractions of the figure
     x, y : label, first value, last value, and 1 if the axis is logarithmic
-    cells, label : for a small image, the values of its cells and the meaning of these values
+    cells, label : for a small image, the values of its cells and their meaning
 
-    Axes that are switched off, axes of colour bars, and axes of three dimensions are left out.
+    Axes that are switched off, axes of colour bars, and three-dimensional axes are omitted.
     """
     found = []
     for axes in figure.axes:
@@ -219,14 +218,14 @@ def pointer_values(figure: Figure) -> list[dict[str, Any]]:
 
 
 def _label(axes: Axes, axis: Axis, key: str) -> str:
-    """Return the label of an axis, or else the label of an axis that shares its scale."""
+    """Return the label of an axis or, if it has none, the label of an axis that shares its scale."""
     group = axes.get_shared_x_axes() if key == "x" else axes.get_shared_y_axes()
     labels = [axis.get_label_text(), *(getattr(a, f"get_{key}label")() for a in group.get_siblings(axes))]
     return next((text.replace("\n", " ") for text in labels if text), "")
 
 
 def _cells(axes: Axes) -> dict[str, Any]:
-    """Return the values of a small image that fills its axes. Infinities and NaN become None (null in JSON)."""
+    """Return the values of a small image that fills its axes. Infinity and NaN become None, which is null in JSON."""
     for image in axes.images:
         values, bar = image.get_array(), image.colorbar
         if values is not None and values.ndim == 2 and values.size <= MOST_CELLS and bar is not None:

@@ -1,4 +1,4 @@
-"""Write the report of a run: one HTML file with pictures and tables, which needs no other files."""
+"""Write the report of a run: one self-contained HTML file with pictures and tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIVE_ONLY = ("camera", "tracking", "latency")  # pictures that do not exist for 
 
 
 def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the most important numbers of a run, each as (label, value, remark)."""
+    """Return the most important results of a run, each as (label, value, remark)."""
     tiles: list[tuple[str, str, str]] = []
     rows, unit = rms_of(summary)
     if rows:
@@ -52,7 +52,7 @@ def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 @dataclass(frozen=True)
 class Omitted:
-    """The reason why a picture is missing. The page shows this text in place of the picture."""
+    """The reason why a picture is missing, which the page shows as text in place of the picture."""
 
     title: str
     missing: str
@@ -60,7 +60,7 @@ class Omitted:
 
 @dataclass(frozen=True)
 class Clip:
-    """A video that the page shows in place of a picture, as the bytes of a .gif file."""
+    """A video, as the bytes of a .gif file, which the page shows in place of a picture."""
 
     title: str
     caption: str
@@ -70,14 +70,14 @@ class Clip:
 
 @dataclass(frozen=True)
 class Page:
-    """The content of an HTML page that needs no other files.
+    """The content of a self-contained HTML page.
 
-    facts : shown in the line below the title
-    tiles : label, value and remark of the most important numbers
+    facts : texts in the line below the title
+    tiles : label, value and remark of the most important results
     kind : kind of the verdict: ``pass``, ``fail`` or ``none``
-    notes : one line each, in a box above the pictures
-    live : a run that can be played on the page, above the pictures
-    files : other files that were written with the page; the head of the page stores their names and does not show them
+    notes : lines in a box above the pictures
+    live : data of a run that the page can play, above the pictures
+    files : names of other files written with the page, which its HTML head stores and the page does not show
     """
 
     title: str
@@ -103,7 +103,7 @@ class Page:
 
 
 def _has(summary: Mapping[str, Any], key: str) -> bool:
-    """Return whether a run of this kind can have the picture ``key`` at all.
+    """Return whether a run with this summary can have the picture ``key`` at all.
 
     For example, a run without a camera has no picture of events.
     """
@@ -115,12 +115,12 @@ def _has(summary: Mapping[str, Any], key: str) -> bool:
 
 
 def write_report(folder: str | Path, record: RecordedRun | None = None) -> Path:
-    """Write ``report.html`` into a run folder. Return the path of this file.
+    """Write the report ``report.html`` into a run folder. Return the path of the file.
 
-    record : the recorded run, which is replayed and which the page can play
+    record : the recorded run, which is replayed and can be played on the page
 
-    A picture whose arrays are missing is left out. The page has a note about it, unless a run of this kind never has
-    this picture (`_has`). Raises RuntimeFault if there is no run in this folder, or if matplotlib or Jinja2 is not
+    A picture whose arrays are missing is omitted. The page has a note on the omission, unless such a run never has the
+    picture (`_has`). Raises RuntimeFault if the folder does not contain a run, or if matplotlib or Jinja2 is not
     installed.
     """
     folder = Path(folder)

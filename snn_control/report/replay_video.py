@@ -1,4 +1,4 @@
-"""Make videos of a controller that runs on events. They show events, the network's input, spikes and commands."""
+"""Render videos of a controller that runs on events, with events, the network's input, spikes and commands."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def write_replay_video(
 ) -> int:
     """Write a video of a replayed recording: events, spikes and commands of the controller.
 
-    Return the number of pictures.
+    Return the number of frames.
 
     ticks : the replayed events, divided into ticks as in the run
     arrays : ``command``, ``spike_step``, ``spike_population``, ``spike_neuron`` and ``population_names`` of the run.
-        The network's input is not among them; another instance of the controller computes it again
+        The network's input is not recorded; a second instance of the controller computes this input again
     speed : seconds of the recording per second of the video; None: 1, or slower if the video would be short
-    progress : called with the number of each tick
+    progress : function that is called with the index of each tick
 
-    Raises the same errors as `ReplayVideo`.
+    Raises the errors of `ReplayVideo`.
     """
     spec, camera = fitted.spec, fitted.camera
     controller = Controller.from_spec(spec)
@@ -80,13 +80,13 @@ def write_replay_video(
 
 
 def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[float, float]]:
-    """Return the low and the high end of the scale on which each number of the command is drawn.
+    """Return the lower and the upper end of the scale for drawing each element of the command.
 
-    These are the limits of the output. Without limits, they are the range of the number in the run. If the run used
-    only a small part of the limits, they are also this range, but at least a tenth of the limits, so that noise looks
-    flat.
+    The ends are the limits of the output. Without limits, they are the element's range in the run. If the run used only
+    a small part of the limits, the ends are the element's range in the run, too, but at least a tenth of the limits, so
+    that noise looks flat.
 
-    command : (ticks, outputs)
+    command : (ticks, outputs), commands of the run
     """
     low, high = np.hstack([[np.broadcast_to(side, o.size) for side in o.limits] for o in spec.outputs])
     seen = command if len(command) else np.zeros((1, len(low)))
@@ -98,7 +98,7 @@ def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[floa
 
 
 def _pooled(controller: Controller, camera: EventsInput) -> np.ndarray | None:
-    """Return the network's input for given events, in the form that `ReplayVideo` needs; None if it is no picture."""
+    """Return the network's present input from a camera in the form of `ReplayVideo`; None if it is not an image."""
     name = f"{camera.name}.pooled"
     grid: Any = getattr(camera.encoder, "grid", None)
     if name not in controller.program.names or np.shape(grid) != (2,):
@@ -111,22 +111,22 @@ def _pooled(controller: Controller, camera: EventsInput) -> np.ndarray | None:
 class ReplayVideo:
     """A video of a running controller that shows events, pooled input, spikes and commands side by side.
 
-    Call ``add`` for every tick, or only for the ticks to be shown; then call ``close``. A picture is drawn when it is
-    due, and memory is bounded. After an exception in a ``with`` statement, no file is left.
+    Call ``add`` for every tick, or only for the ticks to be shown; then call ``close``. Frames are drawn when they are
+    due, and memory is bounded. If an exception ends a ``with`` block, no file remains.
 
     Parameters
     ----------
     path : .mp4, .gif or .png (contact sheet), see `VideoWriter`
     size : (width, height) of the sensor [pixel]
-    outputs : labels of the numbers of the command, e.g. ``["pan [rad/s]", "tilt [rad/s]"]``
-    populations : name -> number of neurons, for all whose spikes will be given, including inputs whose encoder spikes
+    outputs : labels of the elements of the command, e.g. ``["pan [rad/s]", "tilt [rad/s]"]``
+    populations : name -> number of neurons, for all populations to show, including inputs whose encoder spikes
     period : period of a tick [s]
-    fps : pictures per second of the video
-    speed : seconds of the controller per second of the video
-    style : style of the picture of events: "polarity", "surface" or "grey"
-    title : text at the top of the picture
-    limits : low and high end of the scale of each number of the command; if infinite or not given, the scale is the
-        range seen so far
+    fps : frames per second of the video
+    speed : seconds of the run per second of the video
+    style : style of the events: "polarity", "surface" or "grey"
+    title : text at the top of the video
+    limits : lower and upper end of the scale of each element of the command; if infinite or missing, the scale is the
+        range of the values so far
     colours : colours of populations, see `video_panels.Raster`
 
     Raises
@@ -168,7 +168,7 @@ class ReplayVideo:
 
     @property
     def pictures(self) -> int:
-        """Number of pictures that have been drawn."""
+        """Number of frames that have been drawn."""
         return self._writer.pictures
 
     def add(
@@ -181,16 +181,15 @@ class ReplayVideo:
     ) -> None:
         """Add the data of one tick to the video.
 
-        tick : number of the tick, larger than the number of the last tick
-        events : the controller's events in the tick; None: no events. The times of the events are replaced by the time
-            of the tick
-        pooled : the network's input for these events, (rows, columns), or (2, rows, columns) with ON first; None: not
+        tick : index of the tick, larger than that of the previous tick
+        events : the controller's events in the tick; None: no events. The time of the tick replaces the events' times
+        pooled : the network's input for ``events``, (rows, columns), or (2, rows, columns) with ON first; None: not
             shown
-        spikes : name -> (n,) indices of the neurons that fired in the tick, listed once per spike
+        spikes : name of a population -> (n,) indices of the neurons that fired in the tick, listed once per spike
         command : (number of outputs,)
 
-        Raises InputError for a tick that is not after the last tick, an unknown population, or a different shape of
-        pooled than before.
+        Raises InputError if the tick is not after the previous tick, a population is unknown, or the shape of
+        ``pooled`` has changed.
         """
         if tick <= self._last:
             raise InputError(f"tick = {tick}: must be after the last one, {self._last}")
@@ -245,7 +244,7 @@ class ReplayVideo:
     def _pooled_picture(self, pooled: np.ndarray) -> np.ndarray:
         """Draw the network's pooled input. Negative values have the colour of OFF events.
 
-        Full brightness is the 95th percentile of the cells, the largest one of all ticks up to now.
+        Full brightness is the 95th percentile of the cells' values, the largest percentile of all ticks so far.
         """
         on, off = pooled if pooled.ndim == 3 else (np.maximum(pooled, 0), np.maximum(-pooled, 0))
         given = np.abs(pooled[pooled != 0])
@@ -255,7 +254,7 @@ class ReplayVideo:
         return mixed(*(np.sqrt(np.minimum(np.abs(n) / scale, 1.0)) for n in (on, off)))
 
     def close(self) -> None:
-        """Draw the remaining pictures and write the file."""
+        """Draw the remaining frames and write the file."""
         if self._counted_from < self._ticks:
             self._draw(1)
         self._writer.close()

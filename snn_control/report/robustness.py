@@ -1,4 +1,4 @@
-"""The tables, the picture and the page of a controller's robustness (`snn_control.analysis.robustness`)."""
+"""Tables, picture and page of a controller's robustness, computed by `snn_control.analysis.robustness`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOWEST, HIGHEST = -0.1, 1.3  # shares that the picture shows
 
 
 def rows_of(found: Robustness) -> tuple[list[str], list[list[str]]]:
-    """Return the columns and the rows of the table, one row for each perturbation, as text."""
+    """Return the column names and the rows of the robustness table, as text; a row for each perturbation."""
     columns = ["perturbation", "values"]
     for actor in found.nominal:
         columns += [f"{actor} [%]", "below half"]
@@ -38,7 +38,7 @@ def rows_of(found: Robustness) -> tuple[list[str], list[list[str]]]:
 
 
 def below_half(found: Robustness, sweep: Sweep, actor: str) -> str:
-    """Return where the share falls below a half, as text."""
+    """Return a text with the values of a perturbation at which an actor's share falls below a half."""
     low, high = found.below_half(sweep, actor)
     parts = [f"under {low:.2g}"] if low is not None else []
     if high is not None:
@@ -47,7 +47,7 @@ def below_half(found: Robustness, sweep: Sweep, actor: str) -> str:
 
 
 def _panel(axes: Axes, found: Robustness, sweep: Sweep, colours: Sequence[str]) -> None:
-    """Draw the shares of all actors over the values of one perturbation, evenly spaced, with the neutral value."""
+    """Draw the shares of all actors over the evenly spaced values of a perturbation, and mark the neutral value."""
     values = sorted({*sweep.values, sweep.neutral})
     neutral = values.index(sweep.neutral)
     axes.axhline(HALF, color=kit.MUTED, lw=0.9, ls=(0, (4, 3)))
@@ -63,7 +63,7 @@ def _panel(axes: Axes, found: Robustness, sweep: Sweep, colours: Sequence[str]) 
 
 
 def robustness_picture(found: Robustness, also: str = "png") -> kit.Picture:
-    """Draw one small pair of axes for each perturbation. ``also``: a second format, see `kit.paint`."""
+    """Draw one small pair of axes for each perturbation. ``also`` is a second image format, see `kit.paint`."""
 
     def fill(figure: Figure) -> tuple[str, str]:
         drawn = kit.axes_in_rows(figure, len(found.sweeps), COLUMNS, 2.2)
@@ -85,7 +85,7 @@ def robustness_picture(found: Robustness, also: str = "png") -> kit.Picture:
 
 
 def robustness_page(found: Robustness) -> Page:
-    """Return the page: the picture, the table, and the returns."""
+    """Return the page of a controller's robustness, with the picture, the table and the returns."""
     columns, rows = rows_of(found)
     who, *_ = found.nominal
     weak = [one.name for one in found.sweeps if found.below_half(one, who) != (None, None)]

@@ -1,6 +1,6 @@
 """Draw the pictures of a run's report from the arrays of its run folder (names: snn_control.record.run_folder).
 
-A picture whose arrays are missing or do not fit raises `Missing` with the reason, which the page shows.
+If the arrays of a picture are missing or do not fit, the function raises `Missing` with a reason for the page.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ SHORTEST = 0.1  # shortest latency that is resolved [µs]
 
 
 class Missing(Exception):
-    """Raised if a picture cannot be drawn because its arrays are missing or do not fit. The message is the reason."""
+    """Raised if a picture cannot be drawn because arrays are missing or do not fit. The message states the reason."""
 
 
 def take(arrays: Arrays, name: str, *shape: int | None) -> np.ndarray:
-    """Return the array ``name``. Raise Missing if there is no such array, if it is empty, or if it has another shape.
+    """Return the array ``name``. Raises Missing if the array does not exist, is empty, or has another shape.
 
     shape : length of each axis; None: any length
     """
@@ -63,7 +63,7 @@ def take_or(arrays: Arrays, name: str, otherwise: Sequence) -> list:
 
 
 def named_arrays(spec: ControllerSpec, program: Program, populations: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return arrays for a run folder that name the numbers of the command and the recorded populations."""
+    """Return arrays for a run folder with the names of the command's elements and of the recorded populations."""
     sizes, units = sizes_of(program), {output.unit for output in spec.outputs}
     return {
         "command_names": np.array(output_names(spec, units=len(units) > 1)),
@@ -74,9 +74,9 @@ def named_arrays(spec: ControllerSpec, program: Program, populations: Sequence[s
 
 
 def draw(key: str, summary: Summary, arrays: Arrays) -> kit.Picture:
-    """Draw one of `PICTURES`, chosen by its name.
+    """Draw the picture ``key`` of `PICTURES`.
 
-    Raises Missing if an array is missing or does not fit, and all errors that `paint` raises.
+    Raises Missing if an array is missing or does not fit, and the errors of `paint`.
     """
     title, function = PICTURES[key]
     return kit.paint(title, lambda figure: function(figure, summary, arrays))
@@ -86,7 +86,7 @@ def draw(key: str, summary: Summary, arrays: Arrays) -> kit.Picture:
 
 
 def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw up to six pictures of the world at different times, in one row, or in two columns if they are wide."""
+    """Draw up to six images of the world at different times, in one row, or in two columns if they are wide."""
     frames = take(arrays, "frames", None, None, None, 3)
     k, h, w, _ = frames.shape
     t = take(arrays, "frame_t", k)
@@ -102,7 +102,7 @@ def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
 
 
 def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw the events of the camera: their rate, the activity of the pixels, intervals between events, and x-y-t."""
+    """Draw the camera's events: event rate, activity of the pixels, intervals between events, and points in x-y-t."""
     take(arrays, "events_rate", None, 2)
     try:
         survey = Survey.of({key.removeprefix("events_"): arrays[key] for key in arrays if key.startswith("events_")})
@@ -117,7 +117,7 @@ def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
 
 
 def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw each axis of target and head over time, and their distance with the rms of each controller."""
+    """Draw the positions of target and head over time, one axis each, and their distance with each controller's rms."""
     t = take(arrays, "t", None)
     target, error = take(arrays, "target", len(t), None), take(arrays, "error", len(t))
     k = target.shape[1]
@@ -167,7 +167,7 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
 
 
 def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw the share of wake-ups, messages and ticks that took longer than a time, on logarithmic axes."""
+    """Draw the fraction of wake-ups, messages and ticks that took longer than a time, over this time, on log axes."""
     there = {name: what for name, what in HISTOGRAMS.items() if np.sum(arrays.get(f"{name}_counts", 0)) > 0}
     if not there:
         raise Missing(f"the run holds no latency histogram ({', '.join(name + '_counts' for name in HISTOGRAMS)})")
@@ -192,7 +192,7 @@ def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]
 
 
 def _label_times(axes: Axes) -> None:
-    """Label at least two ticks of a logarithmic time axis, and leave room for text at the end of the axis."""
+    """Label at least two ticks of a logarithmic time axis, and leave space for text at the end of the axis."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     low, high = axes.get_xlim()

@@ -1,4 +1,4 @@
-"""The page of the scoreboard: returns and costs of all rows, as pictures and one table per environment."""
+"""Create the page of the scoreboard: returns and costs of all controllers, as pictures and a table per environment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOTE = (
 
 
 def board_page(rows: Sequence[Row]) -> str:
-    """Return the HTML of the page of all rows. Raises RuntimeFault if matplotlib or Jinja2 is not installed."""
+    """Return the HTML of the page with all rows. Raises RuntimeFault if matplotlib or Jinja2 is not installed."""
     spiking = [row for row in rows if row.kind == "controller"]
     tiles = [
         ("rows", number(len(rows)), f"{len(spiking)} spiking controllers"),
@@ -53,7 +53,7 @@ def _environments(rows: Sequence[Row]) -> list[str]:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """Return the cells of a row of the table, in the order of `COLUMNS`."""
+    """Return the cells of a table row, as text in the order of `COLUMNS`."""
     r, of = row.results, row.results["return"]
     cost = ["–"] * 7
     if own := r.get("operations"):
@@ -65,9 +65,9 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def _normalised(rows: Sequence[Row]) -> list[tuple[Row, Mapping[str, float]]]:
-    """Return the interquartile means of all rows and their intervals, where 0 is chance and 1 the best row.
+    """Return the interquartile mean and its interval of each row, scaled so that chance is 0 and the best row is 1.
 
-    Environments without a row of chance are left out.
+    Environments without a row of the kind ``chance`` are omitted.
     """
     found: list[tuple[Row, Mapping[str, float]]] = []
     for name in _environments(rows):

@@ -1,4 +1,4 @@
-"""Convert the summary of a run to tables. The page and the terminal show the same numbers, both from `sections`."""
+"""Convert the summary of a run to tables. Page and terminal show the same tables, which `sections` returns."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LABELS = {
 class Section:
     """One small table: a heading, the names of the columns, and rows of text.
 
-    The names of the columns are empty if the table has pairs of a name and a value.
+    ``columns`` is empty if each row is a pair of a name and a value.
 
     note : text below the table
     """
@@ -70,17 +70,17 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def count(n: int, word: str = "number") -> str:
-    """Return a number and a noun as text, e.g. ``1 number`` or ``3 000 numbers``."""
+    """Return a number and a noun as text, e.g. ``1 number`` or ``3,000 numbers``."""
     return counted(n, word, number(n))
 
 
 def label(key: str) -> str:
-    """Return the text that tables show for a key of the summary."""
+    """Return the label that tables show for a key of the summary."""
     return _LABELS.get(key, key.replace("_", " "))
 
 
 def verdict_kind(summary: Mapping[str, Any]) -> str:
-    """Return the kind of a verdict, ``pass``, ``fail`` or ``none``, from its first word."""
+    """Return the kind of a run's verdict, ``pass``, ``fail`` or ``none``, from the first word of the verdict."""
     word = str(summary.get("verdict") or "").strip().lower()
     return "pass" if word.startswith("pass") else "fail" if word.startswith("fail") else "none"
 
@@ -103,8 +103,8 @@ def mapping(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def rms_of(summary: Mapping[str, Any]) -> tuple[list[tuple[str, float]], str]:
     """Return the rms tracking error of each controller, a list of (name, rms), and the unit of the rms.
 
-    The run's own controller is first. The unit is the end of the key, e.g. of ``rms_deg``; its text begins with a space
-    if needed.
+    The controller of the run is first. The unit is the last part of the key, as in ``rms_deg``. The text of the unit
+    begins with a space if necessary.
     """
     table = mapping(summary, "tracking")
     unit = next((key[4:] for name in table for key in mapping(table, name) if key.startswith("rms_")), "deg")
@@ -116,10 +116,10 @@ def rms_of(summary: Mapping[str, Any]) -> tuple[list[tuple[str, float]], str]:
 def _grid(
     title: str, first: str, table: Mapping[str, Any], names: Mapping[str, str] | None = None, note: str = ""
 ) -> list[Section]:
-    """Return a list with one table of {row: {column: value}}; an empty list if there are no rows.
+    """Convert ``table``, row -> column -> value, to a list with one `Section`; an empty list if there are no rows.
 
-    first : heading of the column of row names
-    names : column -> heading, in the order to show; None: all columns
+    first : heading of the column with the row names
+    names : column -> heading, in the order of the table; None: all columns
     """
     rows = {row: cells for row, cells in table.items() if isinstance(cells, Mapping) and cells}
     columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
@@ -137,18 +137,18 @@ PAIRS = ("guard", "world_steps", "network", "rights", "made", "versions")  # tab
 
 
 def _note(summary: Mapping[str, Any], key: str) -> str:
-    """Return the note below a table, which is the value of ``about_the_<key>`` in the summary."""
+    """Return the note below a table: the value of ``about_the_<key>`` in the summary."""
     return str(summary.get(f"about_the_{key}") or "")
 
 
 def _pairs(title: str, values: Mapping[str, Any], note: str = "") -> list[Section]:
-    """Return a list with one table of names and values; an empty list without values."""
+    """Convert pairs of name and value to a list with one `Section`; an empty list if there are no values."""
     rows = tuple((label(key), number(value)) for key, value in values.items())
     return [Section(title, (), rows, note)] if rows else []
 
 
 def sections(summary: Mapping[str, Any]) -> list[Section]:
-    """Return the tables of a run's summary (keys: see snn_control.record.run_folder). Missing parts give no table."""
+    """Return the tables of a run's summary (keys: see snn_control.record.run_folder). Missing parts have no table."""
     known = {"title", "verdict", "scored_from_s", "events", *GRIDS, *PAIRS}
     known |= {f"about_the_{key}" for key in (*GRIDS, *PAIRS, "pictures")}
     criteria, tracking, loop = (_note(summary, key) for key in ("criteria", "tracking", "loop"))

@@ -1,6 +1,6 @@
-"""Write videos to files: .mp4, .gif, or .png as a contact sheet. Each file is written whole or not at all.
+"""Write videos to files: .mp4, .gif, or .png as a contact sheet. Each file is written completely or not at all.
 
-`EpisodeVideo` gets the pictures from a Gymnasium environment; Gymnasium itself is not needed.
+`EpisodeVideo` records the images of a Gymnasium environment; Gymnasium itself is not imported.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ WIDEST = 2600  # width of a contact sheet [pixel] at which text is still readabl
 
 
 def import_av() -> Any:
-    """Return the package av. Raises RuntimeFault, with instructions for installation, if it is missing."""
+    """Import and return the package av. Raises RuntimeFault with installation instructions if it is missing."""
     return optional("av", "a video needs av (PyAV)", "events", RuntimeFault)
 
 
 class Mp4:
-    """An H.264 video in 4:2:0, which every player shows. A picture with an odd side gets one more row or column."""
+    """An H.264 video in 4:2:0, which all players support. Frames with an odd size are extended by a row or column."""
 
     dot = 2  # 2 x 2 pixels share a colour
 
@@ -57,7 +57,7 @@ class Mp4:
 
 
 class Gif:
-    """An animation that repeats forever. Each picture has its own palette."""
+    """An animated GIF that repeats forever. Each frame has a separate palette."""
 
     dot = 1
 
@@ -81,7 +81,7 @@ class Gif:
 
 
 class ContactSheet:
-    """One picture with up to twelve pictures of a video, evenly spaced in time, in rows; fewer if they are wide."""
+    """One image that shows up to twelve frames of a video in rows, evenly spaced in time; fewer if they are wide."""
 
     dot = 1
 
@@ -117,15 +117,15 @@ SUFFIXES = tuple(KINDS)
 
 
 class VideoWriter:
-    """Collects pictures, and writes them to a file when it is closed.
+    """Collects frames, and writes them to a video file on `close`.
 
-    After an exception in its ``with`` statement, no file is left.
+    If an exception ends the ``with`` block, no file remains.
 
-    path : ends in .mp4 (H.264, needs av), .gif or .png (a contact sheet of up to twelve pictures, fewer if they are
+    path : file ending in .mp4 (H.264, needs av), .gif or .png (contact sheet of up to twelve frames, fewer if they are
         wide)
-    fps : pictures per second of the video
+    fps : frames per second of the video
 
-    ``dot`` is the side [pixel] that a coloured dot needs to keep its colour.
+    The attribute ``dot`` is the smallest side length [pixel] with which a dot retains its colour in the file's format.
 
     Raises
     ------
@@ -151,13 +151,13 @@ class VideoWriter:
 
     @property
     def text(self) -> str:
-        """A description of the file in words, which is complete after `close`."""
+        """A description of the file for messages, which is complete after `close`."""
         if isinstance(self._kind, ContactSheet):
             return f"{self.path}, a sheet of {self._kind.shown} of {counted(self.pictures, 'picture')}"
         return f"{self.path}, {counted(self.pictures, 'picture')}"
 
     def add(self, image: np.ndarray) -> None:
-        """Add the next picture, (rows, columns, 3) uint8. Raises InputError if its size is not that of the first."""
+        """Add the next frame, (rows, columns, 3) uint8. Raises InputError if its size is not the first frame's."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise InputError(f"picture = {image.dtype} {image.shape}: must be (rows, columns, 3) uint8")
         if self._kind is None:
@@ -169,7 +169,7 @@ class VideoWriter:
         self.pictures += 1
 
     def close(self) -> None:
-        """Write the file, replacing an old file. Without pictures, no file is written. A second call does nothing."""
+        """Write the file, replacing an old file. Without frames, no file is written. A second call has no effect."""
         if self._file.closed:
             return
         with self._file:
@@ -180,7 +180,7 @@ class VideoWriter:
             replace_file(self.path, lambda file: shutil.copyfileobj(self._file, file))
 
     def discard(self) -> None:
-        """Stop without writing a file."""
+        """Discard all frames, and write no file."""
         self._file.close()
 
     def __enter__(self) -> VideoWriter:
@@ -194,7 +194,7 @@ class VideoWriter:
 
 
 def check_draws(env: Any, path: str | os.PathLike) -> None:
-    """Raise DescriptionError for an environment that was not made with ``render_mode="rgb_array"``."""
+    """Raise DescriptionError for an environment that does not support ``render_mode="rgb_array"``."""
     modes = env.metadata.get("render_modes") or []
     if "rgb_array" not in modes:
         rule = f"{env.spec.id if env.spec else env} draws no pictures (its render modes: {', '.join(modes) or 'none'})"
@@ -204,12 +204,12 @@ def check_draws(env: Any, path: str | os.PathLike) -> None:
 class EpisodeVideo(VideoWriter):
     """A video of an episode. Call `take` before each step of the environment, and after the last step.
 
-    The video has the rate of the environment.
+    The video plays at the environment's rate.
 
     env : an environment that was made with ``render_mode="rgb_array"``
-    most_fps : maximum number of pictures per second
-    most : maximum number of pictures; later pictures are not taken
-    widest : maximum width of a picture [pixel]; wider pictures are scaled down
+    most_fps : maximum number of frames per second
+    most : maximum number of frames; later frames are not recorded
+    widest : maximum width of a frame [pixel]; wider frames are scaled down
 
     Raises DescriptionError if the environment cannot be drawn, and the errors of `VideoWriter`.
     """
@@ -224,7 +224,7 @@ class EpisodeVideo(VideoWriter):
         super().__init__(path, self._step_fps / self._every)
 
     def take(self) -> None:
-        """Take a picture of the environment's present state, if the next picture of the video is due."""
+        """Record an image of the environment's present state, if the next frame of the video is due."""
         if self._seen % self._every == 0 and self.pictures < self.most:
             image = self.picture()
             if self.path.suffix.lower() == ".png":
@@ -233,7 +233,7 @@ class EpisodeVideo(VideoWriter):
         self._seen += 1
 
     def picture(self) -> np.ndarray:
-        """Return a picture of the environment now, (rows, columns, 3) uint8."""
+        """Return an image of the environment's present state, (rows, columns, 3) uint8."""
         # pygame prints a greeting to stdout, which a program may read
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         try:

@@ -1,4 +1,4 @@
-"""Draw parts of a video's pictures quickly, with NumPy and Pillow: recent spikes, commands and text."""
+"""Draw the panels of video frames, fast, with NumPy and Pillow: recent spikes, commands and text."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ NAMES, VALUES = 136, 52  # pixels for text beside spikes and commands
 
 
 def import_pillow() -> Any:
-    """Return the module PIL.Image. Raises RuntimeFault, with instructions for installation, if it is missing."""
+    """Import and return the module PIL.Image. Raises RuntimeFault with installation instructions if it is missing."""
     return optional("PIL.Image", "pictures of events need Pillow", "report", RuntimeFault)
 
 
 class Box(NamedTuple):
-    """A rectangle in a picture [pixel]."""
+    """A rectangle in an image [pixel]."""
 
     x: int
     y: int
@@ -41,20 +41,20 @@ class Box(NamedTuple):
 
 
 def blank(width: int, height: int) -> Any:
-    """Return an empty Pillow picture in the background colour."""
+    """Return an empty Pillow image with the background colour."""
     return import_pillow().new("RGB", (width, height), GROUND)
 
 
 @lru_cache(maxsize=8)
 def font(size: int) -> Any:
-    """Return Pillow's typeface in the given size [pixel]."""
+    """Return Pillow's default font in a size [pixel]."""
     from PIL import ImageFont
 
     return ImageFont.load_default(size)
 
 
 def write(picture: Any, x: float, y: float, text: str, colour: tuple = INK, size: int = 14, anchor: str = "la") -> None:
-    """Write text into a picture at the point (x, y).
+    """Write text into an image at the point (x, y).
 
     anchor : two letters. The first is l, m or r: x is the left end, the middle or the right end of the text. The second
         is a, m or s: y is the top, the middle or the base line
@@ -65,7 +65,7 @@ def write(picture: Any, x: float, y: float, text: str, colour: tuple = INK, size
 
 
 def paste(picture: Any, box: Box, image: np.ndarray) -> int:
-    """Draw an image into a box of a picture, centred and as large as fits. Return the image's first column [pixel]."""
+    """Draw ``image`` into a box of ``picture``, centred and as large as fits. Return its first column [pixel]."""
     rows, columns = image.shape[:2]
     scale = min(box.width / columns, box.height / rows)
     rows, columns = max(1, int(rows * scale)), max(1, int(columns * scale))
@@ -80,7 +80,7 @@ def with_words(
 ) -> np.ndarray:
     """Return an image with a strip of text below it, ``height`` pixels high.
 
-    words : list of (text, colour, anchor); the anchor is "lm" at the left, "mm" in the middle or "rm" at the right
+    words : list of (text, colour, anchor); the anchor is "lm" for left, "mm" for centred or "rm" for right
     width : minimum width of the result [pixel]; a narrower image is centred
     """
     rows, columns = image.shape[:2]
@@ -93,7 +93,7 @@ def with_words(
 
 
 class Recent(deque):
-    """A queue of pairs (time [s], data) that keeps the last ``span`` seconds."""
+    """A queue of pairs (time [s], data), from which pairs older than ``span`` seconds are removed."""
 
     def __init__(self, span: float) -> None:
         super().__init__()
@@ -161,11 +161,11 @@ class Raster:
 
 
 class Strips:
-    """Draws how numbers change over the last ``span`` seconds, each in a strip with its own scale.
+    """Plots the last ``span`` seconds of several signals, each in a strip with a separate scale.
 
-    labels : names of the numbers
-    limits : low and high end of the scale of each number. If a limit is infinite or exceeded, the scale is the range of
-        the numbers so far. A scale never shrinks
+    labels : names of the signals
+    limits : lower and upper end of the scale of each signal. If a limit is infinite or exceeded, the scale is the range
+        of the values so far. A scale never shrinks
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class Strips:
         self._low, self._high = np.minimum(ends[:, 0], 0.0), np.maximum(ends[:, 1], 0.0)
 
     def add(self, t: float, values: np.ndarray) -> None:
-        """Add the numbers that hold from the time t [s] on."""
+        """Add the values of all signals from the time t [s] on, until the next call."""
         values = values[: len(self.labels)].copy()
         self._given.add(t, values)
         np.minimum(self._low, values, out=self._low)
