@@ -65,8 +65,8 @@ def section(page: str, one: Measured, found: Robustness) -> str:
     shown = re.sub(r"(.{60,100}?) (?=--)", r"\1 \\\n    ", command, count=1)
     return f"""## Robustness
 
-Share of the score that is left with each [perturbation](../howto/robustness.md), alone, and the values at which it
-falls below a half: mean of {counted(one.episodes, "episode")}.
+The table lists the share of the unperturbed score that remains with each [perturbation](../howto/robustness.md), and
+the values at which it falls below a half (mean of {counted(one.episodes, "episode")}).
 
 ![Share of the score over each perturbation](../images/robustness_{page}.png)
 

@@ -27,7 +27,7 @@ SHOWN = 10
 
 
 def add_to(commands: Any) -> None:
-    summary = "find pixels that fire without light, and write a mask for the filter hot_pixels"
+    summary = "find pixels that fire without a cause, and write a mask for the filter hot_pixels"
     parser = add_command(commands, "hot-pixels", run, summary, MORE)
     add_recording(parser)
     text = "robust deviations above the median (default 10)"

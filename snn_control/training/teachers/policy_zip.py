@@ -221,10 +221,10 @@ def _of_pickles(raw: bytes) -> tuple[Any, Read]:
     if type(magic) is not int or magic != MAGIC or items_of(machine).get("little_endian") is not True:
         raise ValueError("it is not a little-endian file of torch.save")
     width = {one.key: one.dtype.itemsize for one in map(_Tensor.of, filter(_is_tensor, items_of(tensors).values()))}
-    if type(keys) is not list or any(type(key) is not str for key in keys):
-        raise ValueError("its storages have no names")
+    if type(keys) is not list or any(type(key) is not str or key not in width for key in keys):
+        raise ValueError("the names of its storages are not those of its tensors")
     storages, whole, at = {}, memoryview(raw), stream.tell()
     for key in keys:
-        end = at + 8 + int.from_bytes(whole[at : at + 8], "little") * width.get(key, 1)
+        end = at + 8 + int.from_bytes(whole[at : at + 8], "little") * width[key]
         storages[key], at = whole[at + 8 : end], end
     return tensors, lambda one: storages[one.key]
