@@ -42,7 +42,7 @@ SPECIAL = np.array(
 
 
 def slow(function: Callable) -> Callable:
-    """Decorate a reference function so that NumPy does not warn of overflow and NaN, like compiled code."""
+    """Decorate a slow reference function: NumPy does not warn of overflow and NaN in it, as in compiled code."""
     return np.errstate(all="ignore")(function)
 
 

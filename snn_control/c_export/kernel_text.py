@@ -90,7 +90,7 @@ def _ours() -> tuple[Piece, ...]:
 
 
 def _all(kernels: Iterable[str]) -> list[Piece]:
-    """Return all pieces of this package, and all pieces of the plug-ins that define one of the kernels."""
+    """Return the pieces of C source of snn_control, and those of each plug-in that defines one of the kernels."""
     own = {piece.kernel for piece in _ours()}
     brought = registry.companions(COMPANION)
     texts = dict.fromkeys(brought[name] for name in kernels if name not in own and name in brought)

@@ -28,7 +28,7 @@ __all__ = ["make_page"]
 
 MOST_STEPS = 1_000  # length of the longest episode
 FPS, PICTURES, WIDEST = 10.0, 100, 360  # limits of the video, which is embedded in the page
-STAGES = {"saves": "spikes are saved", "adjusts": "gains are searched"}  # key of a phase's row -> name
+STAGES = {"saves": "spikes are reduced", "adjusts": "gains are searched"}  # key of a phase's row -> name
 PATIENCE = 4.0  # s, longest time for drawing the frames
 
 

@@ -327,9 +327,10 @@ class Bound:
         write_word(self.table + 8 * SETTING, int(setting.ctypes.data))
 
     def _changes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return addresses, int64, and new bits, uint32, of all 32-bit words that new tunable values change.
+        """Return the 32-bit words of constants and initial state that depend on new values of the tunable parameters.
 
-        The words are in constants and initial state. Words that earlier settings changed are included.
+        The result is an int64 array of addresses and a uint32 array of new bits. Words that earlier values changed are
+        included, because the new values may set them back.
         """
         assert self.tuning is not None
         other, control = self.tuning.program(values), self.program.names["controlled"]

@@ -1,9 +1,10 @@
 """The registry: the kernels and descriptions of snn_control and of plug-ins, which controllers use by name.
 
-Each kernel and description belongs to a `Plugin`. The plug-in of snn_control is `BUILTIN`. Packages declare other
-plug-ins as entry points of the group ``snn_control.plugins``; `add` registers a plug-in for the running process. Entry
-points are loaded only if a name or a description does not belong to snn_control. A plug-in that cannot be loaded does
-not affect controllers that do not use it. An error about an unknown name reports the plug-ins that could not be loaded.
+Each kernel and description belongs to a `Plugin`. The plug-in of snn_control is `BUILTIN`. Packages declare other plug-
+ins as entry points of the group ``snn_control.plugins``; `add` registers a plug-in for the running process. Entry
+points are loaded only if a controller uses a name or a description that is not part of snn_control. A plug-in that
+cannot be loaded does not affect controllers that do not use it. An error about an unknown name reports the plug-ins
+that could not be loaded.
 """
 
 from __future__ import annotations

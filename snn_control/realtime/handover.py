@@ -116,7 +116,7 @@ def go_on_from(bound: Bound, words: np.ndarray) -> None:
 
 
 class Handover:
-    """Exchanges the motion of a controller's commands with a supervisor process, for one loop.
+    """Exchanges the state of the command limiter (commands, rates and averages) between a loop and its supervisor.
 
     memory : shared memory, an int64 array of zeros with `Handover.words_of` elements
     """

@@ -32,7 +32,7 @@ class Phase:
     best : highest mean return of a validation up to this phase
     steps : environment steps since training began
     total_timesteps : value of ``steps`` at which the present stage ends at the latest
-    stage : "learning", then "saving spikes" or "adjusting gains"
+    stage : "learning", then "reducing spikes" or "adjusting gains"
     seconds : time since this call of `train` started [s]
     report : measures that the learner reports, such as losses: name -> number
     warnings : new findings about obstacles to learning (`LearningDiagnosis`)

@@ -35,11 +35,11 @@ from .algorithms.policy_imitation import PolicyImitation, PolicyImitationSetting
 from .algorithms.ppo import PPO, PPOSettings
 from .algorithms.ridge_readout import ReadOut
 from .algorithms.sac import SAC, SACSettings
-from .environments.gymnasium_calls import LIMIT, PERTURB, episode_limit, make, reset
+from .environments.gymnasium_calls import LIMIT, PERTURB, episode_limit, make
 from .gradients.parameters import DEFAULT, Parameters
 from .progress import Folder, locked_folder
 from .result import Phase, Trained
-from .teachers.teacher import policy_for, teacher_of
+from .teachers.teacher import check_teacher, policy_for
 from .teachers.trained_policy import policy_in
 from .training_run import TrainingRun
 
@@ -180,9 +180,7 @@ def _learner(
     made = cls(Parameters(spec, {} if gains else limits, np.random.default_rng([seed, 0])), chosen)
     if isinstance(made, Imitation):
         made.teacher = teacher
-        one = teacher_of(teacher, env)
-        one.reset()
-        one.command(env, *reset(env, seed))  # a wrong teacher raises here, before anything is written
+        check_teacher(teacher, env, seed)  # before anything is written
     return made, chosen
 
 

@@ -137,7 +137,7 @@ def test_the_curves_are_those_of_the_phases():
     assert curve == {
         "steps": [100, 200, 300], "score": [1, 2, 3], "worst": [-1, -2, -3], "spikes": [50, 25, 50 / 3],
         "seeds": [{"steps": [100, 200], "score": [2, 4], "worst": [0, 0], "spikes": [1, 1]}],
-        "actors": {"chance": -5.0}, "stages": [("spikes are saved", 200, 300)],
+        "actors": {"chance": -5.0}, "stages": [("spikes are reduced", 200, 300)],
     }  # fmt: skip
     in_the_loop = [{"steps": 100, "score": 1.0, "spikes_a_step": 2.0}]
     curve = _curve([in_the_loop], {"chance": -5.0})

@@ -72,7 +72,7 @@ def upright(observation: np.ndarray) -> int:
 
 def run(how: str, folder: Path) -> dict[str, Any]:
     """Train, from the checkpoint if there is one; what came out. ``again``: the validation of what was kept, anew, in
-    the episodes of learning and in those of saving spikes."""
+    the episodes of learning and in those of reducing spikes."""
     training_run.VALIDATION_EPISODES = training_run.COMPARISON_EPISODES = training_run.EVALUATION_EPISODES = EPISODES
     sparing.CHANGED = {"n_envs": 8, "n_steps": 128, "gradient_steps": 10}
     stages.CLEARLY = -100.0  # so few steps teach nothing that is above chance

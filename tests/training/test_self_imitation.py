@@ -73,7 +73,7 @@ def test_spikes_are_saved_after_learning_unless_they_have_no_price(monkeypatch):
     trained = train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=phases.append)
     assert ["saves" in row for row in trained.history] == [False] * 2 + [True] * 2 + [False] * 2
     assert ["adjusts" in row for row in trained.history] == [False] * 4 + [True] * 2
-    assert [phase.stage for phase in phases] == ["learning"] * 2 + ["saving spikes"] * 2 + ["adjusting gains"] * 2
+    assert [phase.stage for phase in phases] == ["learning"] * 2 + ["reducing spikes"] * 2 + ["adjusting gains"] * 2
     assert phases[3].spikes < 0.9 * phases[1].spikes
     assert phases[3].steps == phases[3].total_timesteps == 4 * 2048
     assert phases[-1].steps == phases[-1].total_timesteps

@@ -73,7 +73,10 @@ def _interpolate(c, part):
 
 @register_jitable
 def _advance(c, picture):
-    """Show a picture, given by its address, to the pixels. Return the number of events, which are in WHEN and WHAT."""
+    """Update all pixels with the next image and return the number of events.
+
+    picture : address of the image. The times and pixels of the events are written to the arrays WHEN and WHAT of ``c``.
+    """
     width, height, candidates = c[WIDTH], c[HEIGHT], c[CANDIDATES]
     pixels, clock = width * height, i64(c[CLOCK], 4)
     found = _observe(

@@ -86,8 +86,8 @@ def temporal(
 ):  # fmt: skip
     """Encode x, the current at the start of a window of steps, in the times of spikes.
 
-    A neuron fires in each step in which x is at least the level of the step. After a spike, x is reduced by the level
-    if ``subtract`` is true; otherwise x becomes 0.
+    Each step of the window has a threshold, its level. A neuron fires if x is at least this level. After a spike, the
+    level is subtracted from x if ``subtract`` is true; otherwise x becomes 0.
 
     - Latency code: one spike per window. The level of a step is the x whose latency is (step + 1/2) dt.
     - Phase code, with ``subtract``: the levels are 1/2, 1/4, ... The spikes are the binary digits of x.

@@ -279,7 +279,11 @@ class Conversion:
         return Converted(spec, evaluation, comparison, skip_share, difference, self.history, ended)
 
     def _through(self, spec: ControllerSpec) -> tuple[float, float]:
-        """Return `Converted.skip_share` and `Converted.difference`, measured for the newest observations."""
+        """Compare a controller with the policy for the newest observations.
+
+        Return the share of the commands that comes through the skip connection (`Converted.skip_share`), and the mean
+        difference between the commands of controller and policy (`Converted.difference`).
+        """
         observations = self.data["observations"][-SAMPLES:]
         labels = self.data["labels"][-SAMPLES:]
         batch = Batch(build_program(spec), len(observations))

@@ -5,7 +5,7 @@
 2. **Learning** ends when the best score and the best validation have reached the environment's threshold, and no new
    best score has appeared for the learner's ``patience``. If the environment has no threshold, the best validation must
    instead be three standard errors above the score of random actions.
-3. **Saving spikes**: After ``ppo`` and ``sac``, the controller imitates itself with fewer spikes. From phase to phase,
+3. **Reducing spikes**: After ``ppo`` or ``sac``, the controller imitates itself with fewer spikes. From phase to phase,
    the price of spikes rises by a factor of 1.3 if the score is as good as after learning, and stays if it is lower. The
    price falls by this factor if the controller has less than a twelfth of the spikes that it had after learning. The
    stage ends after six phases with about a tenth of these spikes and a score as good as after learning, or after twenty
@@ -231,7 +231,7 @@ class SpikeReduction(Stage):
     chance : score of random actions
     """
 
-    name, key = "saving spikes", "saves"
+    name, key = "reducing spikes", "saves"
 
     def __init__(self, learned: Candidate, chance: float, phases: int = REDUCTION) -> None:
         super().__init__(phases)

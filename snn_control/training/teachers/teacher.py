@@ -11,11 +11,12 @@ import numpy as np
 from ...controller import Controller
 from ...controller_file import nearest
 from ...errors import DescriptionError, RuntimeFault, describe_exception, message_of
+from ...gym_adapter.flat import unflattened
 from ...gym_adapter.spaces import as_command
-from ..environments.gymnasium_calls import import_module
+from ..environments.gymnasium_calls import import_module, reset
 from .trained_policy import POLICY_FILES, TrainedPolicy, load_policy
 
-__all__ = ["Teacher", "policy_for", "teacher_of"]
+__all__ = ["Teacher", "check_teacher", "policy_for", "teacher_of"]
 
 
 class Teacher:
@@ -108,6 +109,19 @@ def teacher_of(what: Any, env: Any) -> Teacher:
     files = "a .yaml controller, a .zip of stable-baselines3, an .onnx perceptron"
     rule = f"must be {files}, module:function, or a baseline of the environment"
     raise DescriptionError("--teacher", text, rule, nearest(text, baselines) if baselines else "")
+
+
+def check_teacher(what: Any, env: Any, seed: int) -> None:
+    """Ask a teacher for one action in a new episode of an environment.
+
+    what : as in `teacher_of`
+
+    Raises DescriptionError if ``what`` is no teacher, and RuntimeFault if the environment does not accept the action.
+    """
+    teacher = teacher_of(what, env)
+    teacher.reset()
+    observation, info = reset(env, seed)
+    teacher.command(env, unflattened(env, observation), info)
 
 
 def _of_function(function: Callable[..., Any], name: Any) -> Teacher:
