@@ -106,7 +106,7 @@ def _limited(spec: ControllerSpec) -> Iterator[Finding]:
 def _on_topics(spec: ControllerSpec) -> Iterator[Finding]:
     """Warn of missing or unsuitable limits and rules of inputs and outputs on ROS topics.
 
-    Without these, a fault would not stop the robot, or normal messages would be rejected.
+    If a limit is missing, a fault may not stop the robot. If a limit is too tight, normal messages are rejected.
     """
     for one in spec.inputs:
         path, topic = f"inputs.{one.name}", spec.ros_inputs.get(one.name)

@@ -152,9 +152,13 @@ def set_input(path: str, take: Callable[..., bool], data: np.ndarray | None, val
     """Write a sample to an input. Raise InputError with the input's ``path`` if the sample does not fit the input.
 
     take : function that writes to the input, see `snn_control.engine.bound.input_taker`
-    data : the numbers of a value input, a float64 array in the io block; None for an events input
-    value : the sample. For a value input: numbers. For an events input: rows of t, x, y, p, (n, 4), or a tuple of four
-        arrays, with t as in `Controller.step`. For an input whose source is frames: an image, or a tuple of four arrays
+    data : float64 array of the input's numbers in the io block; None for an events input
+    value : the sample:
+
+        - value input: numbers
+        - events input: an (n, 4) array with columns t, x, y and p, or a tuple of four arrays t, x, y, p. The unit of t
+          is that of `Controller.step`
+        - events input whose source is frames: an image, or a tuple of four arrays as above
     """
     if data is not None:
         set_numbers(path, data, value)

@@ -36,7 +36,10 @@ def population_vector(
 
 @register_jitable(forceinline=True)
 def add_counts(past, step, sign, counts, x):
-    """Add the spike counts of one step, times ``sign``, to ``counts``. Copy the changed counts to ``x``, float32."""
+    """Add the spike counts of one step, times ``sign``, to ``counts``, and write the new counts to ``x`` as float32.
+
+    past : ring buffer of the spike lists of the last steps
+    """
     slot = slot_of_step(past.base, past.stride, past.slots, step)
     n = i64(slot, 1)[0]
     spikes, multiplicity = u32(slot + HEADER, n), u16(slot + past.multiplicity, n)

@@ -97,11 +97,16 @@ def stop(
     n: count, slot: read("i64", SLOT_WORDS), held: read("f32", "n"), valid: read("i64", 2), zero: Number(0, 1),
     latched: Number(0, 1), bit: Number(0, MOST_STOPS - 1), stops: written("i64", STOP_WORDS),
 ):  # fmt: skip
-    """Stop the commands if a number of an input, such as an emergency stop, is not 0, or if the input is invalid.
+    """Stop the commands while an input with ``stop_when``, such as an emergency stop, is pressed or invalid.
 
-    zero : 1 if a number that is 0 stops the commands, and other numbers do not
-    latched : 1 if the stop lasts until an operator releases the stop. An input that has not yet received a message
-        stops the commands only until its first message
+    slot : header of the input, with the age of its newest sample
+    held : newest numbers of the input
+    valid : whether the input is valid
+    zero : 0 if the input is pressed when one of its numbers is not 0; 1 if it is pressed when one of them is 0
+    latched : 1 if the stop lasts until an operator releases it; 0 if it ends with its cause. Before the first message
+        the input is invalid, but this stop is never latched
+    bit : bit of this input in ``stops``
+    stops : present and latched stops of all inputs; updated
     """
     pressed = valid[VALID] == 0
     for i in range(n):

@@ -99,7 +99,7 @@ class Sensors:
 
 
 class Pictures:
-    """Publishes a value input that the controller reads from Images; each pixel of the Image is one number."""
+    """Publishes numbers of a simulated sensor as an Image, one number per pixel, for a controller that reads Images."""
 
     stamped = True
 
