@@ -1,6 +1,7 @@
 """Exported C on emulated processors of microcontrollers: the same bits, sizes, instructions, and wrong builds."""
 
 import re
+from itertools import product
 
 import pytest
 
@@ -47,10 +48,14 @@ def test_a_processor_computes_the_bits_of_the_engine(name, target, optimise, fol
     agree(program, layout, machine, 60)
 
 
+#: some controllers on all processors, all controllers on two
+LONG = {*product(("cartpole", "arm", "float32", "int8"), TARGETS), *product(MAKE, ("cortex-m4f", "aarch64"))}
+
+
 @pytest.mark.deep
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("optimise", ["-Os", "-O2"])
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("name", MAKE)
+@pytest.mark.parametrize(("name", "target"), sorted(LONG))
 def test_a_processor_computes_the_bits_of_the_engine_for_long(name, target, optimise, folders):
     program, folder, layout = folders(name)
     agree(program, layout, EmulatedMachine(folder, layout, target, optimise), 10_000)
