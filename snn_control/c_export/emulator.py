@@ -81,7 +81,7 @@ class EmulatedMachine:
         self.instructions = 0
         start = self._symbols[f"{self._name}_{function}"][0] | thumb
         self._machine.emu_start(start, STOP_AT, count=MOST_INSTRUCTIONS if self._blocks else 0)
-        return int(np.int64(self._machine.reg_read(numbered[0])).astype(np.int32))
+        return int(np.uint32(self._machine.reg_read(numbered[0]) & 0xFFFF_FFFF).astype(np.int32))  # of 64 bits
 
     def set_rounding(self, fpscr: int) -> None:
         """Set the register FPSCR, which selects the rounding mode and the treatment of denormal numbers."""
