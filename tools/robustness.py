@@ -65,8 +65,9 @@ def section(page: str, one: Measured, found: Robustness) -> str:
     shown = re.sub(r"(.{60,100}?) (?=--)", r"\1 \\\n    ", command, count=1)
     return f"""## Robustness
 
-The table lists the share of the unperturbed score that remains with each [perturbation](../howto/robustness.md), and
-the values at which it falls below a half (mean of {counted(one.episodes, "episode")}).
+The table lists the share of the unperturbed score that remains with each [perturbation](../howto/robustness.md) (mean
+of {counted(one.episodes, "episode")}). The columns *below half* name the values at which less than a half
+remains; *no* means that more always remains.
 
 ![Share of the score over each perturbation](../images/robustness_{page}.png)
 
