@@ -11,9 +11,12 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .key_examples import KeyExamples
+
+if TYPE_CHECKING:
+    from snn_control.engine.rows import Kernel
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 NODES = {
@@ -116,10 +119,12 @@ def parameters(node: str) -> str:
 # keys of a controller file ---------------------------------------------------------------------------------------
 KEYS_HEAD = """# Keys of a controller file
 
-Every key, from the declarations that the reader and the [JSON Schema](controller_file.md) use. Units are SI, in
-brackets. *array*: a number, nested lists, or `file.npz#name`. *tunable*: may also be
-`{value: ..., tunable: [low, high]}`. Each example is a value of a file that is checked: of
-a controller that ships, of a template, or of the {download}`file of rare keys <examples/rare_keys.yaml>`.
+This page lists every key of a [controller file](controller_file.md). Units are SI; brackets contain them. An *array*
+is a number, nested lists, or `file.npz#name` (the array `name` of a NumPy file). A *tunable* value may also be written
+as `{value: ..., tunable: [low, high]}`, and can then change while the controller runs.
+
+The examples are from tested files: shipped controllers, templates, and the {download}`file of rare keys
+<examples/rare_keys.yaml>`.
 """
 
 
@@ -252,9 +257,10 @@ def _yaml(value: Any) -> str:
 # kernels ---------------------------------------------------------------------------------------------------------
 KERNELS_HEAD = """# Kernels
 
-The operations of a Program and the words of their rows, in order, from the declarations in
-`snn_control/engine/kernels`. [Your own neuron](../tutorials/own_neuron.md) says how to write a kernel. An array is
-`type[elements]`; `or 0` means that the row may be without it.
+A Program (a compiled controller) is a list of operations. Each operation is a *row*: the name of a kernel, and operands
+(*words*). This page lists the kernels and the words of their rows, in order, as `snn_control/engine/kernels` declares
+them. An array is written as `type[elements]`; `or 0` marks an array that a row may omit. [Your own
+neuron](../tutorials/own_neuron.md) explains how to write a kernel.
 """
 
 
@@ -263,15 +269,21 @@ def kernels() -> str:
 
     page = [KERNELS_HEAD]
     for one in sorted(BUILTIN.kernels, key=lambda one: one.name):
-        text = (inspect.getdoc(one.function) or "").replace("``", "`").replace("|", "\\|")
-        rows = [
-            (f"`{name}`", ", ".join(f"`{w}`" for w in word.names(name)), cell(str(word)))
-            for name, word in one.row.items()
-        ]
-        page.append(
-            f"\n## {one.name}\n\nVersion {one.version}. {text}\n\n{table('parameter | words | what it is', rows)}"
-        )
+        text = re.split(FIELD, inspect.getdoc(one.function) or "", maxsplit=1, flags=re.MULTILINE)[0].rstrip()
+        page.append(f"\n## {one.name}\n\n{text.replace('``', '`').replace('|', chr(92) + '|')}\n\n")
+        page.append(f"Version {one.version}.\n\n{table('parameter | words | what it is', list(_words(one)))}")
     return "".join(page)
+
+
+def _words(one: Kernel) -> Iterator[tuple[str, str, str]]:
+    """Yield a row for each parameter of a kernel, with the explanation in the docstring of its function."""
+    from snn_control.controller_file.keys import explanations
+
+    texts = explanations(one.function)
+    for name, word in one.row.items():
+        text = texts.get(name, "")
+        what = f"{word}. {text[:1].upper()}{text[1:]}" if text else str(word)
+        yield f"`{name}`", ", ".join(f"`{w}`" for w in word.names(name)), cell(what)
 
 
 # classes ---------------------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ class _GridEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class DirectEncoder(Encoder):
-    """One current for each dimension x of the input: current = gain x + bias.
+    """One current for each number x of the input: current = gain x + bias.
 
     gain, bias : a number or (dimensions,)
     """
@@ -103,7 +103,7 @@ class DirectEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class LinearEncoder(Encoder):
-    """Weighted sums of all dimensions x: current = x W + bias, as in the Neural Engineering Framework (NEF).
+    """Weighted sums of the input's numbers x: current = x W + bias, as in the Neural Engineering Framework (NEF).
 
     weights : the matrix W, (dimensions, neurons)
     bias : a number or (neurons,)
@@ -116,7 +116,9 @@ class LinearEncoder(Encoder):
 
 @dataclass(frozen=True)
 class PopulationEncoder(Encoder):
-    """Gaussian receptive fields along each dimension, evenly spaced over ``range`` (PopSAN, Tang et al. 2020).
+    """Gaussian receptive fields for each dimension of the input, evenly spaced over its range.
+
+    This is the encoder of PopSAN (Tang et al. 2020).
 
     neurons : number of fields per dimension
     low : centre of the first field, a number or (dimensions,); None uses the lower end of the input's range
@@ -145,8 +147,8 @@ class PopulationEncoder(Encoder):
 class FieldsEncoder(Encoder):
     """Multidimensional Gaussian receptive fields: each field spans all dimensions of the input.
 
-    The current of a field with centre c is drive exp(-sum over d of ((x_d - c_d) / sigma_d)^2 / 2), where d are the
-    dimensions.
+    For the input x, the current of a field with the centre c is drive exp(-sum over d of ((x_d - c_d) / sigma_d)^2 /
+    2). The index d runs over the dimensions.
 
     grid : number of fields along each dimension, evenly spaced from ``low`` to ``high``; the last dimension varies
         fastest
@@ -189,7 +191,9 @@ class FieldsEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class SignedEncoder(Encoder):
-    """Two channels for each dimension x: all max(gain x, 0) come first, then all max(-gain x, 0).
+    """Two currents for each number x of the input: max(gain x, 0) and max(-gain x, 0), one of which is 0.
+
+    The currents max(gain x, 0) of all numbers come first, then the currents max(-gain x, 0).
 
     gain : a number or (dimensions,)
     """
@@ -200,7 +204,7 @@ class SignedEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class StackEncoder(Encoder):
-    """Concatenation of the currents of several encoders that encode the same input.
+    """Several encoders for the same input, whose currents are concatenated to one vector.
 
     encoders : encoders whose currents depend only on the input's present numbers, and which have no ``neuron``
     """
@@ -240,27 +244,28 @@ class _OnChange(Encoder):
 
 
 class DeltaEncoder(_OnChange):
-    """Send-on-delta: a pulse of 1 if x differs by at least ``threshold`` from its reference, which is 0 at first.
+    """Send-on-delta: emit a pulse when a number x of the input has changed by at least ``threshold``.
 
-    The pulse acts in the first network step of the tick, and x becomes the new reference. There are two channels per
-    dimension: all ON channels (x has increased) come first, then all OFF channels (x has decreased).
+    The change is measured from a reference, which is 0 at first and becomes x with each pulse. A pulse is a current of
+    1 in the first network step of the tick. Each number has two channels: the ON channels of all numbers (x has
+    increased) come first, then the OFF channels (x has decreased).
     """
 
 
 class StepForwardEncoder(_OnChange):
-    """Step-forward encoder (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358): pulses for steps of fixed size.
+    """Step-forward encoder: each pulse stands for a change by one threshold (Petro et al. 2020, IEEE TNNLS 31:358).
 
-    Like a `DeltaEncoder`, it emits a pulse when x differs by at least ``threshold`` from its reference. But a pulse
-    moves the reference by only one threshold, and there is at most one pulse per tick. So the sum of the signed pulses,
-    times the threshold, follows x.
+    Like a `DeltaEncoder`, it emits a pulse when a number x differs by at least ``threshold`` from its reference. But a
+    pulse moves the reference by one threshold towards x, not to x, and a number has at most one pulse per tick. So the
+    sum of the signed pulses, times the threshold, follows x.
     """
 
 
 @dataclass(frozen=True)
 class PoolEncoder(_GridEncoder):
-    """Sum of the events in each cell of a grid, as one graded vector per tick.
+    """Sum of a tick's events in each cell of a grid over the sensor: one vector of numbers per tick.
 
-    Cells are in row-major order of (row, column).
+    The cells are in row-major order: row by row, from the top left.
 
     grid : (columns, rows)
     polarity : "signed" (ON adds ``on_weight``, OFF subtracts ``off_weight``), "merge" (both add 1), "split" (OFF cells,
@@ -296,10 +301,10 @@ class PoolEncoder(_GridEncoder):
 
 @dataclass(frozen=True)
 class SurfaceEncoder(_GridEncoder):
-    """Surface of active events, or time surface (Lagorce et al. 2017, IEEE TPAMI 39:1346): one graded vector per tick.
+    """Surface of active events, or time surface (Lagorce et al. 2017, IEEE TPAMI 39:1346): how recent events are.
 
-    The value of a cell is 1 in the tick of an event, then decays as exp(-age / tau), where the age is a whole number of
-    ticks. The vector acts in all network steps of a tick.
+    The events of a tick set their grid cells to 1. The value of a cell then decays as exp(-age / tau), where the age is
+    the time since this tick. The vector of all values acts in all network steps of a tick.
 
     grid : (columns, rows)
     tau : time constant of the decay [s]

@@ -97,10 +97,10 @@ class HotPixels(EventFilter):
 
 @dataclass(frozen=True)
 class Refractory(EventFilter):
-    """Removes an event that comes less than ``period`` after the last event of its pixel that passed.
+    """Removes an event if less than ``period`` has passed since the last event of the same pixel that was not removed.
 
-    Times are in whole microseconds. An event passes if its time is earlier than the pixel's last event by a period or
-    more, because the recording may have restarted.
+    Times are in whole microseconds. An event also passes if its time is at least a period before the pixel's last
+    event, because the recording may have restarted.
 
     period : refractory period of each pixel [s]
     each_polarity : whether ON and OFF events of a pixel have separate refractory periods
@@ -112,10 +112,10 @@ class Refractory(EventFilter):
 
 @dataclass(frozen=True)
 class BackgroundActivity(EventFilter):
-    """Removes isolated events (Delbruck 2008, "Frame-free dynamic digital vision").
+    """Removes isolated events, which are probably noise (Delbruck 2008, "Frame-free dynamic digital vision").
 
-    An event passes if at least ``support`` of the 8 neighbouring pixels had an event within ``window``. Neighbours'
-    events count even if the filter removed them.
+    An event passes if at least ``support`` of the 8 neighbouring pixels had their last event within ``window``.
+    Neighbours' events count even if the filter removed them.
 
     window : largest difference of sensor time [s], in whole microseconds
     support : number of active neighbouring pixels that an event needs, 1 to 8
@@ -140,7 +140,7 @@ class RateLimit(EventFilter):
     """Passes at most ``rate`` events per second and ``burst`` events per tick. It removes further events evenly.
 
     Each tick adds rate x period to a budget of at most ``burst`` events, and subtracts the events that pass. If the
-    budget allows m of n events, every n/m-th event passes on average. The filter uses no random numbers.
+    budget allows only m of a tick's n events, every n/m-th event passes on average, without random numbers.
 
     rate : maximum average number of events per second [1/s]
     burst : maximum number of events in a tick; None means rate x period, at least 1

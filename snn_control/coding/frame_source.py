@@ -18,7 +18,7 @@ Setting = Annotated[float | None, Numbers()]  # `CameraModel` checks its limits
 
 @dataclass(frozen=True)
 class FrameCameraSettings(Checked):
-    """The simulated event camera that converts frames to events. Fields without a value use the value of the preset.
+    """The simulated event camera that converts frames to events. Settings that are not given have the preset's value.
 
     preset : "clean", "default" or "noisy"
     threshold_on : increase of log intensity that causes an ON event

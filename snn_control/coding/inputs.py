@@ -54,7 +54,7 @@ class Input(Checked):
 
 @dataclass(frozen=True)
 class ValueInput(Input):
-    """Input whose samples are vectors of numbers. A tick uses the newest sample.
+    """An input whose samples are vectors of numbers, such as joint positions. A tick uses the newest sample.
 
     size : number of elements of a sample
     encoder : converts the numbers to currents; without an encoder, the numbers are a graded signal
@@ -141,7 +141,7 @@ class ValueInput(Input):
 
 @dataclass(frozen=True)
 class EventsInput(Input):
-    """Stream of camera events.
+    """An input that receives the events of an event camera, or the frames of an ordinary camera as simulated events.
 
     size : (width, height) in pixels
     source : "events": the input receives events of an event camera. "frames": it receives images of an ordinary camera,

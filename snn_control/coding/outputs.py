@@ -41,7 +41,7 @@ class Decoder(Checked):
 
 @dataclass(frozen=True, eq=False)
 class SpikeDecoder(Decoder):
-    """Sum over neurons of weight times firing rate [Hz], filtered exponentially.
+    """Weighted sum of the neurons' firing rates [Hz]: spikes, filtered exponentially with the time constant ``tau``.
 
     weights : weights in output units per Hz: (neurons, size of the output), (neurons,) if the size is 1, or one number
         for all neurons
@@ -54,7 +54,7 @@ class SpikeDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class MembraneDecoder(Decoder):
-    """Weighted sum v W of the membrane values v of a graded population, for example of leaky integrators (`LI`).
+    """Weighted sum v W of the outputs v of a graded population, for example the membranes of leaky integrators (`LI`).
 
     weights : the matrix W: a number, (n,) or (n, size)
     window : length of a time window [s], a whole number of steps; v is then the mean over this window, and v counts as
@@ -67,8 +67,9 @@ class MembraneDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class PopulationVectorDecoder(Decoder):
-    """Mean of the neurons' directions, weighted by their filtered firing rates (Georgopoulos et al. 1986, Science
-    233:1416).
+    """Mean of the directions that the neurons represent, weighted by their filtered firing rates.
+
+    This is the population vector of Georgopoulos et al. 1986, Science 233:1416.
 
     directions : direction that each neuron represents, (n, size), or (n,) if the output is one number
     tau : time constant of the rates' exponential filter [s]
@@ -96,7 +97,7 @@ class SpikeCountDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class FirstSpikeDecoder(Decoder):
-    """Decision by the first neuron that fires in a time window: the result is the row of weights of this neuron.
+    """Decision by the first neuron that fires in a time window: the result is this neuron's row of ``weights``.
 
     If several neurons fire first in the same step, the one with the lowest index decides. Windows follow each other
     from step 0. The result stays until a neuron fires in a later window. Before the first decision the result is 0.
@@ -113,7 +114,9 @@ class FirstSpikeDecoder(Decoder):
 
 @dataclass(frozen=True)
 class ArgmaxDecoder(Checked):
-    """Choice of a discrete action: the index of the largest of ``actions`` decoded numbers.
+    """Choice of a discrete action: the decoders compute a number for each action, and the largest number wins.
+
+    The command is the index of this action.
 
     actions : number of actions to choose from
     terms : decoders; the sum of their results is the vector of these numbers
@@ -130,10 +133,10 @@ class ArgmaxDecoder(Checked):
 
 @dataclass(frozen=True, eq=False)
 class Output(Checked):
-    """Command of ``size`` numbers: the sum of its decoders' results and a bias. The guard checks the command.
+    """A command of ``size`` numbers: the sum of the decoders' results and a bias. The guard keeps it within its limits.
 
-    If ``squash`` is true, the command is centre + half tanh(sum), where ``centre`` is the centre and ``half`` is half
-    the width of the limits.
+    If ``squash`` is true, tanh maps this sum smoothly into the limits: the command is centre + half tanh(sum). Here
+    ``centre`` is the middle between the two limits, and ``half`` is half the distance between them.
 
     decoder : one decoder, several decoders whose results are summed, or an `ArgmaxDecoder`
     size : number of elements of the command
@@ -267,7 +270,7 @@ MOTION_LIMITS = {key: rule for key, rule in Output.checks().items() if isinstanc
 
 @dataclass(frozen=True)
 class Guard(Checked):
-    """Settings of the guard: the timing errors that are faults, and the condition that ends a fault.
+    """Settings of the guard, which outputs the safe command during a fault: tolerated delays, and the end of a fault.
 
     release : number of consecutive valid ticks that end a fault; with 0, an operator must end it
     missed : on a robot, largest tolerated number of consecutive periods without a tick; more are a fault. 0 means no

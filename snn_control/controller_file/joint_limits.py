@@ -41,7 +41,7 @@ Limits = dict[str, tuple[float, float]]  # quantity -> its limits (low, high)
 
 @dataclass(frozen=True)
 class JointLimits(Checked):
-    """The key ``joint_limits`` of an output: the file and the joints whose limits apply to the output.
+    """Limits that an output takes from the robot's own files: the file, the joints, and which limits to apply.
 
     file : joint_limits.yaml, or a URDF (.urdf), relative to the controller file
     joints : names of the joints, one for each element of the output

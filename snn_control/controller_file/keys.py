@@ -150,7 +150,7 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
 
     described : class of the description, or a function that returns the description
     """
-    texts, found = _texts(described), []
+    texts, found = explanations(described), []
     hints = get_type_hints(described, include_extras=True)
     rules = described.checks() if isinstance(described, type) and issubclass(described, Checked) else {}
     for field, parameter in inspect.signature(described).parameters.items():
@@ -172,10 +172,11 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
     return tuple(found)
 
 
-def _texts(described: Any) -> dict[str, str]:
-    """Return the explanations of fields from the docstrings of a class and its bases: field -> explanation.
+def explanations(described: Any) -> dict[str, str]:
+    """Return the explanations of fields from the docstrings of a class and its bases, or of a function's parameters.
 
-    A line such as ``tau, window : [s]``, with the indented lines after it, explains the fields ``tau`` and ``window``.
+    The result is a dictionary: name -> explanation. A line such as ``tau, window : [s]``, with the indented lines after
+    it, explains the fields ``tau`` and ``window``.
     """
     found: dict[str, str] = {}
     docs = [vars(cls).get("__doc__") for cls in reversed(getattr(described, "__mro__", ()))] or [described.__doc__]

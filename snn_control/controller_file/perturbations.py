@@ -51,7 +51,7 @@ Factor = Annotated[Any, Span(0.01, 100)]
 
 @dataclass(frozen=True)
 class Perturbations(Checked):
-    """Perturbations of an environment. Each is a number, or the range [low, high] from which each episode draws.
+    """Perturbations of an environment. Each is a number, or a range [low, high] from which each episode draws a number.
 
     observation_delay : delay of the observations [steps]
     action_delay : delay of the actions [steps]

@@ -32,7 +32,7 @@ def check_type(path: str, value: Any) -> None:
 
 @dataclass(frozen=True)
 class RosTopic(Checked):
-    """The ROS topic of one input or output.
+    """The ROS topic of one input or output: its name, its message type, and the message field with the numbers.
 
     topic : relative topic name
     type : message type, e.g. ``sensor_msgs/msg/JointState``

@@ -125,8 +125,8 @@ def schema() -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"snn_control controller file, version {VERSION}",
         **whole,
-        "description": "Inputs with encoders, a spiking network, outputs with decoders and limits, ROS topics, and "
-        "how it is trained. SI units.",
+        "description": "A controller file describes inputs with encoders, a spiking network, outputs with decoders and "
+        "limits, ROS topics and training. Units are SI.",
         "required": ["version", "period", "outputs"],
         "properties": version | whole["properties"] | sections,
         "$defs": families | single | {"reference": REFERENCE, "lists": LISTS, "tunable": TUNABLE},

@@ -20,7 +20,7 @@ SURROGATES = ("fast_sigmoid", "triangle", "arctan")
 
 @dataclass(frozen=True)
 class Limits(Checked):
-    """Limits of a trained parameter.
+    """The smallest and the largest value that training may give to a parameter.
 
     low : smallest value, in the unit of the parameter; no limit by default
     high : largest value, in the unit of the parameter; no limit by default
@@ -37,10 +37,10 @@ class Limits(Checked):
 
 @dataclass(frozen=True)
 class Surrogate(Checked):
-    """Surrogate derivative, which replaces the derivative of a spike with respect to the membrane.
+    """Surrogate derivative, which replaces a spike's derivative with respect to the membrane potential in training.
 
-    x is the membrane potential minus the threshold, divided by the difference between threshold and reset. All kinds
-    have the value slope / 2 at the threshold:
+    In the formulas, x is the membrane potential minus the threshold, divided by the difference between threshold and
+    reset. All kinds have the value slope / 2 at the threshold:
 
         fast_sigmoid  slope / 2 / (1 + slope abs(x))^2       Zenke and Ganguli 2018, Neural Computation 30:1514
         triangle      slope / 2 max(0, 1 - slope / 2 abs(x)) Bellec et al. 2018, arXiv:1803.09574
@@ -68,7 +68,7 @@ class Surrogate(Checked):
 
 @dataclass(frozen=True)
 class Training(Checked):
-    """Settings of the training: trained parameters, learner, surrogate derivative and perturbations.
+    """Settings of ``snn_control train``: trained parameters, learner, surrogate derivative and perturbations.
 
     how : name of the learner; the default depends on the type of the actions
     trainable : pattern of parameter names -> `Limits`; later patterns take precedence. Empty means the default

@@ -143,7 +143,7 @@ class FromArrays(Connector):
 
 @dataclass(frozen=True)
 class FixedProbability(Seeded, Connector):
-    """Connect each pair of neurons with probability p, independently of other pairs.
+    """Connect each pair of a presynaptic and a postsynaptic neuron with probability p, independently of other pairs.
 
     p : connection probability, in [0, 1]
     """

@@ -43,9 +43,10 @@ Steps = Annotated[Any, STEPS]
 
 @dataclass(frozen=True)
 class Convolution(Checked):
-    """Two-dimensional convolution, defined like Conv2d of NIR.
+    """Two-dimensional convolution with the definition of Conv2d in NIR.
 
-    Neurons are numbered channel by channel, and row by row within a channel (C, H, W).
+    A population is an image of several channels. Its neurons are numbered channel by channel, and row by row within a
+    channel (C, H, W).
 
     shape : (channels, rows, columns) of the presynaptic population; a 1-D convolution has one row
     stride, padding, dilation : a number, or (rows, columns)
@@ -146,10 +147,10 @@ class Convolution(Checked):
 def pooling(
     shape: Shape, kernel: Steps, stride: Steps = None, padding: Annotated[Any, Pair(0)] = 0, average: bool = False
 ) -> tuple[Convolution, np.ndarray]:
-    """Return a sum or average pooling as a depthwise `Convolution`, with the weights of this convolution.
+    """Sum or average pooling of an image: return a depthwise `Convolution`, and its weights.
 
     shape : (channels, rows, columns) of the presynaptic population
-    kernel, stride, padding : a number, or (rows, columns); the default stride is the kernel
+    kernel, stride, padding : a number, or (rows, columns); the default stride equals the kernel
     average : whether the sum is divided by the size of the kernel, even where the kernel covers padding (as in
         AvgPool2d of NIR and PyTorch)
     """

@@ -22,7 +22,7 @@ NEVER = 64  # pairs with a probability below 2^-64 of the peak are left out
 
 @dataclass(frozen=True)
 class Grid(Checked):
-    """Positions of neurons on a regular grid, at the centres of its cells.
+    """Positions for `DistanceDependent`: the neurons of a population are at the centres of the cells of a regular grid.
 
     shape : (columns,), (columns, rows) or (columns, rows, layers); the index of a neuron is column + columns * row +
         ...
@@ -78,9 +78,7 @@ Positions = Annotated[Any, check_positions]
 
 @dataclass(frozen=True, eq=False)
 class DistanceDependent(Seeded, Connector):
-    """Connect each pair of neurons with a probability p that decreases with their distance d.
-
-    The pairs are independent of each other.
+    """Connect each pair of neurons with a probability p that decreases with their distance d, independently of others.
 
     kind : "gaussian" is p = peak exp(-d^2 / (2 width^2)); "exponential" is p = peak exp(-d / width); "step" is p = peak
         for d <= width, and 0 beyond

@@ -36,7 +36,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Population(Checked):
-    """A group of ``size`` neurons of one model.
+    """A group of ``size`` neurons that have the same neuron model.
 
     size : number of neurons
     neuron : model of the neurons
@@ -70,7 +70,7 @@ class Population(Checked):
 
 @dataclass(frozen=True, eq=False)
 class Projection(Checked):
-    """Connections from ``pre`` (a population or an input) to ``post``.
+    """Connections from ``pre``, which is a population or an input, to the population ``post``.
 
     pre : name of the source, which is an input or a population
     post : name of the target population

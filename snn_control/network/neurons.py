@@ -95,7 +95,7 @@ class SpikingModel(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class IF(SpikingModel):
-    """Integrate-and-fire neuron: dv/dt = r I.
+    """Integrate-and-fire neuron without a leak, with membrane potential v and input current I: dv/dt = r I.
 
     r : membrane resistance divided by the time constant [1/s]
     strict : whether the neuron fires only if v > v_threshold; otherwise if v >= v_threshold
@@ -130,10 +130,11 @@ class IF(SpikingModel):
 
 @dataclass(frozen=True, eq=False)
 class LIF(IF):
-    """Leaky integrate-and-fire neuron: tau_mem dv/dt = (v_leak - v) + r I, where r is a resistance.
+    """Leaky integrate-and-fire neuron with membrane potential v and input current I: tau_mem dv/dt = v_leak - v + r I.
 
     tau_mem : membrane time constant [s]
     v_leak : resting value of the membrane potential
+    r : membrane resistance
     integration : method: "exact" is exact if the input is constant over a step; "exponential_euler" also treats the
         synaptic current as constant over a step; "euler" is the forward Euler method
     """
@@ -145,7 +146,9 @@ class LIF(IF):
 
 @dataclass(frozen=True, eq=False)
 class CubaLIF(LIF):
-    """LIF neuron driven by I + isyn, where tau_syn disyn/dt = -isyn and each input spike of weight w adds w to isyn.
+    """LIF neuron driven by its input current plus a synaptic current isyn, which decays exponentially.
+
+    The equation is tau_syn disyn/dt = -isyn. An input spike of weight w adds w to isyn.
 
     tau_syn : time constant of the synaptic current [s]
     """
@@ -155,9 +158,10 @@ class CubaLIF(LIF):
 
 @dataclass(frozen=True, eq=False)
 class ALIF(LIF):
-    """LIF neuron with the threshold v_threshold + beta a, where tau_adapt da/dt = -a and each spike adds 1 to a.
+    """LIF neuron with the adaptive threshold v_threshold + beta a: tau_adapt da/dt = -a, and each spike adds 1 to a.
 
-    The model is from Bellec et al. 2020, Nature Communications 11:3625. A reset by subtraction subtracts v_threshold.
+    The model is from Bellec et al. 2020, Nature Communications 11:3625. With the reset "subtract", a spike reduces v by
+    v_threshold, not by the adapted threshold.
 
     tau_adapt : time constant of the threshold's adaptation [s]
     beta : increase of the threshold with each spike
@@ -176,7 +180,7 @@ class ALIF(LIF):
 class AdEx(SpikingModel):
     """Adaptive exponential integrate-and-fire neuron (Brette and Gerstner 2005, J. Neurophysiol. 94:3637).
 
-    These are the paper's equations, divided by g_leak:
+    These are the paper's equations, divided by the leak conductance g_leak; w is the adaptation current:
         tau_mem dv/dt = (v_leak - v) + delta_t exp((v - v_rheobase) / delta_t) + r (I - w)
         tau_w dw/dt = a (v - v_leak) - w;  v >= v_threshold: v = v_reset, w += b
 
@@ -206,11 +210,11 @@ class AdEx(SpikingModel):
 
 @dataclass(frozen=True, eq=False)
 class Izhikevich(SpikingModel):
-    """Izhikevich neuron (2003, IEEE Trans. Neural Networks 14:1569), in the paper's units: v and u in mV, a in 1/ms.
+    """Izhikevich neuron in the units of the paper, mV and 1/ms (Izhikevich 2003, IEEE Trans. Neural Networks 14:1569).
 
         dv/dt = 0.04 v^2 + 5 v + 140 - u + r I;  du/dt = a (b v - u);  v >= v_threshold: v = v_reset (c), u += d
 
-    As in the paper's program, v is integrated in two half-steps of dt, then u in one step.
+    As in the paper's program, a step integrates v in two steps of dt / 2, and then u in one step of dt.
 
     r : factor of the current I
     a : rate of the recovery variable u [1/ms]
@@ -246,7 +250,7 @@ class Threshold(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class LI(NeuronModel):
-    """Leaky integrator, which outputs the graded value v instead of spikes: tau_mem dv/dt = (v_leak - v) + r I.
+    """Leaky integrator, which outputs its membrane potential v instead of spikes: tau_mem dv/dt = v_leak - v + r I.
 
     tau_mem : membrane time constant [s]
     v_leak : resting value of the membrane
@@ -264,7 +268,7 @@ class LI(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class CubaLI(LI):
-    """Leaky integrator `LI` with an exponential synaptic current.
+    """Leaky integrator (`LI`) driven by its input current plus a synaptic current, which decays exponentially.
 
     tau_syn : time constant of the synaptic current [s]
     """
@@ -274,7 +278,9 @@ class CubaLI(LI):
 
 @dataclass(frozen=True, eq=False)
 class Integrator(NeuronModel):
-    """Integrator with a graded output v: dv/dt = r I. NIR calls this neuron I.
+    """Integrator without a leak, which outputs v instead of spikes: dv/dt = r I, with the input current I.
+
+    NIR calls this neuron I.
 
     r : gain of the current [1/s]
     """
@@ -284,13 +290,15 @@ class Integrator(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class Relay(NeuronModel):
-    """Neuron whose graded output equals its input of the same step."""
+    """Neuron without memory or spikes: its output in each step is the number that it receives in this step."""
 
 
 # stochastic and temporal codes: spikes from a graded current, after an encoder or anywhere in a network ------------
 @dataclass(frozen=True, eq=False)
 class Bernoulli(NeuronModel):
-    """Stochastic neuron that fires in each step with the probability ``rate I dt``, limited to [0, 1].
+    """Stochastic neuron that fires in each step with the probability ``rate I dt``, where I is its input current.
+
+    The probability is limited to [0, 1].
 
     rate : firing rate [Hz] for a current of 1. If the rate is 1 / dt, the current is the probability itself, as in the
         rate codes of snnTorch and spikingjelly
@@ -303,9 +311,9 @@ class Bernoulli(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class Poisson(NeuronModel):
-    """Stochastic neuron that fires as a Poisson process of rate ``rate I``.
+    """Stochastic neuron whose spikes are a Poisson process of rate ``rate I``, where I is its input current.
 
-    A step can have several spikes; their mean number in a step is limited to 64.
+    The neuron can fire several times in a step; the mean number of spikes in a step is limited to 64.
 
     rate : firing rate [Hz] for a current of 1
     """
@@ -319,11 +327,13 @@ class Poisson(NeuronModel):
 class Latency(NeuronModel):
     """Time to first spike: a neuron fires once per window, and earlier if the current at the window's start is larger.
 
-    The current x is limited to [0, 1]. The neuron fires after the time tau ln(x / (x - threshold)) or, if ``linear`` is
-    true, tau (1 - x). The time is rounded to whole steps; a half step is rounded down. There is no spike if x <
-    threshold, or if the time is beyond the end of the window. The logarithm describes a charging membrane, as in
-    ``snntorch.spikegen.latency`` with ``clip`` (Eshraghian et al. 2023, Proc. IEEE 111:1016). If x equals the
-    threshold, threshold + 1e-7 is used.
+    The current x, limited to [0, 1], determines the time from the window's start to the spike: tau ln(x / (x -
+    threshold)) or, if ``linear`` is true, tau (1 - x). The logarithm is the time in which a membrane charges up to the
+    threshold, as in ``snntorch.spikegen.latency`` with ``clip`` (Eshraghian et al. 2023, Proc. IEEE 111:1016).
+
+    The time is rounded to whole steps; a half step is rounded down. The neuron does not fire if x is below the
+    threshold, or if the time exceeds the window. If x equals the threshold, the logarithm is computed for threshold +
+    1e-7, because it would be infinite.
 
     window : length of a window [s], the same for all neurons; windows follow each other from step 0
     tau : time constant [s]; None chooses it such that the latest possible spike is in the window's last step
@@ -349,9 +359,9 @@ class Latency(NeuronModel):
 class Phase(NeuronModel):
     """Phase code: the spikes in a period are the binary digits of the current at its start, highest digit first.
 
-    The current x at the start of the period is limited to [0, 1]. A spike in step k = 0 .. phases - 1 stands for 2^-(k
-    + 1). The sum over a period is x rounded down to a multiple of 2^-phases, or 1 - 2^-phases for x = 1 (Kim et al.
-    2018, Neurocomputing 311:373).
+    The current x at the start of the period is limited to [0, 1]. A period has ``phases`` steps, k = 0 to phases - 1,
+    and a spike in step k stands for 2^-(k + 1). The sum of the spikes' values is x, rounded down to a multiple of
+    2^-phases (for x = 1, it is 1 - 2^-phases). The code is from Kim et al. 2018, Neurocomputing 311:373.
 
     phases : number of steps in a period, the same for all neurons, at most 24; periods follow each other from step 0
     """

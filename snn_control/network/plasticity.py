@@ -56,15 +56,15 @@ class LearningRule(Checked):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class STDP(LearningRule):
-    """Spike-timing dependent plasticity (STDP): additive changes, summed over all pairs of spikes.
+    """Spike-timing dependent plasticity (STDP): each pair of a presynaptic and a postsynaptic spike changes the weight.
 
-    The parameters are named as in PyNN (Song, Miller and Abbott 2000, Nature Neuroscience 3:919; Morrison, Diesmann and
-    Gerstner 2008, Biol. Cybern. 98:459).
+    The changes of all pairs are added (Song, Miller and Abbott 2000, Nature Neuroscience 3:919; Morrison, Diesmann and
+    Gerstner 2008, Biol. Cybern. 98:459). The parameters have the names of PyNN.
 
     A presynaptic spike that arrives a time t >= 0 before a postsynaptic spike adds ``a_plus exp(-t / tau_plus)`` to the
-    weight. A presynaptic spike that arrives a time t > 0 after a postsynaptic spike subtracts ``a_minus exp(-t /
-    tau_minus)``. Both amplitudes are in units of the weight, whereas PyNN's A_plus is a fraction of w_max. Presynaptic
-    spikes arrive after the projection's delay.
+    weight. If it arrives a time t > 0 after the postsynaptic spike, it subtracts ``a_minus exp(-t / tau_minus)``. It
+    arrives after the delay of the projection. Both amplitudes are in units of the weight, whereas PyNN's A_plus is a
+    fraction of w_max.
 
     a_plus : increase of a weight by a pair of spikes with t = 0
     a_minus : decrease of a weight by a pair of spikes with t close to 0
@@ -84,9 +84,9 @@ class STDP(LearningRule):
 class RewardSTDP(STDP):
     """STDP gated by a reward (Izhikevich 2007, Cerebral Cortex 17:2443).
 
-    See also Frémaux and Gerstner 2016, Frontiers in Neural Circuits 9:85. Pairs of spikes change the eligibility e of a
-    synapse instead of its weight. The eligibility decays: de/dt = -e / tau_e. The weight changes by dw/dt =
-    learning_rate reward e.
+    Pairs of spikes change the eligibility e of a synapse instead of its weight, as in `STDP`. The eligibility decays:
+    de/dt = -e / tau_e. The reward turns it into a change of the weight: dw/dt = learning_rate reward e. For an overview
+    see Frémaux and Gerstner 2016, Frontiers in Neural Circuits 9:85.
 
     reward : name of a graded input or population of size 1
     tau_e : time constant of the eligibility [s]
@@ -101,11 +101,11 @@ class RewardSTDP(STDP):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PES(LearningRule):
-    """Prescribed error sensitivity, the rule of nengo (MacNeil and Eliasmith 2011, PLoS ONE 6:e22885).
+    """Prescribed error sensitivity (PES), the rule of nengo (MacNeil and Eliasmith 2011, PLoS ONE 6:e22885).
 
-    The decoders d, in units per Hz, change in each step by -learning_rate dt / n error (x) activity. Here (x) is the
-    outer product, and the activity [Hz] is the filtered spikes of the n presynaptic neurons. A weight acts for one
-    step, so it is d / dt, as in `snn_control.nef`; its change is the change of d, divided by dt.
+    The rule reduces an error. In nengo's terms, it changes decoders d [output units per Hz]: in each step, those of a
+    neuron change by -(learning_rate dt / n) activity error. The activity [Hz] is the neuron's filtered spikes, and n is
+    the number of presynaptic neurons. A weight acts for only one step, so it is d / dt, as in `snn_control.nef`.
 
     error : name of a graded input or population whose value is the actual minus the desired value; its size is the size
         of ``post``
@@ -120,11 +120,12 @@ class PES(LearningRule):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EProp(LearningRule):
-    """e-prop (Bellec et al. 2020, Nature Communications 11:3625), for LIF, CubaLIF and ALIF neurons.
+    """Eligibility propagation, e-prop (Bellec et al. 2020, Nature Communications 11:3625): for LIF, CubaLIF and ALIF.
 
-    Weights change by dw/dt = -learning_rate L e, with the learning signal L = B error. The eligibility e of a synapse
-    is the pseudo-derivative times the filtered presynaptic spikes, with a term for the adaptation of the threshold. e
-    is low-pass filtered with the time constant of the readout. The learning rate eta of the paper is learning_rate dt.
+    Weights change by dw/dt = -learning_rate L e. L = B error is the learning signal of the postsynaptic neuron, and e
+    is the eligibility of the synapse: the pseudo-derivative of the postsynaptic spike times the filtered presynaptic
+    spikes, with a term for the adaptation of the threshold. e is low-pass filtered with the time constant of the
+    readout, ``tau_out``. The paper's learning rate eta is learning_rate dt.
 
     error : name of a graded input or population whose value is the actual minus the desired value
     feedback : the matrix B, a number or (n_post, size of error); in symmetric e-prop, B contains the weights of the

@@ -68,7 +68,7 @@ def window_counts(
 def window_mean(n: count, past: PastLine("n", "steps"), steps: count, x: written("f32", "n")):
     """Compute the mean of each graded signal over the last ``steps`` network steps, once per tick.
 
-    The sum begins with the oldest value.
+    The values are summed in a fixed order, from the oldest to the newest.
     """
     number = np.float32(steps)
     for i in range(n):
@@ -145,7 +145,7 @@ TWO = np.float32(2)
 def squash(n: count, x: read("f32", "n"), y: written("f32", "n"), centre: read("f32", "n"), half: read("f32", "n")):
     """Map each number x smoothly into the limits of its output: y = centre + half tanh(x).
 
-    If x is not finite, y is NaN, which the guard detects. tanh |x| is computed as 1 - 2 / (exp(2 |x|) + 1).
+    If x is not finite, y becomes NaN, which the guard detects. tanh |x| is computed as 1 - 2 / (exp(2 |x|) + 1).
 
     half : half the width of the limits
     """

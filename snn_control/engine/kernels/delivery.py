@@ -27,7 +27,7 @@ CACHED = 1 << 24  # bytes of synapses that are assumed to stay in some cache
 
 @register_jitable(forceinline=True)
 def part(address, n, k):
-    """Return row ``k`` of the float32 matrix with ``n`` columns at ``address``, as a view."""
+    """Return row ``k`` of the float32 matrix with ``n`` columns at ``address``, as a view of the row."""
     return f32(address + 4 * n * np.int64(k), n)
 
 
@@ -294,7 +294,7 @@ def dense_spikes_int8(
     source: Spikes(n_pre_int8, once=True), counter: counter, scale: scalar("f32"), sums: written("i32", "n_post"),
     fan_out: optional(read("u32", n_pre_int8)),
 ):  # fmt: skip
-    """Deliver spikes through a dense matrix of int8 weights. Sums are exact integers, to which the scale is applied."""
+    """Deliver spikes through a dense matrix of int8 weights: sum them as integers, then multiply sums by the scale."""
     fired = source.fired
     if fired.size > 0:
         for j in range(n_post):
@@ -336,8 +336,8 @@ def csr_delayed(
 ):  # fmt: skip
     """Deliver spikes through sparse synapses that have individual delays, into a delay line of ``steps`` vectors.
 
-    The kernel `release` adds the vectors of the delay line to the target. The target of a synapse is an index into the
-    delay line, counted from the vector of the step in which the spike arrives.
+    In each later step, the kernel `release` adds the vector of this step to the target population. The target of a
+    synapse is an index into the delay line, counted from the vector of the step in which the spike arrives.
     """
     fired, times = source.fired, source.times
     if fired.size > 0:

@@ -74,10 +74,12 @@ def changes(
     n: count, values: read("f32", "n"), out: written("f32", "2 * n"), sent: written("f32", "n"),
     threshold: read("f32", "n"), whole: flag,
 ):  # fmt: skip
-    """Emit an ON or OFF pulse of 1 if a value differs from its reference by at least the threshold.
+    """Emit a pulse of 1, ON or OFF, if a value differs from its reference by at least the threshold.
 
-    sent : reference of each value. After a pulse, the value becomes the reference if ``whole`` is true. If not, the
-        reference moves by the threshold
+    A larger difference also causes only one pulse. After a pulse, the reference becomes the value if ``whole`` is true;
+    otherwise it moves by one threshold towards the value.
+
+    sent : reference of each value
     """
     for i in range(n):
         moved = values[i] - sent[i]

@@ -189,12 +189,13 @@ def refractory(
     events: Events(), t: read("i64", "capacity"), p: read("u8", "capacity"),
     last: address("u32", "width * height * (apart + 1)", written=True), period: MICROSECONDS, apart: flag,
 ):  # fmt: skip
-    """Remove events whose time differs by less than a refractory period [us] from their pixel's last remaining event.
+    """Remove an event if its time is within a refractory period of the last event of its pixel that was not removed.
 
     If ``apart`` is true, OFF events and ON events of a pixel have separate refractory periods.
 
-    If earlier filters removed no event, the indices in the list equal their positions. The list can then be used as
-    scratch memory for the pixel index of each event, which vector code computes.
+    Fast case: if earlier filters removed no event, the list of kept events contains the indices of all events in order,
+    and can be rebuilt. The kernel then first writes the pixel index of each event into this memory, because the
+    compiler can vectorise this part.
     """
     kept, at, times = events.kept, last, u32(last, (events.width * events.height) << (apart != 0))
     before, span = np.uint32(period - 1), np.uint32(2 * period - 1)
@@ -225,7 +226,7 @@ def background(
     events: Events(), t: read("i64", "capacity"), last: address("u32", "(width + 2) * (height + 2)", written=True),
     window: MICROSECONDS, support: count,
 ):  # fmt: skip
-    """Remove background activity: events with too few recent events in the 8 pixels around their pixel.
+    """Remove background activity: events for which too few of the 8 neighbouring pixels had an event close in time.
 
     last : time of the last event of each pixel [us], with a border of one pixel
     window : largest time between the event and the last event of a neighbouring pixel [us]
@@ -275,10 +276,11 @@ def _saved_up(w):
 def rate_limit(events: Events(), tokens: written("i64", 1), refill: BUDGET, most: BUDGET):
     """Limit the rate of events by a token bucket. The remaining events are evenly spaced over the events of the tick.
 
-    tokens : tokens that earlier ticks have left
-    refill, most : tokens that each tick adds, and largest number of tokens
+    Tokens are in units of 2^-20 of an event.
 
-    All three numbers are in units of 2^-20 of an event.
+    tokens : tokens that earlier ticks have left
+    refill : tokens that each tick adds
+    most : largest number of tokens
     """
     kept, n = events.kept, U64_1
     budget, given = min(tokens[0] + refill, most), np.int64(kept[0])

@@ -149,7 +149,7 @@ def guard(
     - a required input is invalid;
     - an output of the network is not finite;
     - an input or an operator stops the commands;
-    - the driver reports that it is about to stop, or that its last tick took too long.
+    - the driver, which is the code that runs the ticks, is about to stop, or its last tick took too long.
 
     When no reason is left, the fault ends after ``release`` consecutive valid ticks, or when an operator ends it. If
     ``release`` is 0, only an operator ends a fault.
@@ -158,11 +158,11 @@ def guard(
 
     - JUMP: in one tick;
     - RAMP: within slew and acceleration;
-    - STAY: the command brakes within the acceleration, then does not change. Before the first command, it begins at
-      ``start`` if ``start`` is finite.
+    - STAY: the command slows down within its acceleration limit until it is constant. If no command was sent before the
+      fault, ``start`` is the command to keep, if it is finite.
 
-    Slew is a limit per second, so the driver reports the elapsed time in the control words. With an acceleration limit,
-    the command makes one step for each whole period of this time.
+    Slew is a limit per second, so the guard needs the time since the last tick, which the driver writes into
+    ``control``. With an acceleration limit, the command makes one step for each whole period of this time.
     """
     reason = control[DRIVER] | fault_bits(inputs, validity, required, m, raw)
     held = control[RELEASE] & HELD

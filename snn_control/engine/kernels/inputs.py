@@ -66,13 +66,19 @@ def finite(
 ):  # fmt: skip
     """Replace the numbers of a sample that are NaN or infinite, before `sample` checks the sample.
 
-    Each number has a rule. The rule HOLD replaces NaN and infinity by the number's last finite value, unless this value
-    is older than ``stale``. The other rules replace positive infinity by the upper end of the range and negative
-    infinity by the lower end, as in REP 117, and NaN by the end that the rule names. The rule REJECT replaces nothing.
+    Each number has one of these rules:
+
+    - REJECT: nothing is replaced, so `sample` rejects the sample.
+    - HOLD: NaN and infinity become the number's last finite value, unless this value is older than ``stale``.
+    - HIGH and LOW: positive infinity becomes the upper end of the range and negative infinity the lower end, as in REP
+      117. NaN becomes the end that the rule names.
+
     A sample without any measurement is rejected under all rules.
 
-    last, age : the last finite value of each number, and the age of this value [ns]
-    tick, stale : length of a tick, and maximum age [ns]
+    last : the last finite value of each number
+    age : age of this value [ns]
+    tick : length of a tick [ns]
+    stale : maximum age [ns]
     """
     for i in range(n):
         age[i] += tick
@@ -120,16 +126,18 @@ def credible(
 ):  # fmt: skip
     """Reject samples that a working sensor would not report: ``out`` is the sample, or NaN if it breaks a rule.
 
-    - Rate: since the last accepted sample, a number may change by ``rate`` times (elapsed time plus one tick). The
-      extra tick is needed because a sample may have arrived up to a tick earlier or later.
+    - Rate: since the last accepted sample, a number may change by at most ``rate`` times (elapsed time plus one tick).
+      The extra tick is needed because a sample may have arrived up to a tick earlier or later.
     - Jump: since the last sample, accepted or not, a number may change by at most ``jump``.
-    - Frozen: at least one number must have changed within the time ``frozen``.
+    - Frozen: at least one number must have changed within the time ``frozen``; otherwise the sensor probably hangs.
 
-    The driver reports the elapsed time.
+    The elapsed time is in ``control``. The driver, which is the code that runs the ticks, writes it.
 
-    accepted, seen : values of the last accepted sample, and of the last sample
+    accepted : values of the last accepted sample
+    seen : values of the last sample, accepted or not
     since : two times [ns]: since the last accepted sample, and since a number changed; -1 before the first sample
-    tick, frozen : length of a tick, and longest time without a change [ns]
+    tick : length of a tick [ns]
+    frozen : longest time without a change [ns]
     """
     elapsed = min(control[ELAPSED], MOST_COUNTED) if control[ELAPSED] > 0 else WHOLE_TICK
     passed = np.int64(np.float64(tick) * (np.float64(elapsed) / WHOLE_TICK))

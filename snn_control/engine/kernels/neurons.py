@@ -182,7 +182,7 @@ one, each = LINEAR.function("one"), LINEAR.function("each")
 def step_identical_neurons(cells, fired, mode, v, isyn, wait, synaptic, refractory):
     """Update integrate-and-fire neurons in the most frequent case, for which the compiler can vectorise the loop.
 
-    In this case neurons share their parameters, fire at most once per step, do not adapt and reset immediately.
+    In this case the neurons share their parameters, fire at most once per step, do not adapt and reset immediately.
 
     mode, v, isyn, wait : as in `integrate_and_fire`
     synaptic, refractory : literals, true if the neurons have a synaptic current, and a refractory period
@@ -213,7 +213,7 @@ def step_identical_neurons(cells, fired, mode, v, isyn, wait, synaptic, refracto
 
 @register_jitable(forceinline=True)
 def step_varied_neurons(cells, fired, mode, v, isyn, adapt, wait, counts):
-    """Update integrate-and-fire neurons in all other cases, one neuron after the other.
+    """Update integrate-and-fire neurons in the cases that `step_identical_neurons` excludes, one after the other.
 
     These are individual parameters, adaptation, several spikes per step and a delayed reset. The arguments are those of
     `integrate_and_fire`.
@@ -271,11 +271,13 @@ def integrate_and_fire(
     isyn: optional(written("f32", "n")), adapt: optional(written("f32", "n")), wait: waiting,
     counts: written("u16", "n", when="multiplicity"),
 ):  # fmt: skip
-    """Update integrate-and-fire neurons: their membrane equation is linear below the threshold.
+    """Update integrate-and-fire neurons, whose membrane equation is linear below the threshold, such as LIF neurons.
 
     mode : bits of the reset. 1: v <- v - reset instead of v <- reset; 2: the reset happens in the next step; 4: a
         neuron that was above the threshold before the step fires only if v >= threshold + reset
-    v, isyn, adapt : membrane potential, synaptic current, and threshold adaptation of each neuron
+    v : membrane potential of each neuron
+    isyn : synaptic current of each neuron
+    adapt : threshold adaptation of each neuron
     wait : remaining steps of the refractory period of each neuron
     counts : scratch memory for the number of spikes of each neuron in this step
     """
@@ -304,8 +306,8 @@ def leaky_integrator(
 ):  # fmt: skip
     """Update leaky integrators: neurons without spikes, whose graded output is their membrane potential.
 
-    Forward Euler uses decay = 1 and a separate ``loss``, because a rounded decay would deviate from forward Euler over
-    long times.
+    With the method forward Euler, ``decay`` is 1 and ``loss`` times v is subtracted. A single factor 1 - loss would be
+    rounded, and the result would deviate from forward Euler over long times.
     """
     p, current, synaptic = cells.p, cells.current, isyn.size > 0
     for i in range(cells.n):
@@ -356,7 +358,15 @@ def adex(
     ),
     fired: Firing(), v: written("f32", "n"), w: written("f32", "n"), wait: waiting,
 ):  # fmt: skip
-    """Update AdEx neurons: v <- decay v + leak + gain (current - w) + slope exp(steep (v - rheobase))."""
+    """Update AdEx neurons: v <- decay v + leak + gain (current - w) + slope exp(steep (v - rheobase)).
+
+    Then w <- decay_w w + coupling (v - rest), with the v of the last step. At a spike, v <- reset and w <- w + jump.
+    The names are the parameters below, computed from those of `snn_control.network.AdEx` for one step.
+
+    v : membrane potential of each neuron
+    w : adaptation current of each neuron
+    wait : remaining steps of the refractory period of each neuron
+    """
     p, current = cells.p, cells.current
     for i in range(cells.n):
         j, before, adaptation = i * cells.step, bounded(v[i]), w[i]
@@ -385,7 +395,12 @@ def izhikevich(
     cells: Neurons("half", "gain", "threshold", "reset", "rate", "b", "jump"), fired: Firing(),
     v: written("f32", "n"), u: written("f32", "n"), wait: waiting,
 ):  # fmt: skip
-    """Update Izhikevich neurons: two half-steps of v, then one step of u, as in Izhikevich's published program."""
+    """Update Izhikevich neurons: two steps of dt / 2 for v, then one step of dt for u, as in Izhikevich's own program.
+
+    v : membrane potential of each neuron [mV]
+    u : recovery variable of each neuron
+    wait : remaining steps of the refractory period of each neuron
+    """
     p, current = cells.p, cells.current
     for i in range(cells.n):
         j, before, recovery = i * cells.step, bounded(v[i]), u[i]

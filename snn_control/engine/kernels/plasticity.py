@@ -204,9 +204,10 @@ def stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: SparseConnections(),
 ):  # fmt: skip
-    """Learn by pairs of a presynaptic and a postsynaptic spike: spike-timing-dependent plasticity (STDP).
+    """Learn by spike-timing-dependent plasticity (STDP): pairs of a presynaptic and a postsynaptic spike change w.
 
-    x, y : traces of the arrived presynaptic spikes, and of the postsynaptic spikes
+    x : traces of the arrived presynaptic spikes
+    y : traces of the postsynaptic spikes
     """
     p, state = params, state_of(switch)
     if state > 0:
@@ -221,11 +222,12 @@ def reward_stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: SparseConnections(), eligibility: address("f32", synapses_of, written=True), reward: scalar("f32"),
 ):  # fmt: skip
-    """Learn by reward-modulated STDP (R-STDP): pairs of spikes change an eligibility e, which the reward turns into w.
+    """Learn by reward-modulated STDP (R-STDP): pairs of spikes change the eligibility e of a synapse, not its weight w.
 
-    In each step, the pairs of spikes change e, then w += rate reward e, then e decays.
+    In each step, the pairs of spikes change e. Then the reward changes the weight, w += rate reward e, and e decays.
 
-    x, y : traces of the arrived presynaptic spikes, and of the postsynaptic spikes
+    x : traces of the arrived presynaptic spikes
+    y : traces of the postsynaptic spikes
     """
     k, state = synapses_in(connections, n_pre, n_post), state_of(switch)
     e = f32(eligibility, k)
@@ -272,7 +274,8 @@ def pes(
 ):  # fmt: skip
     """Learn by the prescribed error sensitivity (PES), which reduces an error signal.
 
-    The equations are activity <- decay activity + gain spikes, then w_ij -= rate activity_i error_j.
+    In each step, the activity of a presynaptic neuron i is its filtered spikes: activity <- decay activity + gain
+    spikes. Then its weights to the postsynaptic neurons j change: w_ij -= rate activity_i error_j.
     """
     p, state = params, state_of(switch)
     if state == 0:
@@ -372,8 +375,10 @@ def eprop(
 ):  # fmt: skip
     """Learn by eligibility propagation (e-prop): update filters and learning signals, then the weights of all synapses.
 
-    v, flags, adapt, wait : membrane potential, spike flag, threshold adaptation and remaining refractory steps of each
-        postsynaptic neuron
+    v : membrane potential of each postsynaptic neuron
+    flags : spike flag of each postsynaptic neuron
+    adapt : threshold adaptation of each postsynaptic neuron
+    wait : remaining refractory steps of each postsynaptic neuron
     filters : filtered spikes of the presynaptic neurons
     post : variables of the postsynaptic neurons; ``adapted`` and ``held`` come from the last step
     each : constants of the postsynaptic neurons

@@ -44,7 +44,7 @@ def stochastic(
     cells: Neurons("rate"), fired: Firing(once=False), seed: Number(0), number: Number(0, (1 << 32) - 1),
     counts: written("u16", "n", when="multiplicity"),
 ):  # fmt: skip
-    """Update neurons that fire at random, with the mean ``rate`` times current per step.
+    """Update neurons that fire at random: the mean number of spikes in a step is ``rate`` times the current.
 
     Without ``multiplicity``, a neuron fires once with this probability (Bernoulli). With ``multiplicity``, the number
     of spikes is Poisson distributed with this mean.
