@@ -46,8 +46,8 @@ def table(head: str, rows: list[tuple[str, ...]]) -> str:
 COMMANDS_HEAD = """# Commands
 
 Each command has `--help`. Exit codes: 0 success; 1 a run failed; 2 bad input, or something is not installed; 130
-interrupted. FILE may be the name of a controller that ships with the package. `--json` prints one JSON object. In a
-ROS 2 installation, `ros2 snn` has the same commands.
+interrupted. A controller FILE may also be the name of a controller that ships with the package, such as `cartpole`.
+`--json` prints the result as one JSON object. In a ROS 2 installation, `ros2 snn` has the same commands.
 
 """
 

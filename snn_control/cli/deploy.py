@@ -52,7 +52,8 @@ TWISTS = "geometry_msgs/msg/Twist", "geometry_msgs/msg/TwistStamped"
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(commands, "deploy", run, "write a folder from which a robot runs a controller", MORE)
+    text = "write a folder with a controller, its compiled code and a systemd unit, for a robot"
+    parser = add_command(commands, "deploy", run, text, MORE)
     parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="new folder, or one that deploy has written")
     parser.add_argument("--name", default="snn_control", help="name of the unit (default snn_control)")

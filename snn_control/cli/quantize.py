@@ -31,7 +31,7 @@ FLOAT, ROUNDED, TRAINED = "float32", "int8, rounded", "int8, trained"
 
 
 def add_to(commands: Any) -> None:
-    parser = common.add_command(commands, "quantize", run, "give a trained controller int8 weights", MORE)
+    parser = common.add_command(commands, "quantize", run, "convert the weights of a trained controller to int8", MORE)
     common.add_shared(parser, "file")
     common.add_shared(parser, "--env", type=common.environment, required=True)
     common.add_shared(parser, "--arg")

@@ -33,7 +33,7 @@ NOT_WHOLE = {
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(commands, "replay", run, "run a recorded run again and compare every bit", MORE)
+    parser = add_command(commands, "replay", run, "repeat a recorded run and compare every bit", MORE)
     parser.add_argument("run", metavar="RUN.npz", help="record of commands and spikes")
     text = "controller file (default: RUN_controller.yaml beside the record)"
     parser.add_argument("--controller", default=None, metavar="FILE", help=text)

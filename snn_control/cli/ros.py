@@ -21,7 +21,8 @@ examples:
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(commands, "ros", None, "ROS topics, services and parameters, without the command ros2", MORE)
+    text = "show and publish ROS topics, call services and set parameters, without the command ros2"
+    parser = add_command(commands, "ros", None, text, MORE)
     kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
     topic, service, param = (
         kinds.add_parser(name, help=text).add_subparsers(dest="verb", metavar="VERB", required=True)

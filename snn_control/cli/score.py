@@ -36,7 +36,7 @@ BOARD = "docs/scoreboard"
 
 
 def add_to(commands: Any) -> None:
-    parser = common.add_command(commands, "score", run, "score a controller or policy by a fixed protocol", MORE)
+    parser = common.add_command(commands, "score", run, "score a controller or policy in fixed episodes", MORE)
     parser.add_argument("file", metavar="FILE", help="controller, policy, baseline, chance, or all: see below")
     common.add_shared(parser, "--env", type=common.environment)
     parser.add_argument("--normalize", metavar="FILE.pkl", help="statistics of observations, saved by VecNormalize")

@@ -79,18 +79,19 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--workers", type=common.whole(1), metavar="N", help=text)
     text = "train on the Ray cluster at this address, host:port; without one, on Ray on this machine"
     parser.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help=text)
-    text = "maximum number of learning steps, but at least one phase (default: depends on the way to train); saving "
-    text += "spikes may take as many more, a search for gains ten times as many"
+    text = "maximum number of learning steps, but at least one phase (default: depends on the way to train); reducing "
+    text += "spikes may take as many steps again, and a search for gains ten times as many"
     parser.add_argument("--steps", type=common.whole(1), metavar="N", help=text)
     common.add_shared(parser, "--json", help="print one JSON object at the end")
     text = "open a page with the learning curve and episodes of the newest controller (as `watch FOLDER`, at any time)"
     parser.add_argument("--watch", action="store_true", help=text)
     evolve = parser.add_argument_group("for a recipe")
-    evolve.add_argument("--generations", type=common.whole(0), default=15, help="total number (default 15)")
-    evolve.add_argument(
-        "--population", type=common.whole(2), help="candidates a generation (default 12, or those of the checkpoint)"
-    )
-    evolve.add_argument("--episodes", type=common.whole(1), default=3, help="number a candidate, a setting (default 3)")
+    text = "number of generations of CMA-ES, those of a resumed run included (default 15)"
+    evolve.add_argument("--generations", type=common.whole(0), default=15, help=text)
+    text = "candidates per generation (default 12, or those of the checkpoint)"
+    evolve.add_argument("--population", type=common.whole(2), help=text)
+    text = "episodes per candidate, in each setting of the recipe (default 3)"
+    evolve.add_argument("--episodes", type=common.whole(1), default=3, help=text)
     parser.set_defaults(usual=parser.get_default)
 
 

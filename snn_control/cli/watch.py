@@ -40,7 +40,7 @@ FIRST_WITHIN = 60.0  # s, for the first controller of a training
 
 
 def add_to(commands: Any) -> None:
-    parser = common.add_command(commands, "watch", watch, "look into a controller while it runs, in a browser", MORE)
+    parser = common.add_command(commands, "watch", watch, "show the activity of a controller in a browser", MORE)
     text = "controller file or name of a shipped one, with --env; or a record; or the folder of a training"
     common.add_shared(parser, "file", nargs="?", help=text)
     parser.add_argument("--node", metavar="NAME", help="name of a running controller_node")
