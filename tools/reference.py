@@ -119,9 +119,9 @@ def parameters(node: str) -> str:
 # keys of a controller file ---------------------------------------------------------------------------------------
 KEYS_HEAD = """# Keys of a controller file
 
-This page lists every key of a [controller file](controller_file.md). Units are SI; brackets contain them. An *array*
-is a number, nested lists, or `file.npz#name` (the array `name` of a NumPy file). A *tunable* value may also be written
-as `{value: ..., tunable: [low, high]}`, and can then change while the controller runs.
+This page lists every key of a [controller file](controller_file.md). Units are SI, given in brackets. An *array* is a
+number, nested lists, or `file.npz#name` (the array `name` of a NumPy file). A *tunable* value may also be written as
+`{value: ..., tunable: [low, high]}`, and can then change while the controller runs.
 
 The examples are from tested files: shipped controllers, templates, and the {download}`file of rare keys
 <examples/rare_keys.yaml>`.

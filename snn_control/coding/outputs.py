@@ -116,7 +116,7 @@ class FirstSpikeDecoder(Decoder):
 class ArgmaxDecoder(Checked):
     """Choice of a discrete action: the decoders compute a number for each action, and the largest number wins.
 
-    The command is the index of this action.
+    The command is the index of the largest number.
 
     actions : number of actions to choose from
     terms : decoders; the sum of their results is the vector of these numbers
@@ -135,8 +135,8 @@ class ArgmaxDecoder(Checked):
 class Output(Checked):
     """A command of ``size`` numbers: the sum of the decoders' results and a bias. The guard keeps it within its limits.
 
-    If ``squash`` is true, tanh maps this sum smoothly into the limits: the command is centre + half tanh(sum). Here
-    ``centre`` is the middle between the two limits, and ``half`` is half the distance between them.
+    If ``squash`` is true, tanh maps the sum of decoders and bias smoothly into the limits: the command is centre + half
+    tanh(sum). Here ``centre`` is the middle between the two limits, and ``half`` is half the distance between them.
 
     decoder : one decoder, several decoders whose results are summed, or an `ArgmaxDecoder`
     size : number of elements of the command

@@ -148,7 +148,7 @@ class LIF(IF):
 class CubaLIF(LIF):
     """LIF neuron driven by its input current plus a synaptic current isyn, which decays exponentially.
 
-    The equation is tau_syn disyn/dt = -isyn. An input spike of weight w adds w to isyn.
+    The synaptic current follows tau_syn disyn/dt = -isyn. An input spike of weight w adds w to isyn.
 
     tau_syn : time constant of the synaptic current [s]
     """
@@ -214,7 +214,8 @@ class Izhikevich(SpikingModel):
 
         dv/dt = 0.04 v^2 + 5 v + 140 - u + r I;  du/dt = a (b v - u);  v >= v_threshold: v = v_reset (c), u += d
 
-    As in the paper's program, a step integrates v in two steps of dt / 2, and then u in one step of dt.
+    As in the paper's program, the membrane potential v is integrated in two steps of dt / 2, then the recovery variable
+    u in one step of dt.
 
     r : factor of the current I
     a : rate of the recovery variable u [1/ms]

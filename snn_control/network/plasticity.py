@@ -62,8 +62,8 @@ class STDP(LearningRule):
     Gerstner 2008, Biol. Cybern. 98:459). The parameters have the names of PyNN.
 
     A presynaptic spike that arrives a time t >= 0 before a postsynaptic spike adds ``a_plus exp(-t / tau_plus)`` to the
-    weight. If it arrives a time t > 0 after the postsynaptic spike, it subtracts ``a_minus exp(-t / tau_minus)``. It
-    arrives after the delay of the projection. Both amplitudes are in units of the weight, whereas PyNN's A_plus is a
+    weight. If it arrives a time t > 0 after the postsynaptic spike, it subtracts ``a_minus exp(-t / tau_minus)``.
+    Arrival includes the delay of the projection. Both amplitudes are in units of the weight, whereas PyNN's A_plus is a
     fraction of w_max.
 
     a_plus : increase of a weight by a pair of spikes with t = 0
@@ -103,9 +103,10 @@ class RewardSTDP(STDP):
 class PES(LearningRule):
     """Prescribed error sensitivity (PES), the rule of nengo (MacNeil and Eliasmith 2011, PLoS ONE 6:e22885).
 
-    The rule reduces an error. In nengo's terms, it changes decoders d [output units per Hz]: in each step, those of a
-    neuron change by -(learning_rate dt / n) activity error. The activity [Hz] is the neuron's filtered spikes, and n is
-    the number of presynaptic neurons. A weight acts for only one step, so it is d / dt, as in `snn_control.nef`.
+    The rule reduces an error. In nengo's terms, it changes decoders d [output units per Hz]. In each step, the decoders
+    of a presynaptic neuron change by -(learning_rate dt / n) activity error. The activity [Hz] is the neuron's filtered
+    spikes, and n is the number of presynaptic neurons. A weight acts for only one step, so it is d / dt, as in
+    `snn_control.nef`.
 
     error : name of a graded input or population whose value is the actual minus the desired value; its size is the size
         of ``post``
@@ -122,10 +123,10 @@ class PES(LearningRule):
 class EProp(LearningRule):
     """Eligibility propagation, e-prop (Bellec et al. 2020, Nature Communications 11:3625): for LIF, CubaLIF and ALIF.
 
-    Weights change by dw/dt = -learning_rate L e. L = B error is the learning signal of the postsynaptic neuron, and e
-    is the eligibility of the synapse: the pseudo-derivative of the postsynaptic spike times the filtered presynaptic
-    spikes, with a term for the adaptation of the threshold. e is low-pass filtered with the time constant of the
-    readout, ``tau_out``. The paper's learning rate eta is learning_rate dt.
+    A weight changes by dw/dt = -learning_rate L e. L = B error is the learning signal of the postsynaptic neuron. e is
+    the eligibility of the synapse: the pseudo-derivative of the postsynaptic spike times the filtered presynaptic
+    spikes, with a term for an adaptive threshold. e is low-pass filtered with ``tau_out``, the time constant of the
+    readout. The paper's learning rate eta is learning_rate dt.
 
     error : name of a graded input or population whose value is the actual minus the desired value
     feedback : the matrix B, a number or (n_post, size of error); in symmetric e-prop, B contains the weights of the

@@ -276,7 +276,7 @@ def _saved_up(w):
 def rate_limit(events: Events(), tokens: written("i64", 1), refill: BUDGET, most: BUDGET):
     """Limit the rate of events by a token bucket. The remaining events are evenly spaced over the events of the tick.
 
-    Tokens are in units of 2^-20 of an event.
+    An event costs 2^20 tokens, so that a tick can also add the tokens for a fraction of an event.
 
     tokens : tokens that earlier ticks have left
     refill : tokens that each tick adds

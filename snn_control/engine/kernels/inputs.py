@@ -126,6 +126,7 @@ def credible(
 ):  # fmt: skip
     """Reject samples that a working sensor would not report: ``out`` is the sample, or NaN if it breaks a rule.
 
+    The rules are:
     - Rate: since the last accepted sample, a number may change by at most ``rate`` times (elapsed time plus one tick).
       The extra tick is needed because a sample may have arrived up to a tick earlier or later.
     - Jump: since the last sample, accepted or not, a number may change by at most ``jump``.

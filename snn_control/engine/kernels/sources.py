@@ -89,7 +89,9 @@ def temporal(
     Each step of the window has a threshold, its level. A neuron fires if x is at least this level. After a spike, the
     level is subtracted from x if ``subtract`` is true; otherwise x becomes 0.
 
-    - Latency code: one spike per window. The level of a step is the x whose latency is (step + 1/2) dt.
+    Two codes use this kernel:
+
+    - Latency code: a neuron fires once per window. The level of a step is the x whose latency is (step + 1/2) dt.
     - Phase code, with ``subtract``: the levels are 1/2, 1/4, ... The spikes are the binary digits of x.
     """
     at = i64(fired.clock, 2)[1] % window
