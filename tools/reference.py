@@ -275,7 +275,7 @@ def kernels() -> str:
     return "".join(page)
 
 
-def _words(one: Kernel) -> Iterator[tuple[str, str, str]]:
+def _words(one: Kernel) -> Iterator[tuple[str, ...]]:
     """Yield a row for each parameter of a kernel, with the explanation in the docstring of its function."""
     from snn_control.controller_file.keys import explanations
 
