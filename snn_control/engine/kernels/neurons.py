@@ -215,8 +215,7 @@ def step_identical_neurons(cells, fired, mode, v, isyn, wait, synaptic, refracto
 def step_varied_neurons(cells, fired, mode, v, isyn, adapt, wait, counts):
     """Update integrate-and-fire neurons in the cases that `step_identical_neurons` excludes, one after the other.
 
-    These are individual parameters, adaptation, several spikes per step and a delayed reset. The arguments are those of
-    `integrate_and_fire`.
+    They have individual parameters, adaptation, several spikes or a delayed reset. Arguments: see `integrate_and_fire`.
     """
     p, current, flags, refractory = each(cells), cells.current, fired.flags, fired.refractory
     subtract, delayed, multiple = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, fired.multiplicity != 0
@@ -275,9 +274,7 @@ def integrate_and_fire(
 
     mode : bits of the reset. 1: v <- v - reset instead of v <- reset; 2: the reset happens in the next step; 4: a
         neuron that was above the threshold before the step fires only if v >= threshold + reset
-    v : membrane potential of each neuron
-    isyn : synaptic current of each neuron
-    adapt : threshold adaptation of each neuron
+    v, isyn, adapt : membrane potential, synaptic current, and threshold adaptation of each neuron
     wait : remaining steps of the refractory period of each neuron
     counts : scratch memory for the number of spikes of each neuron in this step
     """
@@ -327,8 +324,7 @@ def leaky_integrator(
 def fire(fired, i, wait, before, u, second, threshold, reset, jump):
     """Apply threshold and refractory period of an AdEx or Izhikevich neuron, and set its spike flag.
 
-    i : index of the neuron
-    before : membrane potential before the step, which remains unchanged during the refractory period
+    before : membrane potential of neuron i before the step, which remains unchanged during the refractory period
     u, second : membrane potential and second state variable after the step, without threshold
     jump : change of the second state variable at a spike
 
@@ -360,12 +356,7 @@ def adex(
 ):  # fmt: skip
     """Update AdEx neurons: v <- decay v + leak + gain (current - w) + slope exp(steep (v - rheobase)).
 
-    Then w <- decay_w w + coupling (v - rest), with the v of the last step. At a spike, v <- reset and w <- w + jump.
-    The names are the parameters below, computed from those of `snn_control.network.AdEx` for one step.
-
-    v : membrane potential of each neuron
-    w : adaptation current of each neuron
-    wait : remaining steps of the refractory period of each neuron
+    Then the adaptation current: w <- decay_w w + coupling (v - rest), with the old v. Other names: parameters below.
     """
     p, current = cells.p, cells.current
     for i in range(cells.n):
@@ -395,12 +386,7 @@ def izhikevich(
     cells: Neurons("half", "gain", "threshold", "reset", "rate", "b", "jump"), fired: Firing(),
     v: written("f32", "n"), u: written("f32", "n"), wait: waiting,
 ):  # fmt: skip
-    """Update Izhikevich neurons: two steps of dt / 2 for v, then one step of dt for u, as in Izhikevich's own program.
-
-    v : membrane potential of each neuron [mV]
-    u : recovery variable of each neuron
-    wait : remaining steps of the refractory period of each neuron
-    """
+    """Update Izhikevich neurons: two steps of dt / 2 for v, then one step of dt for u, as in Izhikevich's program."""
     p, current = cells.p, cells.current
     for i in range(cells.n):
         j, before, recovery = i * cells.step, bounded(v[i]), u[i]

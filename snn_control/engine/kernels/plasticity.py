@@ -206,8 +206,7 @@ def stdp(
 ):  # fmt: skip
     """Learn by spike-timing-dependent plasticity (STDP): pairs of a presynaptic and a postsynaptic spike change w.
 
-    x : traces of the arrived presynaptic spikes
-    y : traces of the postsynaptic spikes
+    x, y : traces of the arrived presynaptic spikes, and of the postsynaptic spikes
     """
     p, state = params, state_of(switch)
     if state > 0:
@@ -226,8 +225,7 @@ def reward_stdp(
 
     In each step, the pairs of spikes change e. Then the reward changes the weight, w += rate reward e, and e decays.
 
-    x : traces of the arrived presynaptic spikes
-    y : traces of the postsynaptic spikes
+    x, y : traces of the arrived presynaptic spikes, and of the postsynaptic spikes
     """
     k, state = synapses_in(connections, n_pre, n_post), state_of(switch)
     e = f32(eligibility, k)
@@ -274,8 +272,7 @@ def pes(
 ):  # fmt: skip
     """Learn by the prescribed error sensitivity (PES), which reduces an error signal.
 
-    In each step, the activity of a presynaptic neuron i is its filtered spikes: activity <- decay activity + gain
-    spikes. Then its weights to the postsynaptic neurons j change: w_ij -= rate activity_i error_j.
+    The spikes are filtered: activity_i <- decay activity_i + gain spikes_i. Then w_ij -= rate activity_i error_j.
     """
     p, state = params, state_of(switch)
     if state == 0:
@@ -375,10 +372,8 @@ def eprop(
 ):  # fmt: skip
     """Learn by eligibility propagation (e-prop): update filters and learning signals, then the weights of all synapses.
 
-    v : membrane potential of each postsynaptic neuron
-    flags : spike flag of each postsynaptic neuron
-    adapt : threshold adaptation of each postsynaptic neuron
-    wait : remaining refractory steps of each postsynaptic neuron
+    v, adapt : membrane potential and threshold adaptation of each postsynaptic neuron
+    flags, wait : spike flag and remaining refractory steps of each postsynaptic neuron
     filters : filtered spikes of the presynaptic neurons
     post : variables of the postsynaptic neurons; ``adapted`` and ``held`` come from the last step
     each : constants of the postsynaptic neurons
