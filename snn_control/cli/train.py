@@ -90,7 +90,7 @@ def add_to(commands: Any) -> None:
     evolve.add_argument("--generations", type=common.whole(0), default=15, help=text)
     text = "candidates per generation (default 12, or those of the checkpoint)"
     evolve.add_argument("--population", type=common.whole(2), help=text)
-    evolve.add_argument("--episodes", type=common.whole(1), default=3, help="number per candidate and setting (default 3)")
+    evolve.add_argument("--episodes", type=common.whole(1), default=3, help="per candidate and setting (default 3)")
     parser.set_defaults(usual=parser.get_default)
 
 

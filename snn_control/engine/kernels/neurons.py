@@ -386,7 +386,7 @@ def izhikevich(
     cells: Neurons("half", "gain", "threshold", "reset", "rate", "b", "jump"), fired: Firing(),
     v: written("f32", "n"), u: written("f32", "n"), wait: waiting,
 ):  # fmt: skip
-    """Update Izhikevich neurons: two steps of dt / 2 for v, then one step of dt for u, as in Izhikevich's program."""
+    """Update Izhikevich neurons: two steps of dt / 2 for v, then one of dt for u, as in Izhikevich's program."""
     p, current = cells.p, cells.current
     for i in range(cells.n):
         j, before, recovery = i * cells.step, bounded(v[i]), u[i]
