@@ -66,7 +66,7 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
 def controller_path(name: str | os.PathLike, argument: str = "controller") -> Path:
     """Return the path of a controller file. ``name`` is a path, or the name of a shipped controller file.
 
-    Raise a DescriptionError with the path ``argument`` if the file does not exist.
+    Raise DescriptionError, which names ``argument``, if the file does not exist.
     """
     path = Path(name)
     if path.suffix or path.exists() or "/" in str(name):

@@ -175,7 +175,10 @@ class OutputHealth:
 
     @property
     def one_sided(self) -> str:
-        """The only sign that the weights allow, ">= 0" or "<= 0", if the limits allow both signs; otherwise ""."""
+        """Warn of an output whose weights permit only one sign, although its limits permit both.
+
+        The value is ">= 0" or "<= 0", the sign of all possible commands; "" if both signs are possible.
+        """
         if not self.signed or self.possible[0] == self.possible[1]:
             return ""
         return ">= 0" if self.possible[0] >= 0 else "<= 0" if self.possible[1] <= 0 else ""

@@ -81,11 +81,11 @@ def replay_log(
 def play_log(controller: Controller, log: InputLog, observers: Sequence[Any], every: int) -> Iterator[int]:
     """Run the ticks of an input log again, without a clock.
 
-    Yield the number of ticks that have run, at the end and after at most ``every`` ticks.
+    Yield the number of ticks so far, at least once in ``every`` ticks, and at the end.
 
     observers : ports that are called after each tick
 
-    Raise InputError if the log has no beginning or belongs to another controller.
+    Raise InputError if the first ticks of the log are missing, or if it belongs to another controller.
     """
     from ..engine.tick import tick_address
     from ..realtime.loop import Loop

@@ -38,7 +38,7 @@ def rows_of(found: Robustness) -> tuple[list[str], list[list[str]]]:
 
 
 def below_half(found: Robustness, sweep: Sweep, actor: str) -> str:
-    """Return a text with the values of a perturbation at which an actor's share falls below a half."""
+    """Return a text with the values of a perturbation at which an actor has less than half of its unperturbed score."""
     low, high = found.below_half(sweep, actor)
     parts = [f"under {low:.2g}"] if low is not None else []
     if high is not None:

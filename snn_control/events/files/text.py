@@ -67,7 +67,9 @@ class TextRecording(FieldRecording):
         self.size_bytes = path.stat().st_size
 
     def _find_order(self, rows: list[list[float]], given: Order | None, names: list[str]) -> Order:
-        """Return the order of the columns: ``given`` or, if that is None, by the names or by the values. Set the unit.
+        """Return the order of the columns t, x, y and p, and store the unit of t.
+
+        The order is ``given``. If it is None, the order follows from the names of the columns, or else from the values.
 
         rows : numbers in the first lines of the file
         """

@@ -77,9 +77,14 @@ def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path:
 
 
 def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, path: str) -> int:
-    """Return the length that a sequence needs so that a path can select ``n`` numbers.
+    """Return how many elements a sequence in a template message must have so that a path selects ``n`` numbers from it.
 
-    Also add missing names to the message's list of names, and set the angles of a scan.
+    If the path selects by name, missing names are first added to the message. If the path selects angles of a scan, the
+    angles of the message are set.
+
+    parents : structures that contain the sequence, from the message to the innermost one
+    pick : the path's selection of elements of the sequence
+    rest : segments of the path after this selection
     """
     if isinstance(pick, Named):
         owner = _owner(parents, pick.key)

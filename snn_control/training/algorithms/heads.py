@@ -32,7 +32,11 @@ class Head:
             self.half, self.middle = (self.high - self.low) / 2, (self.high + self.low) / 2
 
     def fit(self, values: np.ndarray) -> None:
-        """Choose the softmax temperature for "argmax" values, (k, choices). Values from Q-learning have any scale."""
+        """Fit the temperature of the softmax to values of discrete actions, because values of Q-learning may have any
+        scale.
+
+        values : (k, choices), values in k observations
+        """
         if self.kind == "argmax":
             best = np.sort(values, axis=-1)
             self.temperature = max(GAPS * float(np.median(best[:, -1] - best[:, -2])), 1e-6)
