@@ -230,7 +230,10 @@ def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
 
 @dataclass
 class Finished:
-    """A run that has ended: the data that its two processes wrote, and new instances of its world and controller."""
+    """A run that has ended: the data that the processes of world and controller wrote.
+
+    The run also has new instances of its world and controller, which the report uses.
+    """
 
     options: argparse.Namespace
     settings: dict[str, Any]

@@ -127,8 +127,9 @@ class RuleFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts about a controller that was built for one network step ``dt`` and tick period [s]; 0 if not known.
+    """Facts about a controller that was built for one network step ``dt`` and one tick period.
 
+    dt, period : [s]; 0 if they are not known
     spiking : names of the spiking populations, in the order of their spike counters
     updates : number of state variables that decay in a network step
     repeat : number of ticks for which an observation is used (`ControllerSpec.repeat`)

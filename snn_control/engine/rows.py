@@ -54,7 +54,7 @@ UNKNOWN = str(1 << 40)  # larger than any array
 
 
 class Word:
-    """The declaration of one parameter of a kernel, which consists of one or several operands (words of the row).
+    """Declares one parameter of a kernel. In the operation list of a Program, the parameter is one or several operands.
 
     A subclass defines:
 

@@ -67,8 +67,8 @@ def reset_parts(header, address, count):
 def take_setting(header, setting):
     """Apply a *setting*, which contains new values of the tunable numbers, unless the setting was applied before.
 
-    A setting changes constants and the initial state. The tunable numbers are also written into the state. A setting
-    consists of these int64 words:
+    A setting changes the words of constants and initial state that depend on the tunable numbers. The values of the
+    tunable numbers are stored in the state as well. A setting consists of these int64 words:
 
     - the number of the setting;
     - n, the number of 32-bit words in memory that change;

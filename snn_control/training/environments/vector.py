@@ -198,8 +198,8 @@ class VectorEnv:
     make : function that makes one copy
     spec : the controller that acts in the copies
     keeps : whether to record the values of the inputs, for `met`
-    not_finite : value input -> number of steps since the last reset in which a copy observed a number that is not
-        finite and that the input rejects
+    not_finite : value input -> number of steps with a rejected observation (with a number that is not finite), of all
+        copies since the last reset
     """
 
     def __init__(self, make: Callable[[], Any], n: int, spec: ControllerSpec) -> None:
