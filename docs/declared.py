@@ -46,7 +46,8 @@ def plain_annotations(app: Any) -> None:
             if dataclasses.is_dataclass(thing):
                 parameters = list(inspect.signature(thing.__init__).parameters.values())[1:]
                 thing.__signature__ = inspect.Signature([one.replace(annotation=one.empty) for one in parameters])
-            if inspect.isclass(thing) or inspect.isfunction(thing):
+            alias = typing.get_origin(thing) is not None  # Python 3.10 counts it as a class
+            if inspect.isfunction(thing) or (inspect.isclass(thing) and not alias):
                 with suppress(NameError):  # a name that is imported for type checkers alone
                     thing.__annotations__ = typing.get_type_hints(thing)
 

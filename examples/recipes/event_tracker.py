@@ -209,7 +209,8 @@ def drive(
     observation, info = env.reset(seed=int(rng.integers(10**6, 10**9)))
     silencing = {"stray": 5 * s.blind_lasts} | ({"calm": 4 * s.silence_tau} if stage == BUSY else {})  # s
     rows: list[tuple[Any, ...]] = []
-    over, lost, noise, drives, push = False, False, np.zeros(2), False, np.zeros(2)
+    over, lost, noise, drives = False, False, np.zeros(2), False
+    push: np.ndarray = np.zeros(2)
     while not over:
         command, said = np.ravel(controller.predict(observation)[0]), teacher.predict(observation, info)[0]
         error = info["target"] - observation["joint_position"]

@@ -102,7 +102,7 @@ class Channels:
 
     def restart(self) -> None:
         """Delete the data of earlier frames, because the next frame does not follow them without a gap."""
-        self._kept = np.zeros((3, 0), np.int64)  # step, population, neuron
+        self._kept: np.ndarray = np.zeros((3, 0), np.int64)  # step, population, neuron
         self._counts: list[tuple[float, Mapping[str, int]]] = []
 
     @staticmethod

@@ -57,7 +57,8 @@ class Rows:
 
     def _contiguous(self, dataset: Any) -> None:
         offset, size = dataset.id.get_offset(), self.wide * self.dtype.itemsize
-        self.at = self.length = np.empty(0, np.int64)
+        self.at: np.ndarray = np.empty(0, np.int64)
+        self.length: np.ndarray = self.at
         self.high = self.chunk_bytes = 0
         if offset is None:  # within its header, or never written
             small = dataset.id.get_storage_size() >= self.declared * size

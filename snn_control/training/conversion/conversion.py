@@ -130,7 +130,7 @@ class Conversion:
     def _noisy(self, action: Any, noise: float, rng: np.random.Generator) -> Any:
         if self.head.kind == "argmax":
             return int(rng.integers(self.policy.outputs)) if rng.random() < noise else action
-        flat = np.asarray(action, np.float64).reshape(-1)
+        flat: np.ndarray = np.asarray(action, np.float64).reshape(-1)
         flat = flat + noise * self.head.half * rng.normal(size=flat.size)
         return np.clip(flat, self.head.low, self.head.high).astype(np.float32).reshape(np.shape(action))
 
