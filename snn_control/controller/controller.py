@@ -124,9 +124,8 @@ class Controller(SteppedController):
         """Return the action for an observation, like stable-baselines3: ``action, _ = controller.predict(obs)``.
 
         If the observation is a dictionary, its keys are names of inputs; other keys are ignored. ``<name>_count`` is
-        the number of valid rows of an events input. If the observation is an array, its elements are divided among all
-        value inputs in their order. If it has exactly as many elements as the required value inputs, only these receive
-        them.
+        the number of valid rows of an events input. If the observation is an array, all value inputs share its elements
+        in their order. If it has exactly as many elements as the required value inputs, only these share them.
 
         The action is an int if the controller has one arg-max output, and an (n,) int64 array if it has several.
         Otherwise the action is an (n,) float32 array, the concatenation of all outputs in their order. If
@@ -231,9 +230,8 @@ class Controller(SteppedController):
             ``network.populations.a.neuron.v_threshold``. The value is a number or, for an array in the file, a factor
             by which the array is multiplied
 
-        A reset does not change the values. The next ticks compute exactly the same results as with a controller file
-        that contains these values. Raises InputError, and changes nothing, for an unknown path or a value out of its
-        range.
+        A reset does not change the values. The next ticks compute the same results as with a controller file that
+        contains these values. Raises InputError, and changes nothing, for an unknown path or a value out of its range.
         """
         names = list(self.program.facts.tunable)
         newest = dict(zip(names, self.bound.newest_values, strict=True)) if names else {}

@@ -28,8 +28,8 @@ from ..network.graph import Drawn
 from .perturbations import Perturbations
 from .training import Limits, Surrogate
 
-__all__ = ["EVENTS_ENCODERS", "INPUTS", "OUTPUT_DECODERS", "OWN", "PLACES", "PLUGINS", "SINGLE", "Key", "keys"]
-__all__ += ["may_be_tuned", "members", "type_of", "types_at"]
+__all__ = ["EVENTS_ENCODERS", "INPUTS", "OUTPUT_DECODERS", "OWN", "PLACES", "PLUGINS", "SINGLE", "Key", "explanations"]
+__all__ += ["keys", "may_be_tuned", "members", "type_of", "types_at"]
 
 INPUTS: dict[str, type] = {"value": ValueInput, "events": EventsInput}  # by ``kind``
 #: base of descriptions -> name of the places where these are allowed, as in `snn_control.engine.registry`; an events

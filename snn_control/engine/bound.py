@@ -1,8 +1,7 @@
 """Bind a Program to memory, so that the Program can run: for one controller, or for a batch of instances.
 
-Binding converts the array descriptions of a Program (`snn_control.engine.program.Place`) to memory addresses. It also
-checks that no operation accesses memory outside its arrays, so a tick needs no checks. In a batch, a *row* is one
-instance of the controller, with its own state, io block and table of addresses.
+Binding converts each `snn_control.engine.program.Place` of an array to an address. It also checks that no operation
+leaves its arrays, so a tick needs no checks. In a batch, a *row* is one instance: a state, an io block and a table.
 """
 
 from __future__ import annotations

@@ -1,16 +1,20 @@
-"""A network as controllers of microcontrollers have it: 32 - 128 - 128 - 8 neurons, two steps a tick."""
+"""The Programs that the tests export: all shipped controllers, and a network of a size for microcontrollers."""
 
 import numpy as np
 
 from snn_control.coding import MembraneDecoder, Output, PopulationEncoder, SpikeDecoder, ValueInput
+from snn_control.controller import build_program
+from snn_control.controller_file import load_spec
 from snn_control.engine.build import build
 from snn_control.engine.program import Program
 from snn_control.network import LIF, CubaLI, CubaLIF, Network, Population, Projection
+from snn_control.resources import shipped, shipped_names
 
 N = 128
 
 
 def workload(precision: str = "float32") -> Program:
+    """32 - 128 - 128 - 8 neurons, two steps a tick."""
     rng = np.random.default_rng(7)
     encoder = PopulationEncoder(8, neuron=LIF(tau_mem=0.01, reset="subtract"))
     x = ValueInput("x", size=4, range=(-1.0, 1.0), plausible=(-5.0, 5.0), stale=0.02, encoder=encoder)
@@ -33,3 +37,8 @@ def workload(precision: str = "float32") -> Program:
         Output("w", (SpikeDecoder("h2", rng.normal(0, 0.01, (N, 2)), 0.02),), 2, limits=(-1.0, 1.0)),
     ]
     return build(Network(populations, (*dense, back)), [x], outputs, dt=1e-3, period=2e-3)
+
+
+#: name -> function that builds the Program
+MAKE = {name: lambda name=name: build_program(load_spec(shipped(name))) for name in shipped_names()}
+MAKE |= {"float32": workload, "int8": lambda: workload("int8")}

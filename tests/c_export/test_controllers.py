@@ -11,17 +11,14 @@ from hypothesis import strategies as st
 
 from snn_control.c_export.compilers import STRICT, compile_c, host_compiler
 from snn_control.c_export.host import HostMachine
-from snn_control.controller import Controller, build_program
-from snn_control.controller_file import load_spec
+from snn_control.controller import Controller
 from snn_control.engine.build import build
-from snn_control.resources import shipped, shipped_names
 from tests.c_export import networks
 from tests.c_export.driver import agree, export
 from tests.engine import zoo
 from tests.engine.random_controllers import descriptions, learners
 
-MAKE = {name: lambda name=name: build_program(load_spec(shipped(name))) for name in shipped_names()}
-MAKE |= {"float32": networks.workload, "int8": lambda: networks.workload("int8"), "zoo": zoo.program}
+MAKE = networks.MAKE | {"zoo": zoo.program}
 TICKS = {"zoo": 40, "motion": 60, "event_tracker": 150, "event_landing": 150}
 
 

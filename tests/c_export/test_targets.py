@@ -7,12 +7,9 @@ import pytest
 
 from snn_control.c_export.export import exported
 from snn_control.c_export.measure import check_fits, measure
-from snn_control.controller import build_program
-from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError, RuntimeFault
-from snn_control.resources import shipped, shipped_names
-from tests.c_export import networks
 from tests.c_export.driver import agree, export
+from tests.c_export.networks import MAKE
 
 pytest.importorskip("ziglang")
 pytest.importorskip("unicorn")
@@ -20,8 +17,6 @@ pytest.importorskip("unicorn")
 from snn_control.c_export.emulator import EmulatedMachine
 from snn_control.c_export.targets import TARGETS, build_object
 
-MAKE = {name: lambda name=name: build_program(load_spec(shipped(name))) for name in shipped_names()}
-MAKE |= {"float32": networks.workload, "int8": lambda: networks.workload("int8")}
 QUICK = [("cartpole", "cortex-m4f", "-Os"), ("arm", "cortex-m4f", "-O2"), ("float32", "cortex-m4f", "-Os"),
          ("int8", "cortex-m4f", "-O2"), ("cartpole", "aarch64", "-O2"), ("int8", "aarch64", "-O2")]  # fmt: skip
 
