@@ -165,7 +165,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     print(f"\n{'operation':>14} {'ns per event given':>18}")
     for encoder in ENCODERS:
         for name, each in by_operation(encoder, stream).items():
-            if name != "sample" and name not in figures:
+            if name != "check_sample" and name not in figures:
                 figures[name] = each
                 print(f"{name:>14} {each:18.2f}")
     figures["passed"] = ratio >= BAR

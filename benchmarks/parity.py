@@ -39,7 +39,7 @@ from snn_control.training import Trained, train
 from snn_control.training.algorithms.learner import Learner
 from snn_control.training.algorithms.online import Adaptation
 from snn_control.training.environments.gymnasium_calls import make
-from snn_control.training.environments.vector import VectorEnv
+from snn_control.training.environments.vector_env import VectorEnv
 from snn_control.training.gradients.parameters import DEFAULT, Parameters
 from snn_control.training.starting_point.file_text import starting_point
 from snn_control.training.teachers.trained_policy import TrainedPolicy

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from snn_control.engine.control import ELAPSED, WHOLE
+from snn_control.engine.control_words import ELAPSED, WHOLE
 from snn_control.record.input_log import InputLog
 from snn_control.record.run_folder import companion, read_record
 from snn_control.ros.nodes.launching import ARGUMENTS, closed_loop, command_line, environment_of_child

@@ -31,8 +31,8 @@ import gymnasium
 import numpy as np
 import yaml
 
-from snn_control.training.environments.episodes import play
 from snn_control.training.environments.gymnasium_calls import make
+from snn_control.training.environments.play_episode import play
 from snn_control.training.result import FINAL
 from snn_control.training.teachers.teacher import teacher_of
 from snn_control.training.training_run import EVALUATION_EPISODES

@@ -16,7 +16,7 @@ from snn_control.engine.bound import Bound
 from snn_control.errors import DescriptionError, InputError
 from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.record.replay import play_log
-from snn_control.training.environments.vector import Interface
+from snn_control.training.environments.vector_env import Interface
 
 SIZE = (32, 24)
 FILE = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..engine.bound import Bound
-from ..engine.kernels.inputs import sample
+from ..engine.kernels.input_checks import check_sample
 from ..engine.program import Place
 from ..engine.slots import AGE, COUNT, FRESH, clear_marks, count_age
 from .exported import Exported, Input
@@ -86,10 +86,12 @@ class ExampleTicks:
 
     def _range(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the low and high limits of a value input's numbers, narrowed to [-WIDEST, WIDEST]."""
-        at = sample.words.index("limits"), sample.words.index("slot")
+        at = check_sample.words.index("limits"), check_sample.words.index("slot")
         program = self._e.program
         slot = program.names[f"{name}.slot"]
-        row = next(o.operands for o in program.operations if o.kernel == sample.name and o.operands[at[1]] == slot)
+        row = next(
+            o.operands for o in program.operations if o.kernel == check_sample.name and o.operands[at[1]] == slot
+        )
         limits = row[at[0]]
         assert isinstance(limits, Place)
         low, high = limits.view(program.constants)[:2].astype(np.float64)

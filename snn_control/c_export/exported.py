@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..engine.control import LEARNING, SWITCH_WORDS
+from ..engine.control_words import LEARNING, SWITCH_WORDS
 from ..engine.facts import InputFacts
 from ..engine.program import STATE, Program
 from .arrays import Arrays, CArray, identifier

@@ -22,7 +22,7 @@ __all__ = ["FUNCTION", "NAMES", "REFUSED", "header", "refusal", "wrapped"]
 
 FOLDER = Path(__file__).parent / "kernels"
 FILES = (
-    "base", "vectors", "inputs", "encoders", "pictures", "filters", "delivery", "int8", "graded", "convolution",
+    "base", "vectors", "input_checks", "encoders", "pictures", "filters", "delivery", "int8", "graded", "convolution",
     "neurons", "sources", "plasticity", "eprop", "decoders", "guard", "interface",
 )  # fmt: skip
 #: kernels of snn_control that are not exported: name -> reason

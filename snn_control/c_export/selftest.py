@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..engine.bound import Bound
-from ..engine.control import ELAPSED, RESTART
+from ..engine.control_words import ELAPSED, RESTART
 from ..engine.program import IO
 from .arrays import PAIR, CArray
 from .example_ticks import ExampleTicks, Given

@@ -14,7 +14,7 @@ import numpy as np
 from ..coding import EventsInput
 from ..controller_file import ControllerSpec
 from ..network import LI
-from ..training.environments.episodes import play
+from ..training.environments.play_episode import play
 from .common import make_environment
 from .episodes import baselines_of
 

@@ -21,8 +21,8 @@ from ..engine.program import Program
 from ..errors import DescriptionError, RuntimeFault, SnnControlError, describe_exception
 from ..gym_adapter.flat import unflattened
 from ..resources import controller_path
-from ..training.environments.episodes import play, random_actions
 from ..training.environments.gymnasium_calls import PERTURB, drawn_in
+from ..training.environments.play_episode import play, random_actions
 from .common import make_environment, table
 from .processes import end_with_parent
 from .processor import processor_of

@@ -100,7 +100,7 @@ def _played(
     """
     from ..controller import build_program
     from ..training.environments.evaluation import with_environments
-    from ..training.environments.vector import Interface
+    from ..training.environments.vector_env import Interface
 
     world = common.make_environment(environment, arguments)
     play = with_environments(lambda: common.make_environment(environment, arguments), [int(seed) for seed in seeds])

@@ -13,8 +13,8 @@ from typing import Any
 from ..errors import DescriptionError, counted
 from ..files import writing
 from ..record.input_recorder import InputLogRecorder
-from ..training.environments.episodes import Spread
 from ..training.environments.gymnasium_calls import PERTURB
+from ..training.environments.play_episode import Spread
 from . import common
 from .episodes import CHANCE, CONTROLLER, Player, Task, World, in_processes, print_statistics, statistics_of
 from .processor import add_processor_options, check_processor, figures_of, print_processor

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..controller_file import ControllerSpec, load_spec, nearest
-from ..engine.control import FORGET, HELD, LEARNING, RELEASE, RESTART, UPDATES
+from ..engine.control_words import FORGET, HELD, LEARNING, RELEASE, RESTART, UPDATES
 from ..engine.facts import InputFacts, OutputFacts, PopulationFacts, RuleFacts
 from ..engine.input_values import set_input
 from ..engine.kernels.guard import CLAMPS, FAULTED, FAULTS, SAFE_TICKS, SLEWED
-from ..engine.kernels.inputs import CLAMPED, CUT, REJECTED, STALE
+from ..engine.kernels.input_checks import CLAMPED, CUT, REJECTED, STALE_TICKS
 from ..engine.program import Program
 from ..engine.spike_ring import SpikeRing
 from ..engine.tuning import Tuning
@@ -32,7 +32,7 @@ from .build import build_program, tuning_of
 __all__ = ["Controller", "build_program"]
 
 #: name of a counter (of an input, of the guard) -> index of its word
-OF_INPUT = {"clamped": CLAMPED, "rejected": REJECTED, "stale_ticks": STALE, "cut": CUT}
+OF_INPUT = {"clamped": CLAMPED, "rejected": REJECTED, "stale_ticks": STALE_TICKS, "cut": CUT}
 OF_GUARD = {"faults": FAULTS, "safe_ticks": SAFE_TICKS, "clamped": CLAMPS, "slew_limited": SLEWED}
 
 

@@ -16,7 +16,7 @@ from ..errors import DescriptionError, ProgramError
 from . import python_calls as calls
 from .atomics import write_word
 from .camera.frame_taker import FrameTaker
-from .control import LEARNING, no_request, tuned_words
+from .control_words import LEARNING, no_request, tuned_words
 from .facts import InputFacts
 from .input_values import taker
 from .names import check_names

@@ -11,8 +11,8 @@ from .rows import Kernel
 __all__ = ["BUILTIN"]
 
 FAMILIES = (
-    "inputs", "encoders", "filters", "vectors", "delivery", "convolution", "gather", "neurons", "plasticity", "sources",
-    "decoders", "guard",
+    "input_checks", "encoders", "filters", "vectors", "delivery", "convolution", "gather", "neurons", "plasticity",
+    "sources", "decoders", "guard",
 )  # fmt: skip
 MODULES = [import_module(f"snn_control.engine.kernels.{family}") for family in FAMILIES]
 

@@ -1,4 +1,4 @@
-"""Limit the rate of change of commands: slew, acceleration and jerk.
+"""Limit commands: to their range, and in their rate of change (slew, acceleration and jerk).
 
 The guard compiles these functions (`snn_control.engine.kernels.guard`). A supervisor, which takes over when a loop has
 stopped, calls them as plain Python (`snn_control.ros.supervision.continuation`). This module therefore imports no
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .control import WHOLE
+from .control_words import WHOLE
 
 __all__ = [
     "FUNCTIONS", "JUMP", "MOST_AVERAGED", "RAMP", "STAY", "averaged", "elapsed_periods", "limit_commands",

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..coding.frame_source import MOST_FRAME_PX, NUMBERS
 from ..errors import ProgramError
-from .control import SWITCH_WORDS, words_of
+from .control_words import SWITCH_WORDS, words_of
 from .facts import NOTHING_KNOWN
 from .kernels.guard import GUARD_WORDS, LIMITS, STOP_WORDS, guard
 from .operand_arrays import Array, clocked, ring

@@ -21,7 +21,7 @@ from __future__ import annotations
 from numba.extending import register_jitable
 
 from .atomics import load_acquire
-from .control import FORGET, LEARNING, RESTART, SWITCH_WORDS
+from .control_words import FORGET, LEARNING, RESTART, SWITCH_WORDS
 from .memory import call_kernel, i64, u32
 from .rows import WORDS
 

@@ -12,7 +12,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.atomics import store_release
-from ..engine.control import DRIVER, ELAPSED, WHOLE
+from ..engine.control_words import DRIVER, ELAPSED, WHOLE
 from ..engine.kernels.guard import FAULTED, LATE, OVERLOADED, STOPPED
 from ..engine.memory import load_f64
 from ..engine.slots import AGE

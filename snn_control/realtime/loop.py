@@ -50,7 +50,7 @@ import numpy as np
 
 from ..engine.atomics import read_word, write_word
 from ..engine.compile import compile_function
-from ..engine.control import DRIVER, ELAPSED, LEARNING
+from ..engine.control_words import DRIVER, ELAPSED, LEARNING
 from ..engine.kernels.guard import GUARD_WORDS
 from ..engine.slots import EMPTY, SLOT_WORDS
 from ..errors import DescriptionError, RuntimeFault

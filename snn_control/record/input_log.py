@@ -17,7 +17,7 @@ import numpy as np
 
 from ..controller import Controller
 from ..engine.bound import Bound
-from ..engine.control import DRIVER, ELAPSED, tuned_words
+from ..engine.control_words import DRIVER, ELAPSED, tuned_words
 from ..engine.input_values import NOWHERE
 from ..engine.kernels.guard import FAULTED
 from ..engine.slots import EVENT_COLUMNS
@@ -57,8 +57,9 @@ class InputLog:
         arrival [ns, CLOCK_MONOTONIC], see `snn_control.engine.slots`. A value input also has values (T, n) float64. An
         events input also has the columns t [ns], x, y, p and offsets (T + 1,): the events of tick k are
         ``offsets[k]:offsets[k + 1]``
-    control : (T, words) int64, the control words of each tick (`snn_control.engine.control`), then the number of times
-        that parameters were tuned, then the values of the tunable parameters; words is 0 if they were not recorded
+    control : (T, words) int64, the control words of each tick (`snn_control.engine.control_words`), then the number of
+        times that parameters were tuned, then the values of the tunable parameters; words is 0 if they were not
+        recorded
     faulted : whether the guard started in a fault, as it does on a robot
     state : (bytes,) uint8, the state block before the first tick; empty if the state was not recorded
     tunable : names of the tunable parameters, in the order of their values in ``control``

@@ -15,7 +15,7 @@ from numba.extending import register_jitable
 
 from ..engine.atomics import fence, store_release
 from ..engine.bound import Bound
-from ..engine.control import LEARNING, SWITCH_WORDS, tuned_words
+from ..engine.control_words import LEARNING, SWITCH_WORDS, tuned_words
 from ..engine.kernels.guard import FAULTED
 from ..engine.memory import i64
 from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS

@@ -17,7 +17,7 @@ from ..engine.workload import workload
 from ..gym_adapter.flat import unflattened
 from ..record.input_recorder import InputLogRecorder
 from ..record.provenance import software
-from ..training.environments.episodes import play, random_actions
+from ..training.environments.play_episode import play, random_actions
 from ..training.teachers.teacher import Teacher
 from .protocol import PHYSICS, Task
 from .statistics import interquartile_mean, interval

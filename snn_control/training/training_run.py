@@ -26,10 +26,10 @@ from .algorithms.imitation import ImitationSettings
 from .algorithms.learner import Learner
 from .algorithms.networks import set_array
 from .algorithms.self_imitation import SelfImitation, spike_reduction_settings
-from .environments.episodes import play
 from .environments.evaluation import Evaluation, evaluate, with_environments
 from .environments.gymnasium_calls import LIMIT, episode_limit, name_of
-from .environments.vector import VectorEnv
+from .environments.play_episode import play
+from .environments.vector_env import VectorEnv
 from .progress import Folder, arrays_of, history_in, restore
 from .result import FINAL, PHASE_SEEDS, VALIDATION, Phase, Trained, first_episode
 from .schedule.learning_diagnosis import LearningDiagnosis

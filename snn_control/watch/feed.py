@@ -14,7 +14,7 @@ from ..controller import Controller
 from ..controller.batch import encoded_of
 from ..controller_file import ControllerSpec
 from ..engine.kernels.guard import FAULTED
-from ..realtime.causes import causes_now
+from ..realtime.fault_causes import causes_now
 from ..record.activity_recorder import ActivityRecorder
 from ..record.gate import Gate
 from ..record.input_log import InputLog

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.control import FORGET, HELD, LEARNING, RELEASE, RESTART
+from ..engine.control_words import FORGET, HELD, LEARNING, RELEASE, RESTART
 from ..record.input_log import InputLog
 
 __all__ = ["Marks"]
@@ -19,7 +19,7 @@ MOST = 100  # of a frame
 
 
 class Marks:
-    """Finds changes of the control words (`snn_control.engine.control`) from one tick to the next.
+    """Finds changes of the control words (`snn_control.engine.control_words`) from one tick to the next.
 
     tunable : names of the tunable parameters, in the order of the control words
     """

@@ -11,7 +11,7 @@ from snn_control.c_export.export import exported, write
 from snn_control.c_export.layout import Layout, read_layout
 from snn_control.c_export.mirror import Machine, Mirror
 from snn_control.engine.bound import Bound
-from snn_control.engine.control import ELAPSED, HELD, LEARNING, RELEASE, RESTART
+from snn_control.engine.control_words import ELAPSED, HELD, LEARNING, RELEASE, RESTART
 from snn_control.engine.facts import InputFacts
 from snn_control.engine.kernels.guard import STOPPED
 from snn_control.engine.program import Program

@@ -15,7 +15,7 @@ from snn_control.cli.episodes import Player, World, in_processes
 from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, RuntimeFault
 from snn_control.gym_adapter.spaces import check_action
-from snn_control.training.environments.episodes import Spread
+from snn_control.training.environments.play_episode import Spread
 from snn_control.training.result import FINAL
 from tests.cli.common import call
 from tests.worlds.odd import Odd

@@ -13,7 +13,7 @@ import pytest
 from snn_control.cli.common import keywords
 from snn_control.controller import Controller
 from snn_control.resources import shipped
-from snn_control.training.environments.episodes import episode
+from snn_control.training.environments.play_episode import episode
 from snn_control.training.recipes import load_recipe, write_controller
 from snn_control.training.result import first_episode
 from tests.cli.common import call

@@ -72,12 +72,12 @@ def test_a_second_controller_compiles_only_its_new_kernels_and_a_warm_start_is_q
     kernels = [
         "add",
         "call_tick",
+        "check_sample",
         "copy",
         "dense_graded",
         "guard",
         "integrate_and_fire",
         "population",
-        "sample",
         "take_value",
         "trace",
     ]

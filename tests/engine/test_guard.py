@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from snn_control.coding import ArgmaxDecoder, EventsInput, Guard, MembraneDecoder, Output, ValueInput
 from snn_control.controller import Controller
 from snn_control.engine.build import build
-from snn_control.engine.control import DRIVER
+from snn_control.engine.control_words import DRIVER
 from snn_control.engine.kernels.guard import STOPPED
 from snn_control.network import LI, Network, Population, Projection
 

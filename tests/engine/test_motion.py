@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from snn_control.coding import Guard, MembraneDecoder, Output, ValueInput
 from snn_control.controller import Controller
 from snn_control.engine.build import build
-from snn_control.engine.control import ELAPSED
+from snn_control.engine.control_words import ELAPSED
 from snn_control.errors import DescriptionError
 from snn_control.network import Network
 from tests.motion_judge import heard_beyond

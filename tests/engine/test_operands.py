@@ -86,7 +86,7 @@ def test_the_program_itself_binds_and_runs(program):
 
 
 KERNELS = [
-    "sample",
+    "check_sample",
     "population",
     "fields",
     "signed",
@@ -147,7 +147,7 @@ def test_each_place_that_is_too_small_or_no_place_is_refused(program, kernel):
         if isinstance(operand, Place):
             small = dataclasses.replace(operand, dtype="|u1", shape=(0,))
             for other in (small, 7, 0.5, None):
-                if kernel == "sample" and k in (2, 3, 5):  # a stream has none
+                if kernel == "check_sample" and k in (2, 3, 5):  # a stream has none
                     continue
                 with pytest.raises(ProgramError, match=kernel):
                     Bound(with_operands(program, kernel, lambda o, k=k, v=other: [*o[:k], v, *o[k + 1 :]]))

@@ -17,7 +17,7 @@ from snn_control.engine.program import Program
 from snn_control.errors import DescriptionError
 from snn_control.network import Network
 from snn_control.record.input_recorder import InputLogRecorder
-from snn_control.training.environments.vector import Interface
+from snn_control.training.environments.vector_env import Interface
 
 PERIOD, STALE = 1e-3, 3  # s, ticks
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from snn_control.engine.control import LEARNING, WHOLE
+from snn_control.engine.control_words import LEARNING, WHOLE
 from snn_control.errors import DescriptionError
 from tests.realtime.rig import MS, Rig, tried_again, until, value_input
 from tests.realtime.test_lockstep import send

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from snn_control.engine.control import LEARNING, WHOLE
+from snn_control.engine.control_words import LEARNING, WHOLE
 from snn_control.engine.kernels.guard import GUARD_WORDS
 from snn_control.engine.slots import ARRIVAL
 from snn_control.errors import RuntimeFault

@@ -6,7 +6,7 @@ import numpy as np
 
 from snn_control.engine.atomics import fence, load_acquire, store_release
 from snn_control.engine.compile import compile_callback, compile_function
-from snn_control.engine.control import DRIVER, ELAPSED, LEARNING
+from snn_control.engine.control_words import DRIVER, ELAPSED, LEARNING
 from snn_control.engine.memory import call_kernel, f64, i64, load_f64, load_i64, store_f64, store_i64
 from snn_control.engine.slots import SLOT_WORDS
 from snn_control.realtime.clock import now_monotonic, now_realtime, semaphore_wait, sleep_until

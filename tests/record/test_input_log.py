@@ -15,7 +15,7 @@ from snn_control.coding import Guard, MembraneDecoder, Output, ValueInput
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.engine.build import build
-from snn_control.engine.control import DRIVER, ELAPSED, LEARNING, RELEASE, RESTART, WHOLE
+from snn_control.engine.control_words import DRIVER, ELAPSED, LEARNING, RELEASE, RESTART, WHOLE
 from snn_control.engine.kernels.guard import FAULTED
 from snn_control.engine.tick import tick_address
 from snn_control.errors import DescriptionError, InputError
@@ -26,7 +26,7 @@ from snn_control.realtime.ports.packet_receiver import Pacing, PacketReceiver
 from snn_control.record.input_log import InputLog
 from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.resources import shipped
-from tests.engine.test_control import memory
+from tests.engine.test_control_words import memory
 from tests.engine.test_guard import direct
 from tests.realtime import ticks
 from tests.realtime.packet_queue import PacketQueue

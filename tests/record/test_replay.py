@@ -21,7 +21,7 @@ from snn_control.record.replay import replay_log
 from snn_control.record.run_folder import companion
 from snn_control.resources import shipped
 from tests.cli.common import call
-from tests.engine.test_control import memory
+from tests.engine.test_control_words import memory
 from tests.realtime.rig import until
 from tests.record.test_input_log import patient
 

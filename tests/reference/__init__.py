@@ -115,9 +115,9 @@ __all__ = ["REFERENCES", "SlowController", "exponential", "is_pulse", "philox", 
 
 #: kernel -> (reference, random operands for a generator and a size)
 REFERENCES: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]] = {
-    "sample": (sample, sample_case),
-    "finite": (finite, finite_case),
-    "credible": (credible, credible_case),
+    "check_sample": (sample, sample_case),
+    "replace_not_finite": (finite, finite_case),
+    "reject_implausible": (credible, credible_case),
     "population": (population, population_case),
     "fields": (fields, fields_case),
     "signed": (signed, signed_case),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from snn_control.coding import MembraneDecoder, Output, ValueInput
 from snn_control.controller import Controller
 from snn_control.engine.build import build
-from snn_control.engine.control import ELAPSED
+from snn_control.engine.control_words import ELAPSED
 from snn_control.network import Network
 from snn_control.realtime.handover import Handover, go_on_from
 from snn_control.realtime.shared_motion import BASE, COMMITTED, HEAD, PLACES, TAKEN, THEIRS

@@ -13,7 +13,7 @@ from snn_control.cli.worlds import world_class
 from snn_control.controller import Controller
 from snn_control.record.run_folder import read_record
 from snn_control.resources import shipped
-from snn_control.training.environments.episodes import episode
+from snn_control.training.environments.play_episode import episode
 
 STEPS, SEED = 60, 5
 PATIENCE = 240.0  # s: the world of the quadruped takes a minute where all processors are busy

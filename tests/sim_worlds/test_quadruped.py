@@ -13,7 +13,7 @@ from sim_worlds.quadruped.picture import joints
 from sim_worlds.quadruped.robot import STANDING
 from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, InputError
-from snn_control.training.environments.episodes import episode
+from snn_control.training.environments.play_episode import episode
 
 WORLD = "sim_worlds:QuadrupedWalk-v0"
 FACTORS = np.array(list(dynamics.FACTORS.values()))

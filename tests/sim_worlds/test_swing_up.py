@@ -15,7 +15,7 @@ from sim_worlds.swing_up.task import reward
 from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, InputError
 from snn_control.resources import shipped
-from snn_control.training.environments.episodes import episode
+from snn_control.training.environments.play_episode import episode
 
 WORLD = "sim_worlds:CartPoleSwingUp-v0"
 

@@ -26,7 +26,7 @@ from snn_control.training import result, train, training_run
 from snn_control.training.algorithms import self_imitation as sparing
 from snn_control.training.environments.evaluation import with_environments
 from snn_control.training.environments.gymnasium_calls import make
-from snn_control.training.environments.vector import Interface
+from snn_control.training.environments.vector_env import Interface
 from snn_control.training.schedule import stages
 from tests.training.test_train import small
 

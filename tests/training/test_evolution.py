@@ -11,7 +11,7 @@ from snn_control.training import train, training_run
 from snn_control.training.algorithms import directions, evolution
 from snn_control.training.algorithms.evolution import Evolution, EvolutionSettings, near_the_output
 from snn_control.training.environments.evaluation import evaluate
-from snn_control.training.environments.vector import VectorEnv
+from snn_control.training.environments.vector_env import VectorEnv
 from snn_control.training.gradients.parameters import DEFAULT, Parameters
 from tests.training.test_train import small
 

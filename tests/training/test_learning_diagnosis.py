@@ -13,7 +13,7 @@ from snn_control.controller import build_program
 from snn_control.findings import Finding, warning
 from snn_control.training import train
 from snn_control.training.environments.evaluation import evaluate
-from snn_control.training.environments.vector import Interface
+from snn_control.training.environments.vector_env import Interface
 from snn_control.training.schedule.learning_diagnosis import LearningDiagnosis
 from tests.cli.common import call
 from tests.training.test_train import QUICK, small

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.parity import ROUTES, compare, swing_up, trained_by
 from snn_control.training import train
-from snn_control.training.environments.vector import VectorEnv
+from snn_control.training.environments.vector_env import VectorEnv
 from tests.training.test_train import small
 
 STEPS = 300

@@ -196,7 +196,7 @@ def test_episodes_are_the_same_in_any_number_of_environments():
     from snn_control.controller import Batch, build_program
     from snn_control.controller_file import load_spec
     from snn_control.resources import controller_path
-    from snn_control.training.environments.vector import Interface
+    from snn_control.training.environments.vector_env import Interface
 
     spec = load_spec(controller_path("cartpole"))
     program, found = build_program(spec), []

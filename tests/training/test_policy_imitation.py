@@ -12,7 +12,7 @@ from snn_control.errors import DescriptionError
 from snn_control.training import train, training_run
 from snn_control.training.algorithms.policy_imitation import PolicyImitation, PolicyImitationSettings
 from snn_control.training.environments.gymnasium_calls import make
-from snn_control.training.environments.vector import VectorEnv
+from snn_control.training.environments.vector_env import VectorEnv
 from snn_control.training.gradients.parameters import DEFAULT, Parameters
 from snn_control.training.teachers.trained_policy import TrainedPolicy
 from tests.fixtures import fixture

@@ -18,7 +18,7 @@ from snn_control.training import train
 from snn_control.training.algorithms import ridge_readout as readout
 from snn_control.training.algorithms.imitation import ImitationSettings
 from snn_control.training.algorithms.ridge_readout import ReadOut
-from snn_control.training.environments.vector import VectorEnv
+from snn_control.training.environments.vector_env import VectorEnv
 from snn_control.training.gradients.parameters import Parameters
 
 DT = 0.05

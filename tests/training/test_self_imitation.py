@@ -12,7 +12,7 @@ from snn_control.training.algorithms.distributions import COLD
 from snn_control.training.algorithms.imitation import ImitationSettings
 from snn_control.training.algorithms.self_imitation import SelfImitation
 from snn_control.training.environments.gymnasium_calls import make
-from snn_control.training.environments.vector import VectorEnv
+from snn_control.training.environments.vector_env import VectorEnv
 from snn_control.training.gradients.parameters import DEFAULT, Parameters
 from snn_control.training.gradients.student import heads_of
 from tests.training.test_train import small

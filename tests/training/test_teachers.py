@@ -16,7 +16,7 @@ from snn_control.errors import DescriptionError, RuntimeFault, SnnControlError
 from snn_control.training import train
 from snn_control.training.algorithms.imitation import Imitation, ImitationSettings
 from snn_control.training.environments.gymnasium_calls import make
-from snn_control.training.environments.vector import VectorEnv
+from snn_control.training.environments.vector_env import VectorEnv
 from snn_control.training.gradients.parameters import DEFAULT, Parameters
 from snn_control.training.teachers.teacher import teacher_of
 

@@ -11,7 +11,7 @@ from snn_control.coding import PopulationEncoder
 from snn_control.controller_file import Limits
 from snn_control.network import LI, LIF, Relay
 from snn_control.training.algorithms.imitation import Imitation, ImitationSettings, compact
-from snn_control.training.environments.vector import VectorEnv
+from snn_control.training.environments.vector_env import VectorEnv
 from snn_control.training.gradients.parameters import Parameters
 from snn_control.training.gradients.trained_part import trained_part_of
 

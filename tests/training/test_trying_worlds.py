@@ -14,7 +14,7 @@ from snn_control.controller_file.reader import Loader
 from snn_control.errors import RuntimeFault
 from snn_control.training import trainer, training_run
 from snn_control.training.environments import gymnasium_calls as calls
-from snn_control.training.environments import vector as environments
+from snn_control.training.environments import vector_env as environments
 from snn_control.training.starting_point.file_text import starting_point
 from tests.cli.common import call
 from tests.worlds.trying import Corners, Mixed

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_control.engine.control import FORGET, HELD
+from snn_control.engine.control_words import FORGET, HELD
 from snn_control.record.input_log import InputLog
 from snn_control.watch.marks import Marks
 

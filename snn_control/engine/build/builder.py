@@ -18,7 +18,7 @@ from ...errors import BuildError, DescriptionError, SnnControlError, describe_ex
 from ...network import Distribution, Network, NeuronModel, Population, Projection
 from .. import registry
 from ..facts import CountedFacts
-from ..control import LEARNING, ON, SWITCH_WORDS, words_of
+from ..control_words import LEARNING, ON, SWITCH_WORDS, words_of
 from ..lowering import FLOAT_MAX, NeuronLowering
 from ..kernels.spikes import HEADER
 from .layout import Layout
@@ -163,7 +163,7 @@ class Builder:
         self.stops: Place | None = None  # the stops of inputs, if an input has one
 
     def _control(self, tuned: Sequence[float]) -> tuple[Place, dict[int, Place]]:
-        """Allocate the control words (`snn_control.engine.control`).
+        """Allocate the control words (`snn_control.engine.control_words`).
 
         The io block contains the requests; the state contains a copy of the accepted requests. Return the `Place` of
         the copy, and a dict with the switches of the learning rules: index of a projection -> `Place` of its switch.

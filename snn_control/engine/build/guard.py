@@ -10,7 +10,7 @@ import numpy as np
 from ... import coding
 from ...errors import BuildError
 from .builder import Builder, vector
-from ..control import LEARNING
+from ..control_words import LEARNING
 from ..command_limiter import JUMP, MOST_AVERAGED, RAMP, STAY, averaged, reset_motion, words_of
 from ..kernels.guard import GUARD_WORDS, LIMITS
 from ..program import POST, Place, element

@@ -14,8 +14,8 @@ from .. import registry
 from .filters import add_columns
 from .builder import Builder, blamed, bounded
 from ..kernels.guard import MOST_STOPS, STOP_WORDS
-from ..kernels.inputs import NO_LIMIT
-from ..control import LEARNING
+from ..kernels.input_checks import NO_LIMIT
+from ..control_words import LEARNING
 from ..program import PRE, STEP, Place, element
 from ..slots import SLOT_WORDS
 
@@ -33,9 +33,9 @@ def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
         raise BuildError("inputs", name, "every name must be unique")
     slot = lay.io(f"{name}.slot", "int64", SLOT_WORDS)
     counters = lay.state(f"{name}.counters", "int64", 4)
-    stale = NO_LIMIT if math.isinf(spec.stale) else round(spec.stale * 1e9)
+    max_age = NO_LIMIT if math.isinf(spec.stale) else round(spec.stale * 1e9)
     if isinstance(spec, EventsInput):
-        b.emit(PRE, "sample", n=0, slot=slot, valid=validity, stale=stale, counters=counters, label=name)
+        b.emit(PRE, "check_sample", n=0, slot=slot, valid=validity, max_age=max_age, counters=counters, label=name)
         b.filters[name] = add_columns(b, spec, slot)
         _encode(b, spec, slot)
     elif isinstance(spec, ValueInput):
@@ -44,11 +44,11 @@ def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
         limits = np.stack([bounded(f"inputs.{name}.range", side, n) for side in (*spec.range, *spec.plausible)])
         bounds = lay.constant("", limits)
         if set(spec.rules()) != {"reject"}:
-            data = _finite(b, spec, slot, data, bounds, stale)
+            data = _replace_not_finite(b, spec, slot, data, bounds, max_age)
         if spec.moves:
-            data = _credible(b, spec, slot, data, bounds)
+            data = _reject_implausible(b, spec, slot, data, bounds)
         checked = {"data": data, "held": held, "valid": validity, "limits": bounds, "counters": counters}
-        b.emit(PRE, "sample", n=n, slot=slot, stale=stale, **checked, label=name)
+        b.emit(PRE, "check_sample", n=n, slot=slot, max_age=max_age, **checked, label=name)
         if spec.stop_when:
             _stop(b, spec, slot, held, validity, index)
         if spec.encoder is None:
@@ -71,7 +71,7 @@ def _stop(b: Builder, spec: ValueInput, slot: Place, held: Place, validity: Plac
     )  # fmt: skip
 
 
-def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place, stale: int) -> Place:
+def _replace_not_finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place, max_age: int) -> Place:
     """Emit the operation that replaces NaN and infinite numbers of an input.
 
     Return the `Place` of the resulting numbers, for the next check.
@@ -82,13 +82,13 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
     age, counters = lay.state("", "int64", n), lay.state(f"{name}.replaced", "int64", 3)
     tick = round(b.steps * b.dt * 1e9)
     b.emit(
-        PRE, "finite", n=n, slot=slot, data=data, out=out, rules=rules, limits=limits, last=last, age=age, tick=tick,
-        stale=stale, counters=counters, label=name,
+        PRE, "replace_not_finite", n=n, slot=slot, data=data, out=out, rules=rules, limits=limits, last=last, age=age, tick=tick,
+        max_age=max_age, counters=counters, label=name,
     )  # fmt: skip
     return out
 
 
-def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place) -> Place:
+def _reject_implausible(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place) -> Place:
     """Emit the operation that rejects samples with an impossible rate of change, a jump or frozen numbers.
 
     Return the `Place` of the resulting numbers, for the next check.
@@ -97,7 +97,7 @@ def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Pl
     motion = np.stack([bounded(f"inputs.{name}.{key}", getattr(spec, key), n) for key in ("rate", "jump")])
     out, counters = lay.state("", "float64", n), lay.state(f"{name}.motion", "int64", 2)
     b.emit(
-        PRE, "credible", n=n, slot=slot, data=data, out=out, motion=lay.constant("", motion), limits=limits,
+        PRE, "reject_implausible", n=n, slot=slot, data=data, out=out, motion=lay.constant("", motion), limits=limits,
         accepted=lay.state("", "float32", n), seen=lay.state("", "float32", n),
         since=lay.state("", "int64", 2, np.array([-1, -1])), tick=round(b.steps * b.dt * 1e9),
         frozen=NO_LIMIT if math.isinf(spec.frozen) else round(spec.frozen * 1e9), counters=counters,

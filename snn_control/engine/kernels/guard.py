@@ -18,11 +18,11 @@ from ..command_limiter import (
     within,
     words_of,
 )
-from ..control import DRIVER, ELAPSED, HELD, LEARNING, RELEASE
+from ..control_words import DRIVER, ELAPSED, HELD, LEARNING, RELEASE
 from ..rows import Number, Table, count, kernel, number, optional, read, written
 from ..slots import AGE, SLOT_WORDS
 from . import ZERO
-from .inputs import VALID
+from .input_checks import VALID
 
 # words of the guard's state
 FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, RELEASED, BEGUN, GUARD_WORDS = range(10)

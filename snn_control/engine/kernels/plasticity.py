@@ -8,7 +8,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...errors import ProgramError
-from ..control import ON, RUNS, SWITCH_WORDS, UPDATES
+from ..control_words import ON, RUNS, SWITCH_WORDS, UPDATES
 from ..memory import f32, u32
 from ..operand_arrays import Array, followed, need, pointers_of
 from ..rows import Record, Scalars, Table, address, count, kernel, optional, read, scalar, written

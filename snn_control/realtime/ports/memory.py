@@ -10,7 +10,7 @@ from numba.extending import register_jitable
 
 from ...engine.atomics import load_acquire, read_word, store_release
 from ...engine.bound import Bound, input_arrays
-from ...engine.control import DRIVER, ELAPSED
+from ...engine.control_words import DRIVER, ELAPSED
 from ...engine.kernels.guard import FAULTED
 from ...engine.memory import i64
 from ...engine.slots import AGE, ARRIVAL, COUNT, DROPPED, EMPTY, EVENT_COLUMNS, FRESH, SLOT_WORDS, STAMP, clear_marks
@@ -137,7 +137,7 @@ class ReplayInput(CompiledPort):
 
         After the last record, the words that the loop writes (DRIVER, ELAPSED) are set to 0.
 
-        record : (T, words) int64 control words, see `snn_control.engine.control`
+        record : (T, words) int64 control words, see `snn_control.engine.control_words`
         faulted : whether the guard starts in a fault
 
         Raises InputError if the controller has another number of control words.

@@ -5,7 +5,7 @@ floor((k + 1) n / m) - 1, so that 360 and 720 beams result in the same sectors. 
 sectors differ by one.
 
 Before the reduction, the input's rule ``not_finite`` treats each number that is not finite, as in the tick
-(`kernels.inputs.finite`):
+(`kernels.input_checks.replace_not_finite`):
 
 | ``not_finite`` | effect on the number |
 |---|---|
@@ -28,7 +28,7 @@ from ...coding import ValueInput
 from ...coding.inputs import NOT_FINITE
 from ...coding.reduction import REDUCTIONS, combine
 from ...engine.compile import compile_function
-from ...engine.kernels.inputs import FAILED, HIGH, HOLD, NUMBERS, REJECT, REPLACED
+from ...engine.kernels.input_checks import FAILED, HIGH, HOLD, NUMBERS, REJECT, REPLACED
 from ...engine.memory import f64, i64, load_f64, load_i64, store_f64
 
 __all__ = ["reduce_sectors", "reduced", "rules_of"]
@@ -86,7 +86,8 @@ def reduce_sectors(values, n, out, size, how, rules, counters):
     out : address of the result, float64[size]
     how : index of the reduction in `REDUCTIONS`
     rules : address of the array that `rules_of` returned
-    counters : address of int64[3], the counters of the kernel `finite`: numbers, replaced numbers, failed measurements
+    counters : address of int64[3], the counters of the kernel `replace_not_finite`: numbers, replaced
+        numbers, failed measurements
     """
     all_replaced, all_failed, words = 0, 0, i64(counters, 3)
     for k in range(size):

@@ -11,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from ...engine.kernels import guard as guard_words
 from ...engine.slots import AGE
 from ...errors import counted
-from ...realtime.causes import describe_causes
+from ...realtime.fault_causes import describe_causes
 from .diagnostics import guard_reason
 
 __all__ = ["Console"]

@@ -14,10 +14,10 @@ from rclpy.duration import Infinite
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 from ...engine.kernels import guard as guard_words
-from ...engine.kernels import inputs as input_words
-from ...engine.kernels.inputs import FAILED, NUMBERS, REPLACED
+from ...engine.kernels import input_checks as input_words
+from ...engine.kernels.input_checks import FAILED, NUMBERS, REPLACED
 from ...engine.slots import AGE
-from ...realtime.causes import causes_now, describe_causes
+from ...realtime.fault_causes import causes_now, describe_causes
 from ...realtime.fault_log import Fault
 from ...realtime.histogram import COUNT, above
 from ..ports.topics import qos_of

@@ -13,7 +13,7 @@ from ...coding.outputs import STAYS
 from ...coding.reduction import REDUCTIONS
 from ...engine.compile import compile_function
 from ...engine.kernels.guard import BEGUN, FAULTED, GUARD_WORDS
-from ...engine.kernels.inputs import FAILED, NUMBERS, REPLACED
+from ...engine.kernels.input_checks import FAILED, NUMBERS, REPLACED
 from ...engine.memory import f64, i64, store_u32
 from ...engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ...errors import DescriptionError, counted

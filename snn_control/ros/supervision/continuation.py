@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.command_limiter import elapsed_periods, limit_commands
-from ...engine.control import WHOLE
+from ...engine.control_words import WHOLE
 from ...realtime.shared_motion import BASE, BEGUN, COMMITTED, HEAD, PLACES, TAKEN, THEIRS, WHEN
 from ..messages import rounding
 from ..messages.element_types import FLOAT32, KINDS

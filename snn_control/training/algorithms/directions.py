@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..environments.vector import VectorEnv
+from ..environments.vector_env import VectorEnv
 from ..gradients.parameters import Parameters
 from ..gradients.student import Student
 from .distributions import Categorical, DiagGaussian

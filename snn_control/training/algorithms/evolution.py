@@ -27,7 +27,7 @@ from ...controller_file import ControllerSpec, Limits
 from ...errors import DescriptionError, optional
 from ...network.checks import Flag, Whole
 from ..environments.evaluation import played
-from ..environments.vector import VectorEnv
+from ..environments.vector_env import VectorEnv
 from ..gradients.parameters import Parameters
 from .directions import DEVIATION, contrasts, directions
 from .distributions import distributions

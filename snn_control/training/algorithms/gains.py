@@ -11,7 +11,7 @@ import numpy as np
 
 from ...coding import ValueInput
 from ...errors import DescriptionError
-from ..environments.vector import VectorEnv
+from ..environments.vector_env import VectorEnv
 from ..gradients.parameters import Parameters
 from .evolution import FACTOR, Evolution
 

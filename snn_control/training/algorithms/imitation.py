@@ -20,7 +20,7 @@ from ...controller import Batch
 from ...controller_file import ControllerSpec
 from ...errors import DescriptionError
 from ...network.checks import Flag, Whole
-from ..environments.vector import VectorEnv
+from ..environments.vector_env import VectorEnv
 from ..gradients.student import Seen, Sequences, Student
 from ..gradients.trained_part import TrainedPart, trained_part_of
 from ..teachers.teacher import Teacher, teacher_of

@@ -14,7 +14,7 @@ import numpy as np
 from ...controller_file import ControllerSpec, Surrogate
 from ...errors import DescriptionError
 from ...network.checks import Checked, Numbers, Rule, Whole
-from ..environments.vector import VectorEnv
+from ..environments.vector_env import VectorEnv
 from ..gradients.parameters import Parameters
 from ..gradients.student import Student
 

@@ -24,7 +24,7 @@ from ...gym_adapter.spaces import check_action, check_observation
 from ...network import Projection
 from ..environments.evaluation import Evaluation, with_environments
 from ..environments.gymnasium_calls import name_of, reset, step
-from ..environments.vector import Interface
+from ..environments.vector_env import Interface
 from ..progress import Folder, history_in
 from ..result import FINAL, Phase, Trained, first_episode
 from .learner import Settings

@@ -17,7 +17,7 @@ from ...coding import EventsInput
 from ...controller_file import ControllerSpec
 from ...errors import RuntimeFault
 from ...network.checks import Flag, Whole
-from ..environments.vector import VectorEnv
+from ..environments.vector_env import VectorEnv
 from ..teachers.trained_policy import TrainedPolicy
 from .distributions import Categorical, DiagGaussian, only_chooses
 from .heads import Head

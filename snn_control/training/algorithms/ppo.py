@@ -15,7 +15,7 @@ import numpy as np
 
 from ...controller_file import ControllerSpec
 from ...network.checks import Flag, Whole
-from ..environments.vector import VectorEnv
+from ..environments.vector_env import VectorEnv
 from .distributions import COLD, Categorical, distributions
 from .learner import LONG_HORIZON_STEPS, Learner, Settings
 from .networks import Adam, FrameStack, Perceptron, RunningMeanStd

@@ -21,7 +21,7 @@ import numpy as np
 from ...controller import Controller
 from ...errors import DescriptionError, SnnControlError
 from ...files import Arrays, reason, replace_file
-from ..environments.episodes import episode
+from ..environments.play_episode import episode
 from ..progress import locked_folder
 from ..recipes import Recipe
 

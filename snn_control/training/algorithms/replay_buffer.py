@@ -36,9 +36,24 @@ class ReplayBuffer:
             self.arrays[name][self.count % (self.size // n)] = value
         self.count += 1
 
+    def sample(self, rng: np.random.Generator, n: int, rows: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw sequences of consecutive steps. Return two indices into each of `arrays`:
+
+        1. the steps of each sequence, (length, rows) int64
+        2. the environment of each sequence, (rows,) int64
+
+        n : number of environments
+        """
+        size = self.size // n
+        first = rng.integers(0, max(min(self.count, size) - length, 1), rows)
+        if self.count > size:
+            first = (first + self.count) % size
+        column = rng.integers(0, n, rows)
+        return (first + np.arange(length)[:, None]) % size, column
+
     @property
     def contents(self) -> dict[str, np.ndarray]:
-        """The stored steps of all environments: name -> (steps, n, ...)."""
+        """The stored steps of all environments, for a checkpoint: name -> (steps, n, ...)."""
         return {name: value[: self.count] for name, value in self.arrays.items()}
 
     @contents.setter

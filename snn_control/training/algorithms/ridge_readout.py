@@ -24,7 +24,7 @@ from ...controller_file import ControllerSpec
 from ...errors import DescriptionError
 from ...network import LI, Network, OneToOne, Population, Projection
 from ...network.convolution import Convolution
-from ..environments.vector import VectorEnv
+from ..environments.vector_env import VectorEnv
 from ..gradients.parameter import Parameter
 from ..gradients.parameters import Parameters
 from ..gradients.student import Student

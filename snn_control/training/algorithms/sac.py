@@ -15,7 +15,7 @@ import numpy as np
 from ...controller_file import ControllerSpec
 from ...errors import DescriptionError
 from ...network.checks import Flag, Whole
-from ..environments.vector import VectorEnv
+from ..environments.vector_env import VectorEnv
 from .distributions import LOG_ROOT, DiagGaussian, distributions
 from .learner import LONG_HORIZON_STEPS, Learner, Settings
 from .networks import Adam, FrameStack, Perceptron, RunningMeanStd
@@ -103,7 +103,7 @@ class SAC(Learner):
     reduces_spikes = True
     checkpointed = (
         "actor_optimizer", "std_net", "std_optimizer", "critics", "critic_targets", "critic_optimizers",
-        "log_ent_coef", "alpha_optimizer", "return_stats", "count", "replay_buffer",
+        "log_ent_coef", "alpha_optimizer", "return_stats", "stored_count", "stored_steps",
     )  # fmt: skip
 
     @property
@@ -131,7 +131,7 @@ class SAC(Learner):
         self.log_ent_coef = np.full(1, np.log(s.ent_coef), np.float32)
         self.alpha_optimizer = Adam([self.log_ent_coef], 3e-3)
         self.return_stats = RunningMeanStd()
-        self.buffer = ReplayBuffer(s.buffer_size)
+        self.replay_buffer = ReplayBuffer(s.buffer_size)
 
     # collecting --------------------------------------------------------------------------------------------------
     def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
@@ -147,15 +147,15 @@ class SAC(Learner):
             features = frames.add(envs.interface.features(seen), start)
             fresh = rng.normal(size=noise.shape).astype(np.float32)
             noise = np.where(start[:, None], fresh, keep * noise + np.sqrt(1 - keep**2) * fresh).astype(np.float32)
-            if self.count * n < s.learning_starts:
+            if self.replay_buffer.count * n < s.learning_starts:
                 tried = np.tanh(1.5 * noise)
             else:
-                tried = self.sample(self.mean(heads), features, noise)[0]
+                tried = self.sample_actions(self.mean(heads), features, noise)[0]
             commands = [one.centre + one.half * part for one, part in zip(self.policy, self.split(tried))]
             found = envs.step(commands)
             ahead = self.student.peek(batch, found.last, np.zeros(n, bool))
             last_of_phase = k == s.n_steps - 1  # the next phase resets the environments
-            self.buffer.add(
+            self.replay_buffer.add(
                 n, before=before, start=start, features=features,
                 next_features=frames.with_next(envs.interface.features(ahead)), tried=tried, reward=found.reward,
                 terminated=found.terminated, over=found.done | last_of_phase,
@@ -165,7 +165,7 @@ class SAC(Learner):
             self.return_stats.add(sums)
             sums[found.done] = 0
             inputs, start = found.inputs, found.done
-            if self.count * n >= s.learning_starts:
+            if self.replay_buffer.count * n >= s.learning_starts:
                 owed += n * s.gradient_steps / s.train_freq
                 while owed >= 1:
                     owed -= 1
@@ -181,7 +181,7 @@ class SAC(Learner):
         """Split a (..., m) array for all outputs into one array for each output."""
         return np.split(values, np.cumsum([one.n for one in self.policy])[:-1], axis=-1)
 
-    def sample(self, mean: np.ndarray, features: np.ndarray, noise: np.ndarray) -> tuple[Any, ...]:
+    def sample_actions(self, mean: np.ndarray, features: np.ndarray, noise: np.ndarray) -> tuple[Any, ...]:
         """Sample actions between -1 and 1. Return five values, of which the gradient needs the last three:
 
         1. the actions, (k, m)
@@ -203,37 +203,32 @@ class SAC(Learner):
 
     # in a checkpoint ---------------------------------------------------------------------------------------------
     @property
-    def count(self) -> int:
-        return self.buffer.count
+    def stored_count(self) -> int:
+        return self.replay_buffer.count
 
-    @count.setter
-    def count(self, count: int) -> None:
-        self.buffer.count = count
+    @stored_count.setter
+    def stored_count(self, count: int) -> None:
+        self.replay_buffer.count = count
 
     @property
-    def replay_buffer(self) -> dict[str, np.ndarray]:
-        return self.buffer.contents
+    def stored_steps(self) -> dict[str, np.ndarray]:
+        return self.replay_buffer.contents
 
-    @replay_buffer.setter
-    def replay_buffer(self, arrays: dict[str, np.ndarray]) -> None:
-        self.buffer.contents = arrays
+    @stored_steps.setter
+    def stored_steps(self, arrays: dict[str, np.ndarray]) -> None:
+        self.replay_buffer.contents = arrays
 
     # updating ----------------------------------------------------------------------------------------------------
     def update(self, rng: np.random.Generator, n: int) -> dict[str, float]:
-        s, m = self.settings, self.buffer.arrays
-        size, length, rows = s.buffer_size // n, s.sequence_length, s.sequences
-        held = min(self.count, size)
-        first = rng.integers(0, max(held - length - 1, 1), rows)
-        if self.count > size:
-            first = (first + self.count) % size
-        column = rng.integers(0, n, rows)
-        at = (first + np.arange(length + 1)[:, None]) % size
+        s, m = self.settings, self.replay_buffer.arrays
+        length, rows = s.sequence_length, s.sequences
+        at, column = self.replay_buffer.sample(rng, n, rows, length + 1)
         inputs = {k[7:]: v[at, column] for k, v in m.items() if k.startswith("inputs.")}
         starts = m["start"][at, column]
-        heads, tape = self.student.run(inputs, starts, m["before"][first, column])
+        heads, tape = self.student.run(inputs, starts, m["before"][at[0], column])
         mean, features = self.mean(heads), m["features"][at, column]
         noise = rng.normal(size=mean.shape).astype(np.float32)
-        tried, density, layers, log, raw = self.sample(mean, features, noise)
+        tried, density, layers, log, raw = self.sample_actions(mean, features, noise)
         ent_coef = float(np.exp(self.log_ent_coef[0]))
         seen = slice(0, length)
         ended, terminated = m["over"][at, column][seen], m["terminated"][at, column][seen]

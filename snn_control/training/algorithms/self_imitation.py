@@ -15,7 +15,7 @@ import numpy as np
 from ...controller import Batch
 from ...controller_file import ControllerSpec
 from ...engine.program import Program
-from ..environments.vector import VectorEnv
+from ..environments.vector_env import VectorEnv
 from ..gradients.student import heads_of
 from .distributions import COLD, Categorical, DiagGaussian, only_chooses
 from .imitation import Imitation, ImitationSettings

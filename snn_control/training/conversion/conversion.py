@@ -17,10 +17,10 @@ from ...errors import DescriptionError, RuntimeFault, SnnControlError, describe_
 from ...gym_adapter.spaces import as_command
 from ..algorithms.heads import Head
 from ..algorithms.imitator import Imitator, TrainingPlan
-from ..environments.episodes import play
 from ..environments.evaluation import Evaluation, evaluate, played
 from ..environments.gymnasium_calls import name_of
-from ..environments.vector import Interface
+from ..environments.play_episode import play
+from ..environments.vector_env import Interface
 from ..gradients.parameters import Parameters
 from ..gradients.student import Sequences, Student
 from ..progress import Folder, arrays_of, history_in, part_of, restore

@@ -13,11 +13,11 @@ from ...analysis.episode_statistics import EpisodeStatistics, Watcher
 from ...analysis.health import InputStatistics
 from ...coding import ValueInput
 from ...controller import Batch
-from ...engine.kernels.inputs import REJECTED
+from ...engine.kernels.input_checks import REJECTED
 from ...engine.program import Program
 from .gymnasium_calls import reset
 from .stepping import stepper
-from .vector import Interface
+from .vector_env import Interface
 
 __all__ = ["Evaluation", "evaluate", "played", "with_environments"]
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .episodes import play
+from .play_episode import play
 
 __all__ = ["Actions", "ObservationStatistics", "Played", "actions_of", "observe", "ranges", "rounded"]
 

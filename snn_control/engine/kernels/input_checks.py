@@ -2,25 +2,25 @@
 
 import numpy as np
 
-from ..control import ELAPSED, LEARNING
-from ..control import WHOLE as WHOLE_TICK
+from ..control_words import ELAPSED, LEARNING
+from ..control_words import WHOLE as WHOLE_TICK
 from ..rows import Number, Table, count, kernel, number, read, written
 from ..slots import AGE, DROPPED, FRESH, SLOT_WORDS
 from . import ZERO
 
 VALID, SAMPLE_GOOD = 0, 1  # words of an input's state: valid in this tick; the newest sample was good
-CLAMPED, REJECTED, STALE, CUT = range(4)  # counters of an input
+CLAMPED, REJECTED, STALE_TICKS, CUT = range(4)  # counters of an input
 REJECT, HIGH, LOW, HOLD = range(4)  # in the order of `coding.inputs.NOT_FINITE`
-REPLACED, FAILED, NUMBERS = range(3)  # counters of `finite`: numbers replaced, not measured, and all
+REPLACED, FAILED, NUMBERS = range(3)  # counters of `replace_not_finite`: numbers replaced, not measured, and all
 NO_LIMIT = 1 << 62  # ns: never stale
 LIMITS = ("low", "high", "least", "most")  # of the range, and of the plausible values
 
 
 @kernel()
-def sample(
+def check_sample(
     n: Number(0, count.most), slot: read("i64", SLOT_WORDS), data: read("f64", "n", when="n"),
     held: written("f32", "n", when="n"), valid: written("i64", 2), limits: Table("f32", "n", *LIMITS, when="n"),
-    stale: number, counters: written("i64", 4),
+    max_age: number, counters: written("i64", 4),
 ):  # fmt: skip
     """Check the newest sample of an input and its age, and clamp the values of the sample to the input's range.
 
@@ -29,7 +29,7 @@ def sample(
 
     held : the clamped values of the last accepted sample; updated
     valid : two numbers: 1 if the input is valid in this tick; 1 if its newest sample was accepted
-    stale : maximum age of the newest sample [ns]
+    max_age : maximum age of the newest sample [ns]
     """
     if slot[FRESH] > 0:
         good = 1
@@ -52,24 +52,24 @@ def sample(
                 counters[REJECTED] += 1
         valid[SAMPLE_GOOD] = good
     counters[CUT] += slot[DROPPED]
-    in_time = (slot[AGE] >= 0) & (slot[AGE] <= stale)
+    in_time = (slot[AGE] >= 0) & (slot[AGE] <= max_age)
     if not in_time:
-        counters[STALE] += 1
+        counters[STALE_TICKS] += 1
     valid[VALID] = np.int64(in_time) & valid[SAMPLE_GOOD]
 
 
 @kernel(version=2)
-def finite(
+def replace_not_finite(
     n: count, slot: read("i64", SLOT_WORDS), data: read("f64", "n"), out: written("f64", "n"), rules: read("u8", "n"),
     limits: Table("f32", "n", *LIMITS), last: written("f32", "n"), age: written("i64", "n"), tick: number,
-    stale: number, counters: written("i64", 3),
+    max_age: number, counters: written("i64", 3),
 ):  # fmt: skip
-    """Replace the numbers of a sample that are NaN or infinite, before `sample` checks the sample.
+    """Replace the numbers of a sample that are NaN or infinite, before `check_sample` checks the sample.
 
     Each number has one of these rules:
 
-    - REJECT: nothing is replaced, so `sample` rejects the sample.
-    - HOLD: NaN and infinity become the number's last finite value, unless this value is older than ``stale``.
+    - REJECT: nothing is replaced, so `check_sample` rejects the sample.
+    - HOLD: NaN and infinity become the number's last finite value, unless this value is older than ``max_age``.
     - HIGH and LOW: positive infinity becomes the upper end of the range and negative infinity the lower end, as in REP
       117. NaN becomes the end that the rule names.
 
@@ -78,7 +78,7 @@ def finite(
     last : the last finite value of each number
     age : age of this value [ns]
     tick : length of a tick [ns]
-    stale : maximum age [ns]
+    max_age : maximum age [ns]
     """
     for i in range(n):
         age[i] += tick
@@ -93,10 +93,10 @@ def finite(
                     last[i], age[i] = value, slot[AGE]
             elif rule == HOLD:
                 failed += 1
-                good = np.isfinite(last[i]) & (age[i] <= stale)
+                good = np.isfinite(last[i]) & (age[i] <= max_age)
                 out[i] = np.float64(last[i] if good else np.float32(np.nan))
                 replaced += good
-                held += good & (stale < NO_LIMIT)
+                held += good & (max_age < NO_LIMIT)
             elif rule != REJECT:
                 failed += value != value
                 up = value > ZERO if value == value else rule == HIGH
@@ -111,14 +111,14 @@ def finite(
 
 
 MOTION = Table("f32", "n", "rate", "jump")  # largest change of a number: per second, and between two samples
-JUMPED, FROZE = 0, 1  # counters of `credible`: samples that moved too far, or stood still too long
+JUMPED, FROZE = 0, 1  # counters of `reject_implausible`: samples that moved too far, or stood still too long
 SINCE_ACCEPTED, SINCE_CHANGED = 0, 1  # [ns], -1 before the first sample
 PER_NS = 1e-9
 LONGEST_TICK, MOST_COUNTED = 10**15, 1_000_000  # ns; maximum thousandths of a tick for one pause
 
 
 @kernel()
-def credible(
+def reject_implausible(
     n: count, slot: read("i64", SLOT_WORDS), data: read("f64", "n"), out: written("f64", "n"), motion: MOTION,
     limits: Table("f32", "n", *LIMITS), accepted: written("f32", "n"), seen: written("f32", "n"),
     since: written("i64", 2), tick: Number(1, LONGEST_TICK), frozen: number, control: read("i64", LEARNING),

@@ -8,7 +8,7 @@ import pytest
 from snn_control.coding import LinearEncoder, MembraneDecoder, Output, SpikeDecoder, ValueInput
 from snn_control.controller import Controller
 from snn_control.engine.build import build
-from snn_control.engine.control import LEARNING, RELEASE
+from snn_control.engine.control_words import LEARNING, RELEASE
 from snn_control.errors import ProgramError
 from snn_control.network import ALIF, LI, LIF, STDP, CubaLIF, Network, Population, Projection
 from tests.engine import zoo

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ..engine.bound import Bound
 from ..engine.kernels import guard as guard_words
-from ..engine.kernels.inputs import VALID
+from ..engine.kernels.input_checks import VALID
 
 __all__ = ["causes_now", "describe_causes"]
 

@@ -7,7 +7,7 @@ enum { SNN_WHOLE = 1000, SNN_MOST_COUNTED = 1000000 };
 
 #define SNN_NO_LIMIT (INT64_C(1) << 62)
 
-SNN_KERNEL(sample, 1) {
+SNN_KERNEL(check_sample, 1) {
     int64_t in_time;
     if (slot[SNN_FRESH] > 0) {
         int64_t good = 1;
@@ -34,7 +34,7 @@ SNN_KERNEL(sample, 1) {
         valid[SNN_SAMPLE_GOOD] = good;
     }
     counters[3] += slot[SNN_DROPPED];
-    in_time = (slot[SNN_AGE] >= 0) & (slot[SNN_AGE] <= stale);
+    in_time = (slot[SNN_AGE] >= 0) & (slot[SNN_AGE] <= max_age);
     if (!in_time) counters[2] += 1;
     valid[SNN_VALID] = in_time & valid[SNN_SAMPLE_GOOD];
 }
@@ -42,7 +42,7 @@ SNN_KERNEL(sample, 1) {
 /* Rules for a number that is not finite. */
 enum { SNN_REJECT, SNN_HIGH, SNN_LOW, SNN_HOLD };
 
-SNN_KERNEL(finite, 2) {
+SNN_KERNEL(replace_not_finite, 2) {
     const float *low = limits, *high = limits + n, *least = limits + 2 * n, *most = limits + 3 * n;
     int32_t replaced = 0, failed = 0, kept = 0, i;
     for (i = 0; i < n; i++) age[i] += tick;
@@ -56,11 +56,11 @@ SNN_KERNEL(finite, 2) {
                 age[i] = slot[SNN_AGE];
             }
         } else if (rules[i] == SNN_HOLD) {
-            int32_t good = snn_is_finite(last[i]) & (age[i] <= stale);
+            int32_t good = snn_is_finite(last[i]) & (age[i] <= max_age);
             failed++;
             out[i] = (snn_value)(good ? last[i] : SNN_NAN);
             replaced += good;
-            kept += good & (stale < SNN_NO_LIMIT);
+            kept += good & (max_age < SNN_NO_LIMIT);
         } else if (rules[i] != SNN_REJECT) {
             int32_t nan = snn_magnitude(value) > SNN_INFINITY, up = nan ? rules[i] == SNN_HIGH : value > 0.0f;
             failed += nan;
@@ -82,7 +82,7 @@ SNN_INLINE double snn_distance(float a, float b) {
     return d < 0.0 ? -d : d;
 }
 
-SNN_KERNEL(credible, 1) {
+SNN_KERNEL(reject_implausible, 1) {
     int64_t elapsed = control[SNN_ELAPSED] > 0 ? control[SNN_ELAPSED] : SNN_WHOLE;
     const float *rate = motion, *jump = motion + n, *least = limits + 2 * n, *most = limits + 3 * n;
     int32_t far = 0, same = since[1] >= 0, whole = 1, sound = 1, stands, good, i;
