@@ -19,10 +19,11 @@ By default it is for numbers: ten neurons that swing a pendulum up, 'snn_control
 With --events it is for an event camera: 'snn_control events replay RECORDING --controller FILE'.
 With --frames it is for an ordinary camera of that size: a simulated event camera turns its frames into events.
 With --robot it is a complete file for a running robot of that kind: topics, limits, a stop button, the safe command.
-With --env it fits that environment and is not trained: inputs and outputs of its spaces, two layers of 64 neurons with
-random weights; then 'snn_control train FILE --env ID'. Ranges that the environment does not state are measured with
-random and with constant actions. An environment of your own is 'module:ID'; importing the module must register ID.
-A world of sim_worlds may have a file of its own, which is then written, unless --seed or --steps is given.
+With --env it fits that environment and is not trained: inputs and outputs of its spaces, two layers of 64 neurons
+(128 if more than 16 numbers are observed) with random weights; then 'snn_control train FILE --env ID'. Ranges that the
+environment does not state are measured with random and with constant actions. An environment of your own is
+'module:ID'; importing the module must register ID. A world of sim_worlds may have a file of its own, which is then
+written, unless --seed or --steps is given.
 
 examples:
   snn_control new my.yaml

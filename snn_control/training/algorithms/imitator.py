@@ -35,12 +35,14 @@ class TrainingPlan(NamedTuple):
 
     updates : total number of updates
     learning_rate : initial learning rate of Adam; it falls to a 50th along a cosine
-    spikes : target for the number of spikes of all neurons in a step; 0: a third of the number in the first update
+    spikes : target for the number of spikes of all neurons in a step; 0: the fraction ``share`` of the number in the
+        first update
     """
 
     updates: int
     learning_rate: float
     spikes: float
+    share: float = 1 / 3
 
 
 class Imitator:
@@ -94,7 +96,7 @@ class Imitator:
         The target is a little lower than the setting, because the controller fires more often in its own episodes than
         in the data of all rounds.
         """
-        return BELOW * self.plan.spikes or first / 3
+        return BELOW * self.plan.spikes or first * self.plan.share
 
     def update(self, data: Sequences, labels: Any) -> None:
         """Make one gradient update of the trained values.

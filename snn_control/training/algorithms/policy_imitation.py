@@ -29,6 +29,7 @@ __all__ = ["PolicyImitation", "PolicyImitationSettings"]
 
 STEPS, MOST_STEPS = 256, 1024  # of an environment in a round; an episode, if it is not shorter or longer
 ROWS, UPDATES, CHOICE_UPDATES = 256, 1_000, 300  # steps in an update; updates in a round, for numbers, for choices
+CHOICE_SPIKES = 1 / 3  # target for the spikes of a controller that only chooses, as a share of those before training
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class PolicyImitationSettings(Settings):
     """Settings of `PolicyImitation`. Settings that also exist in `ConversionSettings` or `ImitationSettings` have the
     same names.
 
-    spikes : target for the number of spikes of all neurons in a step; 0: a third of the number before training
+    spikes : target for the number of spikes of all neurons in a step; 0: as many as before training, or a third
+        of these if all outputs choose, because choices need less precision than numbers
     n_envs : number of environments
     n_steps : number of steps of each environment in a round
     gradient_steps : number of updates in a round
@@ -109,7 +111,8 @@ class PolicyImitation(Imitation):
         s, self.temperature = self.settings, 1.0
         self.heads = {one.name: self._head(one) for one in self.policy}
         rounds = max(1, s.total_timesteps // self.steps_of_a_phase)
-        plan = TrainingPlan(rounds * s.gradient_steps, s.learning_rate, s.spikes)
+        share = CHOICE_SPIKES if only_chooses(self.parameters.spec) else 1.0
+        plan = TrainingPlan(rounds * s.gradient_steps, s.learning_rate, s.spikes, share)
         self.imitator = Imitator(self.inner.parameters, self.inner.student, self._loss, plan)
 
     def _head(self, one: Categorical | DiagGaussian) -> Head:

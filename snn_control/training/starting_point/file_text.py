@@ -38,7 +38,8 @@ from .space_parts import MAX_OBSERVATION_NUMBERS, SpaceInput, SpaceOutput, input
 __all__ = ["STEPS", "starting_point"]
 
 STEPS = 2000  # steps with random actions to measure ranges, and again with held ones
-TICKS, LAYER, BIAS = 4, 64, 0.15  # network steps in a period; neurons of a layer, and their bias
+TICKS, BIAS = 4, 0.15  # network steps in a period; bias of a layer's neurons
+LAYER, WIDE_LAYER, MANY = 64, 128, 16  # neurons of a layer; the same if more than MANY numbers are observed
 KEPT = 0.75  # share of the membrane that is left after a step
 PAST = 2  # delay of past observations in periods, if they are needed
 FIELDS, CUTOFF = 8, 0.01  # receptive fields of one number; share of its peak below which a field is 0
@@ -209,10 +210,11 @@ def _network_text(
     membrane = f"tau_mem: {-dt / math.log(KEPT):.9g}, r: {1 / (1 - KEPT):g}"
     first, second = (_free(inputs, name) for name in ("hidden_1", "hidden_2"))
     readouts = _readouts(inputs, outputs)
+    layer = WIDE_LAYER if sum(one.size for one in inputs if one.kind == "numbers") > MANY else LAYER
     drive = sum(DRIVE[one.kind] * (1 if one.kind == "events" else one.size) for one in inputs)
     wires = [(one.name, first, 1.2 / math.sqrt(drive)) for one in inputs]
-    wires.append((first, second, 0.6 / math.sqrt(0.25 * LAYER)))
-    wires += [(second, name, 0.1 / math.sqrt(LAYER)) for name in readouts]
+    wires.append((first, second, 0.6 / math.sqrt(0.25 * layer)))
+    wires += [(second, name, 0.1 / math.sqrt(layer)) for name in readouts]
     seeds = itertools.count(1000 * seed)
     lines = [_projection(*wire, next(seeds)) for wire in wires]
     if remembers:
@@ -220,7 +222,7 @@ def _network_text(
         more = f", delay: {PAST * TICKS * dt:.12g}"
         lines += [_projection(*wire, next(seeds), more) for wire in wires[: len(inputs)]]
     reads = f"neuron: {{type: li, {membrane}}}"
-    hidden = f"{{size: {LAYER}, neuron: {{type: lif, {membrane}, reset: subtract}}, bias: {BIAS}}}"
+    hidden = f"{{size: {layer}, neuron: {{type: lif, {membrane}, reset: subtract}}, bias: {BIAS}}}"
     return [
         "",
         "network:",
