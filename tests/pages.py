@@ -15,13 +15,20 @@ import warnings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    import gymnasium  # noqa: F401
+    import gymnasium
+    import jinja2  # noqa: F401
     import matplotlib.figure  # noqa: F401
+    import rich.progress  # noqa: F401
+    from numba.core.registry import cpu_target
 
-    import snn_control.training  # noqa: F401
     from snn_control import cli
+    from snn_control.controller import Controller
+    from snn_control.training import training_run  # noqa: F401
 
     cli.parser()
+    cpu_target.target_context.refresh()
+    gymnasium.make("CartPole-v1")
+    Controller.load("cartpole")
 
 
 def run(folder: str, code: str) -> None:

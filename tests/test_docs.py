@@ -27,9 +27,10 @@ EXAMPLES = {page: BLOCK.findall(page.read_text("utf-8")) for page in PAGES}
 
 #: what shortens the commands of a page and leaves the rest as it is: fewer steps of training, shorter episodes
 SHORTER = (
-    (r"(snn_control (?:train|quantize) [^#\n]*?)(?=\s*(#|$))", r"\1 --steps 500"),
+    (r"(snn_control (?:train|quantize) [^#\n]*?)(?=\s*(#|$))", r"\1 --steps 500 --set n_steps=64"),
     (r"--env sim_worlds:ArmUnknownLoad-v0", r"\g<0> --arg duration=1"),
-    (r"range\(1, 2001\)", "range(1, 501)"), (r"2000 - k", "500 - k"), (r"\[500, 1500\]", "[125, 375]"),  # a recording
+    (r'"total_timesteps": 10_000', '"total_timesteps": 2_000'), (r"--episodes 20", "--episodes 2"),
+    (r"range\(1, 2001\)", "range(1, 201)"), (r"2000 - k", "200 - k"), (r"\[500, 1500\]", "[50, 150]"),  # a recording
 )  # fmt: skip
 #: a line of the shell that only starts our command, which then runs in the process of the page: a start takes longer
 #: than most commands

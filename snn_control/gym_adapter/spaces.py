@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -128,8 +129,8 @@ def _cut(observation: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
     if not sizes:
         need = " + ".join(f"{name} ({one.size})" for name, one in inputs.items())
         raise InputError(f"observation of {counted(flat.size)}: the inputs are {need}")
-    cuts = np.cumsum(list(sizes.values()))[:-1]
-    return dict(zip(sizes, np.split(flat, cuts), strict=True))
+    ends = accumulate(sizes.values())
+    return {name: flat[end - size : end] for (name, size), end in zip(sizes.items(), ends)}  # faster than np.split
 
 
 def released(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
