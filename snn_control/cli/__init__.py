@@ -54,8 +54,8 @@ class Parser(argparse.ArgumentParser):
         raise SnnControlError(f"{message}; see {self.prog} --help")
 
 
-def parser() -> Parser:
-    """Return the command-line parser with all commands."""
+def parser(names: Sequence[str] = COMMANDS) -> Parser:
+    """Return the command-line parser with these commands."""
     made = Parser(
         prog="snn_control",
         description="Spiking neural networks that control robots: one compiled controller for Gymnasium and ROS 2.",
@@ -64,7 +64,7 @@ def parser() -> Parser:
     )
     made.add_argument("--version", action="version", version=f"snn_control {__version__}")
     commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS:
+    for name in names:
         importlib.import_module(f"{__name__}.{name}").add_to(commands)
     return made
 
@@ -82,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     - 130: the command was interrupted
     """
     try:
-        options = parser().parse_args(arguments)  # inside the try, because the user may interrupt it
+        given = sys.argv[1:] if arguments is None else arguments  # inside the try, because the user may interrupt it
+        wanted = [name for name in COMMANDS if name in given[:1]]  # the others would take longer to import
+        options = parser(wanted or COMMANDS).parse_args(given)
         return options.execute(options)
     except SnnControlError as error:
         print(f"snn_control: {error}", file=sys.stderr)
