@@ -61,6 +61,7 @@ compilations: dict[str, str] = {}
 
 
 _BEGAN = time.time()
+_IMPORT = dis.opmap["IMPORT_NAME"]
 _NOT_OURS = {"numba", "llvmlite", "numpy", *sys.stdlib_module_names}
 
 
@@ -112,18 +113,22 @@ def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...]
     """
     constants: list[Any] = []
     for_checkers, end = False, 0
+    last = 2 * code.co_code[::2].rfind(_IMPORT)  # reading what comes after the imports would take most of the time
     for one in dis.get_instructions(code):
+        if one.offset > last:
+            break
         if one.offset < end:
             continue
         if one.opname == "IMPORT_NAME":
             yield constants[-2], one.argval, constants[-1]
-        elif isinstance(one.argval, pytypes.CodeType) and not one.argval.co_flags & inspect.CO_OPTIMIZED:
-            yield from _at_load(one.argval)  # the body of a class
         if for_checkers and one.opname.endswith("IF_FALSE"):
             end = one.argval
         if one.opname.startswith("LOAD_"):
             constants.append(one.argval)
             for_checkers = one.argval == "TYPE_CHECKING"
+    for body in code.co_consts:
+        if isinstance(body, pytypes.CodeType) and not body.co_flags & inspect.CO_OPTIMIZED:
+            yield from _at_load(body)  # of a class
 
 
 def source_digest(module: pytypes.ModuleType) -> str | None:
