@@ -1,6 +1,5 @@
 """The documents: every link leads to a file, every example in Python runs."""
 
-import ast
 import importlib
 import inspect
 import json
@@ -9,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ EXAMPLES = {page: BLOCK.findall(page.read_text("utf-8")) for page in PAGES}
 #: what shortens the commands of a page and leaves the rest as it is: fewer steps of training, shorter episodes
 SHORTER = (
     (r"(snn_control (?:train|quantize) [^#\n]*?)(?=\s*(#|$))", r"\1 --steps 500 --set n_steps=64"),
-    (r"--env sim_worlds:ArmUnknownLoad-v0", r"\g<0> --arg duration=1"),
+    (r"--env sim_worlds:ArmUnknownLoad-v0", r"\g<0> --arg duration=1"), (r"--video seen.mp4", r"\g<0> --speed 0.2"),
     (r'"total_timesteps": 10_000', '"total_timesteps": 1_000, "n_steps": 64'), (r"--episodes 20", "--episodes 2"),
     (r"range\(1, 2001\)", "range(1, 101)"), (r"2000 - k", "100 - k"), (r"\[500, 1500\]", "[25, 75]"),  # a recording
 )  # fmt: skip
@@ -37,10 +37,11 @@ SHORTER = (
 COMMAND = re.compile(r"snn_control ([^|&;<>$`\\]*)")
 QUICK = """\
 import contextlib, io, shlex, warnings
-from snn_control.cli import main
+from snn_control.cli import main, training_page
 from snn_control.scoreboard import protocol
 from snn_control.training import training_run as run
 protocol.Task.seeds = property(lambda task: range(protocol.FIRST_SEED, protocol.FIRST_SEED + 2))
+training_page.make_page = lambda *_: None  # at which tests/cli/test_training_page.py looks
 run.VALIDATION_EPISODES, run.COMPARISON_EPISODES, run.EVALUATION_EPISODES = 3, 4, 4
 def command(line):
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -252,14 +253,16 @@ def test_every_topic_and_service_of_the_nodes_has_an_entry():
     assert [one for one in sorted(names) if f"`{one}" not in page] == []
 
 
+def constants(code):
+    """All constants of a module as text, and the parts of its f-strings."""
+    for one in code.co_consts:
+        yield from constants(one) if isinstance(one, types.CodeType) else [str(one)]
+
+
 def test_every_message_of_the_page_on_troubleshooting_is_in_the_code():
     """In the first column, ``...`` stands for what a message fills in; code of a word alone is no message."""
-    trees = [ast.parse(path.read_text("utf-8")) for path in (ROOT / "snn_control").rglob("*.py")]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    said = [str(node.value) for node in nodes if isinstance(node, ast.Constant)]
-    for text in (node for node in nodes if isinstance(node, ast.JoinedStr)):
-        said.append("".join(str(one.value) for one in ast.walk(text) if isinstance(one, ast.Constant)))
-    said = "\n".join(said)
+    sources = [path.read_text("utf-8") for path in (ROOT / "snn_control").rglob("*.py")]
+    said = "\n".join(text for source in sources for text in constants(compile(source, "", "exec")))
     rows = re.findall(r"^\| (.*?) \|", (ROOT / "docs/howto/troubleshooting.md").read_text("utf-8"), re.MULTILINE)
     messages = [one for row in rows for one in re.findall("`([^`]+)`", row) if " " in one]
     assert len(messages) > 30
