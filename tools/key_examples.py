@@ -48,12 +48,10 @@ class KeyExamples:
             for item in value:
                 self.walk(node.get("items"), item)
         if isinstance(value, Mapping):
-            properties = node.get("properties", {})
+            properties, found = node.get("properties", {}), self.found.setdefault(id(node), {})
             for key, one in value.items():
-                if key in properties:
-                    text = one_line(one)
-                    if len(text) <= LONGEST:
-                        self.found.setdefault(id(node), {}).setdefault(key, text)
+                if key in properties and key not in found and len(text := one_line(one)) <= LONGEST:
+                    found[key] = text
                 self.walk(properties.get(key, node.get("additionalProperties")), one)
 
     def variants(self, node: Mapping[str, Any], value: Any) -> Iterator[Any]:
