@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..engine.compile import compile_function
+from ..engine.memory import i64
 from ..errors import DescriptionError
 from .columns import FURTHEST, Events
 
@@ -34,15 +35,18 @@ PERIOD, MAX_GAP_NS, BEGUN, ORIGIN, NEWEST, TICK, LATE, JUMPS_BACK, GAPS, SKIPPED
 COUNTERS = {"late": LATE, "jumps_back": JUMPS_BACK, "gaps": GAPS, "skipped_ns": SKIPPED}
 
 
-def assign(state, t, ticks, offsets):
-    """Compute, for each event, the index of its tick and its time within the tick.
+def assign(state_at, n, t_at, ticks_at, offsets_at):
+    """Compute, for each of n events, the index of its tick and its time within the tick.
 
-    state : int64[10]; this module defines the meaning of each word
-    t : (n,) int64, times [ns], in the order of arrival
-    ticks : (n,) int64, written: index of each event's tick, never descending
-    offsets : (n,) int64, written: time from the tick's start to the event [ns]; 0 for a late event
+    The other arguments are addresses of int64 arrays, because numba takes long to start if a function takes arrays:
+
+    state_at : (10,); this module defines the meaning of each word
+    t_at : (n,), times [ns], in the order of arrival
+    ticks_at : (n,), written: index of each event's tick, never descending
+    offsets_at : (n,), written: time from the tick's start to the event [ns]; 0 for a late event
     """
-    for i in range(t.size):
+    state, t, ticks, offsets = i64(state_at, 10), i64(t_at, n), i64(ticks_at, n), i64(offsets_at, n)
+    for i in range(n):
         now = min(max(t[i], -FURTHEST), FURTHEST)  # so that no difference of two overflows
         if state[BEGUN] == 0:
             state[BEGUN], state[ORIGIN], state[NEWEST] = 1, now, now
@@ -95,7 +99,7 @@ class Slicer:
         self.events = self.dropped = 0
         self._state = np.zeros(10, np.int64)
         self._state[PERIOD], self._state[MAX_GAP_NS] = period_ns, max(round(longest_gap * 1e9), period_ns)
-        self._assign = compile_function(assign, "void(int64[::1],int64[::1],int64[::1],int64[::1])")
+        self._assign = compile_function(assign, "void(int64,int64,int64,int64,int64)")
 
     @property
     def counters(self) -> dict[str, int]:
@@ -140,8 +144,8 @@ class Slicer:
         return Tick(t, x, y, p, index=tick.index, dropped=tick.dropped + dropped)
 
     def _place(self, events: Events) -> tuple[np.ndarray, np.ndarray]:
-        ticks, offsets = np.empty(len(events), np.int64), np.empty(len(events), np.int64)
-        self._assign(self._state, np.ascontiguousarray(events.ns, np.int64), ticks, offsets)
+        t, ticks, offsets = np.ascontiguousarray(events.ns, np.int64), *np.empty((2, len(events)), np.int64)
+        self._assign(self._state.ctypes.data, len(t), t.ctypes.data, ticks.ctypes.data, offsets.ctypes.data)
         self.events += len(events)
         return ticks, offsets
 
