@@ -162,7 +162,7 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
     notes : list to which notes about written files are appended
     """
     controller, world, video = player.controller, player.world, None
-    recorder = InputLogRecorder(controller.bound) if options.record else None
+    recorder = InputLogRecorder(controller.bound, real_time=False) if options.record else None
     if options.video:
         from ..report.video_file import EpisodeVideo, check_draws
 

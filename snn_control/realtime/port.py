@@ -28,7 +28,7 @@ from ..engine.compile import compile_callback
 
 __all__ = [
     "FINAL", "FREE", "LOCKSTEP", "MODES", "REALTIME", "SIGNATURE", "WITHHELD", "CompiledPort", "InputPort", "Port",
-    "newest",
+    "newest", "ring_of",
 ]  # fmt: skip
 
 REALTIME, LOCKSTEP, FREE = range(3)
@@ -90,6 +90,11 @@ class CompiledPort:
         For an observer the two arguments are stamp and time [ns]; they are 0 if no loop runs.
         """
         return self._call(self.context, first, second)
+
+
+def ring_of(shape: tuple[int, ...], dtype: type | str, real_time: bool) -> np.ndarray:
+    """Return a ring buffer of zeros. For a loop in real time, its memory is allocated before the loop writes to it."""
+    return np.full(shape, 0, dtype) if real_time else np.zeros(shape, dtype)
 
 
 def newest(ring: np.ndarray, total: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from ..engine.memory import i64
 from ..engine.spike_ring import RING_WORDS, ring_words, spikes_of_step, times_fired
 from ..engine.workload import stages
 from ..errors import DescriptionError
-from ..realtime.port import CompiledPort, newest
+from ..realtime.port import CompiledPort, newest, ring_of
 from .run_folder import write_record
 
 __all__ = ["SAFE", "ActivityRecorder"]
@@ -65,19 +65,20 @@ class ActivityRecorder(CompiledPort):
 
     ticks : maximum number of recorded ticks; newer ticks overwrite the oldest
     spikes : maximum number of recorded spikes; newer spikes overwrite the oldest
+    real_time : false for ticks without a deadline, where memory that is never used need not be allocated
 
     The saved file states how many ticks and spikes were overwritten.
     """
 
-    def __init__(self, bound: Bound, ticks: int = 300_000, spikes: int = 2_000_000) -> None:
+    def __init__(self, bound: Bound, ticks: int = 300_000, spikes: int = 2_000_000, real_time: bool = True) -> None:
         for name, rows in (("ticks", ticks), ("spikes", spikes)):
             if rows < 1:
                 raise DescriptionError(name, rows, "must be at least 1")
         spiking = [p for p in bound.program.facts.populations if p.spiking]
         self.populations = [p.name for p in spiking]
         self.outputs, self._steps = bound.array("command").size, bound.program.steps
-        self._ticks = np.full((ticks, TICK_WORDS + self.outputs), 0, np.int64)  # in memory before the loop runs
-        self._spikes = np.full((spikes, 2), 0, np.int64)
+        self._ticks = ring_of((ticks, TICK_WORDS + self.outputs), np.int64, real_time)
+        self._spikes = ring_of((spikes, 2), np.int64, real_time)
         self._rings = np.array([ring_words(bound, p) for p in spiking], np.int64).reshape(-1, RING_WORDS)
         super().__init__("recorder", record, (
             bound.address("clock"), bound.address("command"), self.outputs, bound.program.steps,

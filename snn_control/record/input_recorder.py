@@ -22,7 +22,7 @@ from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS
 from ..errors import DescriptionError, counted
 from ..realtime import handover
 from ..realtime.handover import Handover
-from ..realtime.port import CompiledPort, newest
+from ..realtime.port import CompiledPort, newest, ring_of
 from ..realtime.ports.columns import copy_events
 from ..realtime.shared_motion import HEAD
 from .input_log import HEADER, InputLog
@@ -121,13 +121,14 @@ class InputLogRecorder(CompiledPort):
     most_bytes : memory limit for the whole recorder. Copies of the state use at most a quarter of this memory, events
         at most half of the rest. If ``ticks`` and ``events`` need more memory, the recorder stores fewer; see `kept`
     states : maximum number of copies of the state; without a copy, a log whose beginning was overwritten has no state
+    real_time : false for ticks without a deadline, where memory that is never used need not be allocated
 
     Raises DescriptionError if the memory limit is too small for a tick, or for the events that may arrive in a tick.
     """
 
     def __init__(
         self, bound: Bound, ticks: int = 300_000, events: int = 4_000_000, most_bytes: int = MOST_BYTES,
-        states: int = STATES,
+        states: int = STATES, real_time: bool = True,
     ) -> None:  # fmt: skip
         self._inputs, self.steps = bound.program.facts.inputs, bound.program.steps
         self.period_ns = bound.program.facts.period_ns
@@ -144,14 +145,14 @@ class InputLogRecorder(CompiledPort):
         ends = self._inputs_from + np.cumsum([0, *(size + 1 for size in sizes)])
         count = min(states, most_bytes // 4 // bound.state.size)
         ticks, events = self._room(ticks, events, most_bytes - (count + 1) * bound.state.size, 8 * int(ends[-1]))
-        self._ring = np.full((ticks, int(ends[-1])), 0, np.int64)  # allocates its pages before the loop runs
+        self._ring = ring_of((ticks, int(ends[-1])), np.int64, real_time)
         self._events: dict[str, dict[str, np.ndarray]] = {}
         self._table = np.zeros((max(len(self._inputs), 1), INPUT_WORDS), np.int64)
         for row, one, size, at in zip(self._table, self._inputs, sizes, ends):
             row[[SLOT, SLOT_SIZE, AT]] = bound.address(f"{one.name}.slot"), size, at
             if one.kind == "events":
                 columns = self._events[one.name] = {
-                    key: np.full(events, 0, kind) for key, kind in EVENT_COLUMNS.items()
+                    key: ring_of((events,), kind, real_time) for key, kind in EVENT_COLUMNS.items()
                 }
                 row[[CAPACITY, EVENTS]] = one.capacity, events
                 row[T : P + 1] = [bound.address(f"{one.name}.{key}") for key in columns]
@@ -159,7 +160,7 @@ class InputLogRecorder(CompiledPort):
         self._clock, self._guard = bound.array("clock"), bound.array("guard")
         self._faulted, self._state = False, bound.state
         words = bound.state.size // 8
-        self._states, self._state_ticks = np.full((count, words), 0, np.int64), np.full(count, -1, np.int64)
+        self._states, self._state_ticks = ring_of((count, words), np.int64, real_time), np.full(count, -1, np.int64)
         self._initial, self._first = bound.state.copy(), int(self._clock[0])
         super().__init__("input log recorder", keep_inputs, (
             bound.address("clock"), self._table.ctypes.data, len(self._inputs),
@@ -222,7 +223,9 @@ class InputLogRecorder(CompiledPort):
         """
         total = self.total
         rows = newest(self._ring, total)
-        columns = {name: {key: one.copy() for key, one in kept.items()} for name, kept in self._events.items()}
+        columns = self._events
+        if running:
+            columns = {name: {key: one.copy() for key, one in kept.items()} for name, kept in columns.items()}
         lost = max(0, self.total + 1 - len(self._ring) - (total - len(rows))) if running else 0
         for word in self._table:  # ticks whose events were overwritten
             if word[EVENTS]:

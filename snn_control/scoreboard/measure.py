@@ -58,7 +58,7 @@ class Spiking(Actor):
     def __init__(self, env: Any, controller: Controller, spec: ControllerSpec | None) -> None:
         self.env, self.controller, self.spec = env, controller, spec
         self.steps, self.sums = 0, dict[str, float]()
-        self.recorder: InputLogRecorder | None = InputLogRecorder(controller.bound)
+        self.recorder: InputLogRecorder | None = InputLogRecorder(controller.bound, real_time=False)
         self.log: Any = None
 
     def begin(self, seed: int) -> None:

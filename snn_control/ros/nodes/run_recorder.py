@@ -30,7 +30,8 @@ class RunRecorder:
 
     def __init__(self, node: Any, file: str, controller: Controller, spec: ControllerSpec) -> None:
         self._node, self._file, self._controller, self._spec = node, Path(file), controller, spec
-        self.recorders = ActivityRecorder(controller.bound), InputLogRecorder(controller.bound)
+        bound, real_time = controller.bound, node.mode != "lockstep"
+        self.recorders = ActivityRecorder(bound, real_time=real_time), InputLogRecorder(bound, real_time=real_time)
         self._grows = self._file.suffix == ".mcap"
         self._growing: McapRecorder | None = None
         self._seen, self._begun, self._saved = 0, 0.0, 0  # faults seen; when the one to save began; files written
