@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from snn_control.cli import main
 from snn_control.cli.common import keywords
 from snn_control.controller import Controller
 from snn_control.resources import shipped
@@ -25,15 +27,26 @@ def test_the_shipped_cartpole_controller_balances(capsys):
     assert [e["return"] for e in json.loads(out)["episodes"]] == [500.0] * 20
 
 
-def test_train_stops_and_goes_on_and_writes_a_controller(tmp_path, capsys):
-    common = ["train", "cartpole", "--run", tmp_path / "run", "--out", tmp_path, "--population", 4, "--episodes", 1]
-    assert call(capsys, *common, "--generations", 1)[0] == 0
-    first = (tmp_path / "cartpole.yaml").read_bytes()
-    assert (tmp_path / "run" / "checkpoint.npz").exists()
+SEARCH = ["train", "cartpole", "--episodes", "1"]
+NEW = ["--population", "3", "--seed", "5"]
+
+
+@pytest.fixture(scope="module")
+def first_generation(tmp_path_factory):
+    """Folder of a search that stopped after one generation."""
+    folder = tmp_path_factory.mktemp("search") / "run"
+    assert main([*SEARCH, *NEW, "--generations", "1", "--run", str(folder)]) == 0
+    return folder
+
+
+def test_train_stops_and_goes_on_and_writes_a_controller(tmp_path, capsys, first_generation):
+    shutil.copytree(first_generation, tmp_path / "run")
+    first = (tmp_path / "run" / "cartpole.yaml").read_bytes()
+    common = [*SEARCH, "--run", tmp_path / "run", "--out", tmp_path]
     assert call(capsys, *common, "--generations", 2)[0] == 0
     assert (tmp_path / "cartpole.yaml").read_bytes() != first
     whole = ["--run", tmp_path / "whole", "--out", tmp_path / "whole"]
-    assert call(capsys, *common, *whole, "--generations", 2)[0] == 0  # without a stop
+    assert call(capsys, *common, *NEW, *whole, "--generations", 2)[0] == 0  # without a stop
     with np.load(tmp_path / "run" / "checkpoint.npz") as one, np.load(tmp_path / "whole" / "checkpoint.npz") as other:
         assert set(one) == set(other) == {"format", "made", "candidates", "costs"}
         assert all(np.array_equal(one[key], other[key]) for key in one)
@@ -42,10 +55,9 @@ def test_train_stops_and_goes_on_and_writes_a_controller(tmp_path, capsys):
     assert Controller.load(tmp_path / "cartpole.yaml").program.facts.period == 0.02
 
 
-def test_train_goes_on_only_with_a_search_that_is_its_own(tmp_path, capsys):
-    run = tmp_path / "run"
-    common = ["train", "cartpole", "--run", run, "--episodes", 1]
-    assert call(capsys, *common, "--generations", 1, "--population", 3, "--seed", 5)[0] == 0
+def test_train_goes_on_only_with_a_search_that_is_its_own(tmp_path, capsys, first_generation):
+    run = shutil.copytree(first_generation, tmp_path / "run")
+    common = [*SEARCH, "--run", run]
     assert (
         "# Made by: snn_control train cartpole --generations 1 --population 3 --episodes 1 --seed 5\n"
         in (run / "cartpole.yaml").read_text()
