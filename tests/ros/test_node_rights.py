@@ -66,13 +66,15 @@ def test_what_rcl_refuses_is_an_error_as_long_as_it_grows(inside):
 
 
 def test_a_loop_that_does_not_end_keeps_the_node_active(inside):
-    own, table = inside.loop, np.array([0, 5_000_000_000, 1, 0, 0], np.int64)
+    own, count = inside.loop, np.zeros(1, np.int64)
+    table = np.array([ticks.tick("count"), count.ctypes.data, 0, 1, 5_000_000_000, 0, 0, 0], np.int64)
     assert own.stop()
     assert reported(inside, "guard").level == WARN
     assert reported(inside, "guard").message == "not active"
-    inside.loop = Loop(ticks.tick("busy"), table.ctypes.data, 10_000_000, priority=0, lock_memory=False, keep=table)
+    options = {"priority": 0, "lock_memory": False, "keep": (table, count)}
+    inside.loop = Loop(ticks.tick("stalling"), table.ctypes.data, 10_000_000, **options)
     inside.loop.start()
-    wait(lambda: table[0] == 1)  # the tick hangs
+    wait(lambda: table[2] == 1)  # the tick hangs
     assert inside.trigger_deactivate() == TransitionCallbackReturn.FAILURE
     assert inside._state_machine.current_state[1] == "active"
     assert inside.exit_code == 1
