@@ -57,6 +57,11 @@ def room_of(name):
 
 
 @functools.cache
+def tree(path):
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def imports(path):
     """(module, line, at module level) for everything a file imports."""
     return list(_imports(path))
@@ -75,7 +80,7 @@ def statements(node, top=True):
 def _imports(path):
     name = module_name(path)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node, top in statements(ast.parse(path.read_text())):
+    for node, top in statements(tree(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno, top
@@ -120,7 +125,7 @@ def test_no_import_leads_back():
     for name, path in files.items():
         found = set()
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node, _ in statements(tree(path)):
             if isinstance(node, ast.ImportFrom):
                 base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
                 found |= {f"{base}.{a.name}" if f"{base}.{a.name}" in files else base for a in node.names}
