@@ -90,14 +90,19 @@ void *memcpy(void *to, const void *from, __SIZE_TYPE__ n) {
 """
 
 
-def build_object(folder: Path, name: str, target: Target, optimise: str, build: Path) -> Elf:
+def build_object(
+    folder: Path, name: str, target: Target, optimise: str, build: Path, flags: tuple[str, ...] = ()
+) -> Elf:
     """Compile the controller in a folder, without its self-test, and return the object file, to read its code size.
+
+    zig caches the object file, so that a second call with the same arguments takes little time.
 
     optimise : optimisation flag of the compiler
     build : folder for the compiler's output
+    flags : further flags of the compiler
     """
     made = build / f"{name}.o"
-    compile_c(zig(), [*target.flags, *FREESTANDING, optimise, "-c", folder / f"{name}.c", "-o", made])
+    compile_c(zig(), [*target.flags, *FREESTANDING, optimise, *flags, "-c", folder / f"{name}.c", "-o", made])
     return Elf(made)
 
 
@@ -115,8 +120,7 @@ def build_program(folder: Path, name: str, target: Target, optimise: str, build:
     main.write_text(f"{declared}\n{use}{STANDARD}")
     script.write_text(SCRIPT)
     link = ["-nostdlib", "-lcompiler_rt", f"-Wl,-T,{script}", "-Wl,--entry=entry", "-Wl,--gc-sections"]
-    sources = [folder / f"{name}.c", main]
-    compile_c(zig(), [*target.flags, *FREESTANDING, optimise, "-I", folder, *sources, *link, "-o", image])
+    compile_c(zig(), [*target.flags, *FREESTANDING, optimise, build / f"{name}.o", main, *link, "-o", image])
     return Elf(image)
 
 
@@ -135,7 +139,8 @@ def build_image(
     main, script, image = build / "main.c", build / "image.ld", build / "image.elf"
     main.write_text(MAIN.format(name=name, floats=floats) + STANDARD)
     script.write_text(SCRIPT)
-    sources = [folder / f"{name}.c", folder / f"{name}_selftest.c", main]
+    build_object(folder, name, target, optimise, build, flags)
+    sources = [build / f"{name}.o", folder / f"{name}_selftest.c", main]
     link = ["-nostdlib", "-lcompiler_rt", f"-Wl,-T,{script}", "-Wl,--entry=entry", "-Wl,--no-gc-sections"]
     compile_c(zig(), [*target.flags, *FREESTANDING, optimise, *flags, "-I", folder, *sources, *link, "-o", image])
     return Elf(image)

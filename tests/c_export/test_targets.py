@@ -1,5 +1,6 @@
 """Exported C on emulated processors of microcontrollers: the same bits, sizes, instructions, and wrong builds."""
 
+import functools
 import re
 from itertools import product
 
@@ -24,13 +25,11 @@ QUICK = [("cartpole", "cortex-m4f", "-Os"), ("arm", "cortex-m4f", "-O2"), ("floa
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """Name of a controller -> its Program, the folder of its C, and its layout; each is made once."""
-    made = {}
 
+    @functools.cache
     def of(name):
-        if name not in made:
-            program, folder = MAKE[name](), tmp_path_factory.mktemp(name)
-            made[name] = program, folder, export(program, folder)
-        return made[name]
+        program, folder = MAKE[name](), tmp_path_factory.mktemp(name)
+        return program, folder, export(program, folder)
 
     return of
 
@@ -101,20 +100,31 @@ def test_code_is_small_and_needs_only_the_compilers_float64(name, folders, tmp_p
 FAST = {"cartpole": 10_000, "float32": 81_000, "int8": 81_000}
 
 
+@pytest.fixture(scope="module")
+def measured(folders):
+    """Name of a controller -> what is exported of it, and its measurements; each is measured once."""
+
+    @functools.cache
+    def of(name):
+        e = exported(folders(name)[0], name)
+        return e, measure(e, "cortex-m4f", "-O2")
+
+    return of
+
+
 @pytest.mark.parametrize("name", FAST)
-def test_a_tick_takes_few_instructions(name, folders):
-    found = measure(exported(folders(name)[0], name), "cortex-m4f", "-O2")
+def test_a_tick_takes_few_instructions(name, measured):
+    _, found = measured(name)
     assert found.differing == 0
     assert found.mean <= FAST[name]
 
 
-def test_what_does_not_fit_is_refused(folders):
-    e = exported(folders("float32")[0], "controller")
-    found = measure(e, "cortex-m4f")
+def test_what_does_not_fit_is_refused(measured):
+    e, found = measured("float32")
     check_fits(e, found, 128 << 10, 16 << 10)
     with pytest.raises(DescriptionError, match=r"--flash = 65536: .*h1_to_h2_weights 65,536.*; give .* int8"):
         check_fits(e, found, 64 << 10, None)
     with pytest.raises(
-        DescriptionError, match=r"--ram = 4096: controller needs .* bytes; the largest arrays: h2_spikes"
+        DescriptionError, match=r"--ram = 4096: float32 needs .* bytes; the largest arrays: h2_spikes"
     ):
         check_fits(e, found, None, 4096)
