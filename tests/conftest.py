@@ -1,6 +1,7 @@
 """Settings that all tests share."""
 
 import importlib
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ LONG = (
     "events/test_codecs.py", "cli/test_plot.py", "engine/test_scale.py", "record/test_input_log.py",
     "ros/test_encoder_node.py", "c_export/test_targets.py",
 )  # fmt: skip
+
+# read when NumPy is imported, here and in processes that tests start: threads of BLAS that wait for others stay busy
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 LEFT_OUT = pytest.StashKey[int]()  # number of tests marked `deep` that are not run
 
