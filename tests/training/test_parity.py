@@ -13,6 +13,7 @@ from snn_control.training.environments.vector_env import VectorEnv
 from tests.training.test_train import small
 
 STEPS = 300
+pytestmark = pytest.mark.usefixtures("few_episodes")
 
 
 @pytest.mark.parametrize("how", ROUTES)
