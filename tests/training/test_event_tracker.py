@@ -32,7 +32,7 @@ def short(shares: tuple[tuple[float, ...], ...], times: int) -> Teaching:
     )
 
 
-SHORT = short(((1.0, 0.5, 0.0), (0.0,), (0.0,)), 2)
+SHORT = short(((1.0, 0.5), (0.0,), (0.0,)), 2)
 
 
 def weights_of(spec: ControllerSpec) -> list[np.ndarray]:
@@ -68,20 +68,21 @@ class Here:
 
 
 def test_a_run_that_is_ended_goes_on_to_the_same_bits_with_any_number_of_processes(tmp_path, monkeypatch):
-    whole = recipe.teach(3, tmp_path / "whole", 2, lambda *_: None, SHORT)
-
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    for _ in range(4):
+    pool = recipe.ProcessPoolExecutor
+    monkeypatch.setattr(recipe, "ProcessPoolExecutor", Here)
+    whole = recipe.teach(3, tmp_path / "whole", 1, lambda *_: None, SHORT)
+    for workers in (1, 2, 1):
+        monkeypatch.setattr(recipe, "ProcessPoolExecutor", pool if workers > 1 else Here)
         with pytest.raises(KeyboardInterrupt):
-            recipe.teach(3, tmp_path / "parts", 1, interrupt, SHORT)
-        monkeypatch.setattr(recipe, "ProcessPoolExecutor", Here)
+            recipe.teach(3, tmp_path / "parts", workers, interrupt, SHORT)
     said = []
     parts = recipe.teach(
         3, tmp_path / "parts", 1, lambda number, rounds, state: said.append((number, rounds, state[:19])), SHORT
     )
-    assert said == [(5, 5, "the target was lost")]
+    assert said == [(4, 4, "the target was lost")]
     assert build_program(parts).digest == build_program(whole).digest
     assert all(np.any(weights) for weights in weights_of(whole))
     with pytest.raises(DescriptionError, match=r"holds a run of another seed \(3, now 4\); choose"):
