@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 
 warnings.simplefilter("ignore")
+sys.modules["pylab"] = None  # imports Matplotlib, without which Brian2 starts sooner
 import brian2 as b  # noqa: E402
 
 b.prefs.codegen.target = "numpy"
