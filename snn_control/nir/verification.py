@@ -5,6 +5,7 @@ The module can also search for the dialects and options that reproduce the recor
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from ..errors import NO_VALUE, DescriptionError, SnnControlError
 from ..files import Arrays, reason
 from .dialects import DIALECTS
 from .graph import Graph
-from .importing import Imported, import_nir
+from .importing import Imported, import_graph
 from .options import ASK
 from .reading import read_graph
 from .wrapping import value_inputs
@@ -264,11 +265,12 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
 def fitting_dialects(path: str | os.PathLike) -> list[str]:
     """Return the dialects in which a file can be read without error, for some combination of options and step."""
     found: list[str] = []
-    for trial in islice(other_readings(read_graph(path), "", None, {}), MAX_READINGS):
+    graph = read_graph(path)
+    for trial in islice(other_readings(graph, "", None, {}), MAX_READINGS):
         if trial.dialect in found:
             continue
         try:
-            import_nir(path, trial.dialect, trial.dt, trial.options)
+            import_graph(copy.deepcopy(graph), trial.dialect, trial.dt, trial.options)
         except SnnControlError:
             continue
         found.append(trial.dialect)
@@ -287,14 +289,15 @@ def search_dialects(
     arrays : the arrays that `snn_control.nir.verification.load_activity` returns
     most : maximum number of combinations to try
     """
-    trials = list(islice(other_readings(read_graph(path), dialect, dt, options), most + 1))
+    graph = read_graph(path)
+    trials = list(islice(other_readings(graph, dialect, dt, options), most + 1))
     found: list[SearchResult] = []
     for trial in trials[:most]:
         if any((other.dialect, other.options) == (trial.dialect, trial.options) for other in found):
             continue  # differs only in the step
         try:
-            verdict = verify(import_nir(path, trial.dialect, trial.dt, trial.options), arrays, whole=False)
-            if verdict.identical:
+            imported = import_graph(copy.deepcopy(graph), trial.dialect, trial.dt, trial.options)
+            if verify(imported, arrays, whole=False).identical:
                 found.append(trial)
         except SnnControlError:  # this dialect's exporter did not write the file
             continue
