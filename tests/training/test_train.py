@@ -50,7 +50,7 @@ QUICK = {"n_envs": 4, "n_steps": 64, "rollouts": 1, "total_timesteps": 768}
 
 @pytest.mark.usefixtures("few_episodes")
 def test_a_cart_pole_is_balanced_for_longer():
-    settings = {"n_envs": 8, "rollouts": 10, "total_timesteps": 21_000}
+    settings = {"n_envs": 8, "rollouts": 10, "total_timesteps": 9_000}
     trained = train(small("CartPole-v1"), "CartPole-v1", seed=3, settings=settings)
     scores = [row["score"] for row in trained.history]
     assert max(scores) > 100
