@@ -2,9 +2,9 @@
 
 Each parameter is an array of the controller file (``hidden.bias``, ``input->hidden.weights``, ``hidden.tau_mem``,
 ``steering.weights``), in the shape that it has in the file. To locate the numbers of a parameter in the constants of
-the Program, the controller is built a second time with other numbers for this parameter, and the constants are
-compared. `Parameters.write` therefore writes the same constants as building the controller from a file with the current
-numbers.
+the Program, the controller is built with marks for all parameters, and again with other marks for this parameter; the
+constants are compared. `Parameters.write` therefore writes the same constants as building the controller from a file
+with the current numbers.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ class Parameters:
         for p in self.parameters:
             p.check(spec)
         self.program: Program = writable(build_program(spec))
+        marked = self._marked()
         for p in self.parameters:
-            self._find(p)
+            self._find(p, *marked)
         self.ranges = Ranges(spec, self.program)
         self.write()
 
@@ -164,8 +165,19 @@ class Parameters:
         return (above - below) / (2 * step) * p.unit
 
     # places ----------------------------------------------------------------------------------------------------
-    def _find(self, p: Parameter) -> None:
-        """Locate the numbers of a parameter in the constants of the Program, and store their place in the parameter."""
+    def _marked(self) -> tuple[ControllerSpec, Program]:
+        """Return a description in which the numbers of each parameter are `_marks`, and its Program."""
+        spec = self._spec
+        for p in self.parameters:
+            if not (p.population or p.quantised):
+                spec = p.put(spec, _marks(p))
+        return spec, build_program(spec)
+
+    def _find(self, p: Parameter, spec: ControllerSpec, one: Program) -> None:
+        """Locate the numbers of a parameter in the constants of the Program, and store their place in the parameter.
+
+        spec, one : result of `_marked`
+        """
         if p.population:
             operation = next(o for o in self.program.operations if o.label == p.population and "params" in _words(o))
             p.place = _words(operation)["params"]
@@ -173,8 +185,7 @@ class Parameters:
         if p.quantised:
             self._find_quantised(p)
             return
-        marks = (np.arange(p.values.size) / 2 + 1).astype(np.float32).reshape(p.values.shape)
-        one, other = (build_program(p.put(self._spec, marks + np.float32(k))) for k in (0, 1 << 20))
+        other = build_program(p.put(spec, _marks(p) + np.float32(1 << 20)))
         alike = len(one.operations) == len(self.program.operations) and one.constants.size == other.constants.size
         differs: np.ndarray = np.zeros(0, np.int64)
         if alike:
@@ -209,6 +220,11 @@ class Parameters:
                     words = _words(own)
                     p.place, p.scale = words["weights"], words["scale"]
         p.at = p.index = np.arange(p.values.size)
+
+
+def _marks(p: Parameter) -> np.ndarray:
+    """Return a different number for each number of a parameter, none of which is 0."""
+    return (np.arange(p.values.size) / 2 + 1).astype(np.float32).reshape(p.values.shape)
 
 
 def _words(operation: Operation) -> dict[str, Any]:
