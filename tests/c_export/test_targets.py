@@ -124,7 +124,5 @@ def test_what_does_not_fit_is_refused(measured):
     check_fits(e, found, 128 << 10, 16 << 10)
     with pytest.raises(DescriptionError, match=r"--flash = 65536: .*h1_to_h2_weights 65,536.*; give .* int8"):
         check_fits(e, found, 64 << 10, None)
-    with pytest.raises(
-        DescriptionError, match=r"--ram = 4096: float32 needs .* bytes; the largest arrays: h2_spikes"
-    ):
+    with pytest.raises(DescriptionError, match=r"--ram = 4096: float32 needs .* bytes; the largest arrays: h2_spikes"):
         check_fits(e, found, None, 4096)
