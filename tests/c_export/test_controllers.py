@@ -40,10 +40,10 @@ def test_a_controller_in_c_has_the_bits_of_the_engine_for_long(name, tmp_path):
     agree(program, layout, HostMachine(tmp_path, layout, ("-std=c99", "-O3", "-march=native")), 10_000)
 
 
-def test_contraction_is_switched_off(tmp_path):
+@pytest.mark.parametrize("flags", [("-std=gnu11", "-O3", "-march=native"), ("-std=c99", "-O3", "-ffp-contract=fast")])
+def test_contraction_is_switched_off(flags, tmp_path):
     program = MAKE["cartpole"]()
     layout = export(program, tmp_path)
-    flags = "-std=gnu11", "-O3", "-march=native"  # GNU C contracts, where the processor can
     agree(program, layout, HostMachine(tmp_path, layout, flags), 100)
 
 
