@@ -27,7 +27,7 @@ def emulated():
     pytest.importorskip("unicorn")
 
 
-@pytest.mark.parametrize("steps", [200, pytest.param(4000, marks=pytest.mark.deep)])  # the episode has 4000
+@pytest.mark.parametrize("steps", [500, pytest.param(4000, marks=pytest.mark.deep)])  # the episode has 4000
 def test_a_processor_flies_a_quadrotor_with_the_bits_of_the_engine(steps, emulated, capsys):
     code, row, found = flown(capsys, "--steps", steps, "--target", "cortex-m4f", "--mhz", 168)
     assert (code, row["steps"]) == (0, steps)

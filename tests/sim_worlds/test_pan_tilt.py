@@ -53,6 +53,7 @@ def digest(world: gymnasium.Env, seed: int | None, steps: int = 150) -> str:
     return total.hexdigest()
 
 
+@pytest.mark.parametrize("render_mode", [None, "rgb_array"])
 @pytest.mark.parametrize(
     "options",  # beside the defaults, which test_worlds.py has
     [
@@ -61,13 +62,13 @@ def digest(world: gymnasium.Env, seed: int | None, steps: int = 150) -> str:
         {"scene": "rendered", "size": (64, 48), "camera": "clean", "frame_rate": 200.0},
     ],
 )
-def test_gymnasium_has_nothing_to_say(make, options):
-    world = make(render_mode="rgb_array", duration=0.05, **options)
+def test_gymnasium_has_nothing_to_say(make, render_mode, options):
+    world = make(render_mode=render_mode, duration=0.05, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # commands are in rad/s, as those of the servo, on purpose
         warnings.filterwarnings("ignore", message=".*symmetric and normalized space.*")
-        check_env(world.unwrapped)
+        check_env(world.unwrapped, skip_render_check=render_mode is None)
     world.close()
     world.close()
 

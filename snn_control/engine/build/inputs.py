@@ -82,8 +82,8 @@ def _replace_not_finite(b: Builder, spec: ValueInput, slot: Place, data: Place, 
     age, counters = lay.state("", "int64", n), lay.state(f"{name}.replaced", "int64", 3)
     tick = round(b.steps * b.dt * 1e9)
     b.emit(
-        PRE, "replace_not_finite", n=n, slot=slot, data=data, out=out, rules=rules, limits=limits, last=last, age=age, tick=tick,
-        max_age=max_age, counters=counters, label=name,
+        PRE, "replace_not_finite", n=n, slot=slot, data=data, out=out, rules=rules, limits=limits, last=last,
+        age=age, tick=tick, max_age=max_age, counters=counters, label=name,
     )  # fmt: skip
     return out
 

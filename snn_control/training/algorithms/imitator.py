@@ -15,7 +15,7 @@ from ..gradients.parameters import Parameters
 from ..gradients.student import Sequences, Student
 from .networks import Adam
 
-__all__ = ["ROUNDS", "UPDATES", "Imitator", "Loss", "TrainingPlan"]
+__all__ = ["FEWER", "ROUNDS", "UPDATES", "Imitator", "Loss", "TrainingPlan"]
 
 LAST_RATE = 0.02  # share of the learning rate that is left at the end (cosine)
 MEMORY = 0.99  # of the running means, for each update
@@ -24,6 +24,7 @@ LEAST_PRICE = 4e-4  # of all spikes, as a share of the loss, so that it is soon 
 ROUNDS, UPDATES = 12, 700  # rounds; updates in a round
 BELOW = 0.97  # target of the updates, in units of the wanted spikes
 REACHED = 1.05  # a controller with at most this many times the target has reached it
+FEWER = 1 / 3  # target for the spikes, if none is given, as a share of the spikes in the first update
 RAMP = 0.6  # share of the updates in which spikes fall to their target
 
 #: function (output -> head, labels) -> loss, and output -> derivative of the loss by the head
@@ -42,7 +43,7 @@ class TrainingPlan(NamedTuple):
     updates: int
     learning_rate: float
     spikes: float
-    share: float = 1 / 3
+    share: float = FEWER
 
 
 class Imitator:

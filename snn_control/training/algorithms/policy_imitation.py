@@ -22,14 +22,13 @@ from ..teachers.trained_policy import TrainedPolicy
 from .distributions import Categorical, DiagGaussian, only_chooses
 from .heads import Head
 from .imitation import SEQUENCE, Imitation
-from .imitator import ROUNDS, Imitator, TrainingPlan
+from .imitator import FEWER, ROUNDS, Imitator, TrainingPlan
 from .learner import Settings
 
 __all__ = ["PolicyImitation", "PolicyImitationSettings"]
 
 STEPS, MOST_STEPS = 256, 1024  # of an environment in a round; an episode, if it is not shorter or longer
 ROWS, UPDATES, CHOICE_UPDATES = 256, 1_000, 300  # steps in an update; updates in a round, for numbers, for choices
-CHOICE_SPIKES = 1 / 3  # target for the spikes of a controller that only chooses, as a share of those before training
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class PolicyImitation(Imitation):
         s, self.temperature = self.settings, 1.0
         self.heads = {one.name: self._head(one) for one in self.policy}
         rounds = max(1, s.total_timesteps // self.steps_of_a_phase)
-        share = CHOICE_SPIKES if only_chooses(self.parameters.spec) else 1.0
+        share = FEWER if only_chooses(self.parameters.spec) else 1.0
         plan = TrainingPlan(rounds * s.gradient_steps, s.learning_rate, s.spikes, share)
         self.imitator = Imitator(self.inner.parameters, self.inner.student, self._loss, plan)
 

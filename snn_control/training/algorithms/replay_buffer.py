@@ -36,15 +36,13 @@ class ReplayBuffer:
             self.arrays[name][self.count % (self.size // n)] = value
         self.count += 1
 
-    def sample(self, rng: np.random.Generator, n: int, rows: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    def sample(self, rng: np.random.Generator, rows: int, length: int) -> tuple[np.ndarray, np.ndarray]:
         """Draw sequences of consecutive steps. Return two indices into each of `arrays`:
 
         1. the steps of each sequence, (length, rows) int64
         2. the environment of each sequence, (rows,) int64
-
-        n : number of environments
         """
-        size = self.size // n
+        size, n = next(iter(self.arrays.values())).shape[:2]
         first = rng.integers(0, max(min(self.count, size) - length, 1), rows)
         if self.count > size:
             first = (first + self.count) % size

@@ -169,7 +169,7 @@ class SAC(Learner):
                 owed += n * s.gradient_steps / s.train_freq
                 while owed >= 1:
                     owed -= 1
-                    report = self.update(rng, n)
+                    report = self.update(rng)
                 self.student.refresh(batch)
         return report
 
@@ -219,10 +219,10 @@ class SAC(Learner):
         self.replay_buffer.contents = arrays
 
     # updating ----------------------------------------------------------------------------------------------------
-    def update(self, rng: np.random.Generator, n: int) -> dict[str, float]:
+    def update(self, rng: np.random.Generator) -> dict[str, float]:
         s, m = self.settings, self.replay_buffer.arrays
         length, rows = s.sequence_length, s.sequences
-        at, column = self.replay_buffer.sample(rng, n, rows, length + 1)
+        at, column = self.replay_buffer.sample(rng, rows, length + 1)
         inputs = {k[7:]: v[at, column] for k, v in m.items() if k.startswith("inputs.")}
         starts = m["start"][at, column]
         heads, tape = self.student.run(inputs, starts, m["before"][at[0], column])

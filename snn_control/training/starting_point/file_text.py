@@ -39,7 +39,7 @@ __all__ = ["STEPS", "starting_point"]
 
 STEPS = 2000  # steps with random actions to measure ranges, and again with held ones
 TICKS, BIAS = 4, 0.15  # network steps in a period; bias of a layer's neurons
-LAYER, WIDE_LAYER, MANY = 64, 128, 16  # neurons of a layer; the same if more than MANY numbers are observed
+LAYER, WIDE_LAYER, MANY = 64, 128, 16  # neurons of a layer; more of them if more than MANY numbers are observed
 KEPT = 0.75  # share of the membrane that is left after a step
 PAST = 2  # delay of past observations in periods, if they are needed
 FIELDS, CUTOFF = 8, 0.01  # receptive fields of one number; share of its peak below which a field is 0
