@@ -23,7 +23,7 @@ from ..findings import Finding, warning
 from .algorithms.evolution import EvolutionSettings
 from .algorithms.gains import MOST_GAINS, Gains, gains_of
 from .algorithms.imitation import ImitationSettings
-from .algorithms.learner import Learner
+from .algorithms.learner import LONG_HORIZON_STEPS, Learner
 from .algorithms.networks import set_array
 from .algorithms.self_imitation import SelfImitation, spike_reduction_settings
 from .environments.evaluation import Evaluation, evaluate, with_environments
@@ -33,7 +33,7 @@ from .environments.vector_env import VectorEnv
 from .progress import Folder, arrays_of, history_in, restore
 from .result import FINAL, PHASE_SEEDS, VALIDATION, Phase, Trained, first_episode
 from .schedule.learning_diagnosis import LearningDiagnosis
-from .schedule.stages import REDUCTION, Candidate, GainSearch, Learning, SpikeReduction, Stage, select
+from .schedule.stages import LONG_PATIENCE, REDUCTION, Candidate, GainSearch, Learning, SpikeReduction, Stage, select
 
 __all__ = ["TrainingRun"]
 
@@ -83,11 +83,14 @@ class TrainingRun:
         self.validate = with_environments(make, [VALIDATION + k for k in range(self.n_validation)])
         self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
         phases = max(1, settings.total_timesteps // learner.steps_of_a_phase)
-        rules = learner.patience, learner.anneals, learner.judged_by, learner.confirms
+        unclear = self.threshold is None and self.limit >= LONG_HORIZON_STEPS
+        patience = learner.patience * (LONG_PATIENCE if unclear else 1)
+        rules = patience, learner.anneals, learner.judged_by, learner.confirms
         self.stage: Stage = Learning(phases, self.threshold, *rules, lambda: self.chance)
         self.before: list[dict[str, Any]] = []  # the history of earlier stages
         self.total_timesteps = settings.total_timesteps
-        self.diagnosis = LearningDiagnosis(self.threshold)
+        ranges = self.learner.parameters.ranges.values
+        self.diagnosis = LearningDiagnosis(self.threshold, tuple(ranges) if self.learner.widens_ranges else ())
         self.untrained = learner.parameters.values()
         self.begun = time.monotonic()
 
@@ -177,10 +180,12 @@ class TrainingRun:
         share = 0 if self.before else 1 - number / self.stage.phases
         learner.student.gradient.use(learner.surrogate.at(share))
         rng = np.random.default_rng([self.seed, 2, len(self.history)])
-        self.envs.keeps = first and learner.fits_ranges
+        widens = learner.widens_ranges and not self.before
+        self.envs.keeps = widens or (first and learner.fits_ranges)
         report = learner.phase(self.envs, first_episode(self.seed, len(self.history)), rng, remaining)
-        if self.envs.keeps:
-            learner.fit_ranges(self.envs)
+        if widens:
+            ranges = learner.parameters.ranges
+            report["ranges_widened"] = ranges.widen(self.envs.met(ranges.values))
         report |= {"training_return": float(np.mean(self.envs.finished))} if self.envs.finished else {}
         found = self.validate(self._program(), self.envs.interface)
         score, spikes, returns = found.score, float(found.spikes.mean()), found.returns

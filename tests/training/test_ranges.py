@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from snn_control.controller import build_program
-from snn_control.controller_file import load_spec
+from snn_control.controller_file import ControllerSpec, load_spec
 from snn_control.resources import controller_path
 from snn_control.training import train
 from snn_control.training.gradients.parameters import DEFAULT, Parameters
-from snn_control.training.gradients.ranges import around
+from snn_control.training.gradients.ranges import around, widened
+from tests.training.test_train import small
 
+SMALL = {"n_envs": 4, "n_steps": 64, "total_timesteps": 1_000}
 WIDE = np.array([[-10.0, -1.0, 0.0], [10.0, 1.0, 5.0]])
 
 
@@ -51,9 +55,49 @@ def test_the_program_is_that_of_the_file_with_the_new_ranges():
     np.testing.assert_array_equal(build_program(parameters.spec).constants, parameters.program.constants)
 
 
-def test_ranges_stay_where_the_settings_say_so():
-    small = {"n_envs": 4, "n_steps": 64, "total_timesteps": 1_000, "rollouts": 2}
-    fitted, kept = (train("cartpole", "CartPole-v1", settings={**small, "fit_ranges": fit}) for fit in (True, False))
-    own = load_spec(controller_path("cartpole")).inputs[0].range
-    np.testing.assert_array_equal(np.stack(kept.spec.inputs[0].range), np.stack(own))
-    assert not np.array_equal(np.stack(fitted.spec.inputs[0].range), np.stack(own))
+def test_a_range_is_widened_where_values_leave_it_and_never_narrowed():
+    rng = np.random.default_rng(1)
+    few_outside = np.where(rng.random(5000) < 0.005, 1.5, rng.uniform(-1, 1, 5000))
+    met = np.stack([rng.normal(0, 1, 5000), few_outside, rng.normal(4, 2, 5000)], axis=1)
+    found = widened(WIDE, met)
+    np.testing.assert_array_equal(found[:, :2], WIDE[:, :2])  # ten times too wide; half a percent of the values outside
+    assert found[0, 2] <= 0
+    assert found[1, 2] > 9
+
+
+def narrow(env: str) -> ControllerSpec:
+    """An untrained controller whose range of the observation is too narrow."""
+    spec = small(env)
+    low, high = (np.asarray(end) / 20 for end in spec.inputs[0].range)
+    return replace(spec, inputs=(replace(spec.inputs[0], range=(low, high)),))
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_training_widens_ranges_that_its_controller_leaves_unless_the_settings_say_no():
+    spec = narrow("CartPole-v1")
+    low, high = spec.inputs[0].range
+    wider, kept = (train(spec, "CartPole-v1", settings={**SMALL, "widen_ranges": widen}) for widen in (True, False))
+    np.testing.assert_array_equal(np.stack(kept.spec.inputs[0].range), [low, high])
+    assert (wider.spec.inputs[0].range[0] < low).any()
+    assert (wider.spec.inputs[0].range[1] > high).any()
+    assert not any("beyond its range" in one.text for one in wider.warnings)
+    assert any("beyond its range" in one.text for one in kept.warnings)
+    assert wider.history[0]["ranges_widened"] > 0
+    assert "ranges_widened" not in kept.history[0]
+
+
+@pytest.mark.usefixtures("few_episodes")
+@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])  # ppo, sac
+def test_a_run_that_is_resumed_after_ranges_were_widened_gives_the_same_bits(env, tmp_path):
+    settings = SMALL if env == "CartPole-v1" else {**SMALL, "learning_starts": 100, "train_freq": 16}
+
+    def stop(phase):
+        if phase.number == 2:
+            raise KeyboardInterrupt
+
+    whole = train(narrow(env), env, settings=settings)
+    train(narrow(env), env, settings=settings, run=tmp_path / "run", progress=stop)
+    resumed = train(narrow(env), env, settings=settings, run=tmp_path / "run")
+    assert whole.history[0]["ranges_widened"] > 0
+    assert resumed.resumed > 0
+    assert build_program(resumed.spec).digest == build_program(whole.spec).digest

@@ -1,8 +1,13 @@
 """When the stages of a run end, what spikes cost, and which values are kept."""
 
+import functools
+
+import gymnasium
 import numpy as np
 import pytest
 
+from snn_control.training.algorithms.sac import SAC, SACSettings
+from snn_control.training.gradients.parameters import DEFAULT, Parameters
 from snn_control.training.schedule.stages import (
     ANNEALING,
     AT_GOAL,
@@ -17,6 +22,8 @@ from snn_control.training.schedule.stages import (
     SpikeReduction,
     select,
 )
+from snn_control.training.training_run import TrainingRun
+from tests.training.test_train import small
 
 SOLVED = [20, 480, 490, 480]
 LEARNED = Candidate(300.0, 10.0, 110.0, {})
@@ -219,3 +226,13 @@ def test_a_target_for_spikes_counts_as_long_as_the_task_is_kept():
     assert kept_after((500, 57, 0), (500, 11, 0), (207, 3, 0), (9, 1, 1), (9, 0.5, 1)) == [11]
     assert kept_after((100, 9, 1), (500, 8, 1)) == [8]
     assert kept_after((10, 50, 0), (5, 40, 1)) == [50]  # nothing is learned
+
+
+@pytest.mark.parametrize(
+    ("env", "limit", "phases"), [("Pendulum-v1", 200, 5), ("Pendulum-v1", 1000, 15), ("CartPole-v1", 1000, 5)]
+)
+def test_learning_waits_longer_where_no_threshold_says_whether_a_long_task_is_learned(env, limit, phases):
+    settings = SACSettings(n_envs=1, n_steps=100, total_timesteps=5000)
+    made = functools.partial(gymnasium.make, env, max_episode_steps=limit)
+    learner = SAC(Parameters(small(env), DEFAULT, np.random.default_rng(0)), settings)
+    assert TrainingRun(learner, settings, made, None, 1, "sac", print).stage.patience == phases

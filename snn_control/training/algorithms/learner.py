@@ -125,8 +125,13 @@ class Learner:
 
     @property
     def fits_ranges(self) -> bool:
-        """Whether the learner sets the ranges of inputs to the values observed in the first phase."""
+        """Whether the learner sets the ranges of inputs to the values observed in its first phase."""
         return getattr(self.settings, "fit_ranges", False)
+
+    @property
+    def widens_ranges(self) -> bool:
+        """Whether ranges of inputs are widened after each phase in which observed values were outside."""
+        return getattr(self.settings, "widen_ranges", False)
 
     def fit_ranges(self, envs: VectorEnv) -> None:
         """Fit the ranges of inputs to the values observed since the environments were reset."""

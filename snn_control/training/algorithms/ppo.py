@@ -53,10 +53,11 @@ class PPOSettings(Settings):
     n_stack : number of newest observations that the critic sees
     gain_generations : see `snn_control.training.algorithms.imitation.ImitationSettings`
     total_timesteps : number of environment steps after which training ends
-    fit_ranges : set the ranges of inputs with receptive fields to the values observed in the first phase
+    widen_ranges : after each phase, widen the ranges of inputs with receptive fields from which more than 1 % of the
+        observed values were outside
     """
 
-    fit_ranges: Flag = False
+    widen_ranges: Flag = True
     gain_generations: Annotated[int, Whole(0)] = 8
     n_envs: int = 16
     n_steps: int = 128

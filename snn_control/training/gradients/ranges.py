@@ -17,12 +17,12 @@ from ...controller_file import ControllerSpec
 from ...engine.program import Program
 from ..environments.observation_statistics import rounded
 
-__all__ = ["Ranges", "around"]
+__all__ = ["Ranges", "around", "widened"]
 
 LOW_QUANTILE, HIGH_QUANTILE = 0.02, 0.98  # quantiles of the values met
 ROOM = 0.4  # margin on each side, in units of the distance between these quantiles
 NEAR = 1.5  # a range is kept if it is at most this many times as wide as the fitted one
-BEYOND = 0.01  # share of the values that may be outside a range that is kept
+BEYOND = 0.01  # share of the values that may be outside a range
 FEWEST = 200  # smallest number of values to fit a range to
 
 
@@ -45,6 +45,17 @@ def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
         if most > least and (high - low > NEAR * (most - least) or outside > BEYOND):
             new[:, k] = rounded(least, most)
     return new
+
+
+def widened(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
+    """Return ranges that are widened where more than `BEYOND` of the values are outside, as a (2, n) array.
+
+    No range becomes narrower. The arguments are those of `around`.
+    """
+    with np.errstate(invalid="ignore"):
+        outside = np.mean((met < ends[0]) | (met > ends[1]), axis=0) > BEYOND
+    low, high = around(ends, met)
+    return np.where(outside, [np.minimum(ends[0], low), np.maximum(ends[1], high)], ends)
 
 
 class Ranges:
@@ -71,6 +82,12 @@ class Ranges:
         """Fit the ranges to the observed values ``met``: input -> (samples, size). Return whether any range changed."""
         fitted = {name: around(ends, met[name]) for name, ends in self.values.items() if name in met}
         return self.take({**self.values, **fitted})
+
+    def widen(self, met: Mapping[str, np.ndarray]) -> int:
+        """Widen the ranges that the observed values left, see `widened`. Return how many numbers have another range."""
+        before = self.values
+        self.take(before | {name: widened(ends, met[name]) for name, ends in before.items() if name in met})
+        return sum(int((self.values[name] != ends).any(axis=0).sum()) for name, ends in before.items())
 
     def take(self, values: Mapping[str, np.ndarray]) -> bool:
         """Set the ranges, and update the encoders in the Program. Return whether any range changed."""

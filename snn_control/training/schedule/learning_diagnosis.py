@@ -6,7 +6,7 @@ episodes that all have the same return.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,11 +30,12 @@ class LearningDiagnosis:
     """Examines each validation of a training run for reasons that prevent learning. Each finding is reported once.
 
     threshold : return at which the environment counts as solved; None if the environment names none
+    widened : names of the inputs whose ranges training widens; values outside are no reason to report
     reported : kind and path -> finding, including the findings from before a run was resumed
     """
 
-    def __init__(self, threshold: float | None) -> None:
-        self.threshold = threshold
+    def __init__(self, threshold: float | None, widened: Collection[str] = ()) -> None:
+        self.threshold, self.widened = threshold, widened
         self.reported: dict[str, Finding] = {}
         self._seen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -49,7 +50,11 @@ class LearningDiagnosis:
         history : one row for each phase; ``found`` belongs to the last row. A row contains the steps of its phase, and
             the score and the worst return of its validation
         """
-        healths = [health for one in found.arrivals.values() if (health := one.health()) is not None]
+        healths = [
+            replace(health, clamped=0.0) if name in self.widened else health
+            for name, one in found.arrivals.items()
+            if (health := one.health()) is not None
+        ]
         outputs = [replace(o, rest=np.nan) for o in commands_of(spec, found.statistics)]  # also those at rest
         by_kind = {
             "silent": list(_silent(spec, found)),

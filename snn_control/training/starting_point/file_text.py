@@ -112,7 +112,7 @@ def _measure(
     says = (
         f"measured: the values of {steps:,} steps with random actions and {steps:,} with constant actions (episodes "
         f"with the seeds {seed} to {last - 1}), a tenth wider, or more if the space has bounds. Numbers beyond a "
-        "range are clamped: widen it if a trained controller gets further"
+        "range are clamped; training widens it where a controller gets further"
     )
     observations = np.concatenate([seen[one.key].random for one in numbers], axis=1)
     return _Measured(found, says, past_helps(observations, played.actions, played.first))
