@@ -5,7 +5,7 @@
 2. **Learning** ends when the best score and the best validation have reached the environment's threshold, and no new
    best score has appeared for the learner's ``patience``. If the environment has no threshold, the best validation must
    instead be three standard errors above the score of random actions; if its episodes are also long, the patience is
-   three times as long, because standing still may be better than random actions, and the score does not tell whether
+   five times as long, because standing still may be better than random actions, and the score does not tell whether
    more can be learned.
 3. **Reducing spikes**: After ``ppo`` or ``sac``, the controller imitates itself with fewer spikes. From phase to phase,
    the price of spikes rises by a factor of 1.3 if the score is as good as after learning, and stays if it is lower. The
@@ -33,7 +33,7 @@ __all__ = ["Candidate", "GainSearch", "Learning", "SpikeReduction", "Stage", "se
 RECENT = 3  # phases whose scores are averaged, because a single validation of ten episodes may be luck
 ERRORS = 2.0  # standard errors; a larger difference is luck once in twenty times
 CLEARLY = 3.0  # standard errors above random actions; luck puts the best of many validations one or two above
-LONG_PATIENCE = 3  # factor of the patience in long episodes of an environment without a threshold
+LONG_PATIENCE = 5  # factor of the patience in long episodes of an environment without a threshold
 ANNEALING = 6  # phases after the task is learned, in which learning rate and temperature of sampled choices fall
 REDUCTION = 20  # largest number of phases in which spikes are reduced
 FIRST_PRICE = 3.0  # factor of the price of spikes in the first of these phases; the number of spikes falls at once
