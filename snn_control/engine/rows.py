@@ -356,7 +356,7 @@ class Kernel:
         exec(compile(source, f"<row of {self.name}>", "exec"), scope)
         entry = scope[self.name]
         entry.__module__, entry.__doc__ = self.function.__module__, self.function.__doc__
-        return entry
+        return self.__dict__.setdefault("entry", entry)  # of threads that get here at once, all compile the same one
 
     def operands(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return operands in the order of the row, with default values for missing ones.

@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from snn_control.engine import registry
 from snn_control.engine.code_cache import usable_folder
 from snn_control.engine.compile import _at_load
 
@@ -77,6 +79,12 @@ def test_a_second_controller_compiles_only_its_new_kernels_and_a_warm_start_is_q
     assert f"first {kernels}\ncompiled []\n" in warm
     seconds = [float(out.partition("seconds ")[2].split()[0]) for out in (warm, cold)]  # of CPU, without numba's import
     assert seconds[0] < 0.1 * seconds[1]  # usually 0.03; one kernel that is compiled again takes as much as that
+
+
+def test_threads_that_need_a_kernel_at_once_compile_the_same_function():
+    kernel = replace(registry.kernel("copy"))
+    make = type(kernel).entry.func  # what each of the threads calls
+    assert make(kernel) is make(kernel)
 
 
 STALE = """
