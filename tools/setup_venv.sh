@@ -39,18 +39,10 @@ if ! "$venv/bin/python" -c 'import pip' 2>/dev/null || ! grep -qF "$here" "$venv
     "$python" -m venv --clear "$venv" || fail "$python -m venv $venv failed (see above)"
 fi
 
-# uv takes two thirds of pip's time. It does not read pip's settings, so it gets them here; if it fails, pip installs.
+# uv takes two thirds of pip's time; if it fails, pip installs
 with_uv() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check uv -c constraints.txt || return 1
-    settings=$("$venv/bin/python" -m pip config list)
-    setting() { printf '%s\n' "$settings" | sed -n "s/^[^=]*[.]$1='\(.*\)'\$/\1/p" | head -n 1; }
-    set -- --python "$venv/bin/python" --index-strategy unsafe-best-match -e ".[$extras]" --constraint constraints.txt
-    for pair in index-url:--default-index extra-index-url:--index find-links:--find-links \
-        trusted-host:--allow-insecure-host constraint:--constraint; do
-        for value in $(setting "${pair%%:*}"); do set -- "$@" "${pair#*:}" "$value"; done
-    done
-    if [ -n "$(setting cert)" ]; then export SSL_CERT_FILE="$(setting cert)"; fi
-    "$venv/bin/uv" pip install "$@"
+    tools/uv.sh "$venv" pip install --python "$venv/bin/python" -e ".[$extras]" --constraint constraints.txt
 }
 say "installing snn_control[$extras] (the first time: half a minute or so, 1 GB on disk)"
 with_uv || "$venv/bin/python" -m pip install --disable-pip-version-check --no-compile -e ".[$extras]" -c constraints.txt ||

@@ -12,12 +12,12 @@ from tests.watch.browser import band, opened, press, shown, status, until
 
 pytest.importorskip("websockets")
 
-#: pairs of panels of which one covers a part of the other, and whether something is wider than the window
 #: top and bottom of the header and of the player, at one moment: the texts of the header change while a run goes on
 SIDES = """() => ["header", "#player"].map((one) => {
     const box = document.querySelector(one).getBoundingClientRect();
     return [box.top, box.bottom];
 })"""
+#: pairs of panels of which one covers a part of the other, and whether something is wider than the window
 LAYOUT = """() => {
   const seen = [...document.querySelectorAll("header, #player, main > section")].filter((one) => !one.hidden);
   const boxes = seen.map((one) => [one.dataset.panel ?? one.id ?? one.tagName, one.getBoundingClientRect()]);

@@ -131,7 +131,7 @@ class Learner:
     @property
     def widens_ranges(self) -> bool:
         """Whether ranges of inputs are widened after each phase in which observed values were outside."""
-        return getattr(self.settings, "widen_ranges", False)
+        return getattr(self.settings, "widen_ranges", False) and bool(self.parameters.ranges.values)
 
     def fit_ranges(self, envs: VectorEnv) -> None:
         """Fit the ranges of inputs to the values observed since the environments were reset."""

@@ -11,6 +11,7 @@ All sizes in the file are untrusted, and only the tensors that are used are read
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import math
@@ -32,6 +33,7 @@ MOST_STORAGE = 1 << 24  # largest storage that is read
 MOST_DATA = 1 << 20  # largest size of the JSON, which needs up to 35 times as much memory
 MOST_UNPACKED = 1 << 24  # bytes by which a member may be larger than it is in the file; weights hardly shrink
 MOST_MEMBERS = 1 << 18  # bytes of the list of members
+PART = 1 << 16  # bytes that are unpacked at a time
 MOST_AXES = 8
 MAGIC = 0x1950A86A20F9469CFC6C  # the first value in a file of torch before 1.6
 STORAGES = {
@@ -86,7 +88,8 @@ class _Zip:
         if info.compress_type not in self._methods:
             raise ValueError(f"{name} is compressed by method {info.compress_type}")
         with self._zip.open(info) as stream:
-            raw = stream.read(info.file_size)  # decompresses no more than this
+            # in parts, because one large `read` needs three times its size; no more than `file_size` is unpacked
+            raw = b"".join(iter(functools.partial(stream.read, PART), b""))
         if len(raw) != info.file_size:
             raise ValueError(f"{name} ends early")
         return raw
