@@ -17,7 +17,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from rosidl_parser.definition import AbstractNestedType, BasicType, NamespacedType
 
-from ..errors import DescriptionError, SnnControlError, nearest
+from ..errors import DescriptionError, RuntimeFault, SnnControlError, nearest
 from .messages.message_types import class_of, fields_of
 from .messages.template import assign
 from .ports.topics import message_class
@@ -26,6 +26,9 @@ __all__ = ["call_service", "echo", "fill", "list_topics", "plain", "publish", "s
 
 NAME = "snn_control_ros"
 PATIENCE = 5.0  # s, time to discover the other side
+#: s from the discovery of a service to the request. A server that has not discovered the client yet after 0.1 s drops
+#: its response (rmw_fastrtps)
+MUTUAL = 0.3
 
 
 @contextmanager
@@ -52,8 +55,19 @@ def _wait(node: Any, condition: Callable[[], Any], seconds: float = PATIENCE) ->
     return value
 
 
-def _result(node: Any, future: Any) -> Any:
-    _wait(node, future.done, float("inf"))
+def _is_offered(node: Any, is_ready: Callable[[], bool]) -> bool:
+    """Wait until a service is offered, and until its server has discovered this node, too."""
+    if not _wait(node, is_ready):
+        return False
+    _wait(node, lambda: False, MUTUAL)
+    return True
+
+
+def _response(node: Any, future: Any, is_ready: Callable[[], bool]) -> Any:
+    """Wait for the response of a service. Raises RuntimeFault if its server ends before."""
+    _wait(node, lambda: future.done() or not is_ready(), float("inf"))
+    if not future.done():
+        raise RuntimeFault("the server of the service ended before it responded")
     return future.result()
 
 
@@ -162,11 +176,11 @@ def call_service(service: str, kind: str, values: str) -> None:
     request = _filled(cls.Request(), values)
     with _node() as node:
         client = node.create_client(cls, service)
-        if not _wait(node, client.service_is_ready):
+        if not _is_offered(node, client.service_is_ready):
             name = node.resolve_service_name(service)
             known = [one for one, _ in node.get_service_names_and_types() if one != name]  # our client is among them
             raise DescriptionError("SERVICE", service, f"nobody offers it as {kind}", nearest(name, known))
-        _print(_result(node, client.call_async(request)))
+        _print(_response(node, client.call_async(request), client.service_is_ready))
 
 
 def set_parameter(target: str, name: str, text: str) -> None:
@@ -174,10 +188,11 @@ def set_parameter(target: str, name: str, text: str) -> None:
     value = yaml.safe_load(text)
     with _node() as node:
         client = AsyncParameterClient(node, target)
-        if not _wait(node, client.services_are_ready):
+        if not _is_offered(node, client.services_are_ready):
             known = [f"{space.rstrip('/')}/{one}" for one, space in node.get_node_names_and_namespaces() if one != NAME]
             raise DescriptionError("NODE", target, "there is no such node with parameters", nearest(target, known))
-        (result,) = _result(node, client.set_parameters([Parameter(name, value=value)])).results
+        found = _response(node, client.set_parameters([Parameter(name, value=value)]), client.services_are_ready)
+        (result,) = found.results
         if not result.successful:
             raise DescriptionError(name, value, result.reason)
         print("Set parameter successful")

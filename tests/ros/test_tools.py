@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -87,6 +88,16 @@ def test_a_service_is_called_and_a_parameter_is_set(capsys, robot):
     assert "bias = 0.5: Parameter bias out of range" in err
     robot.executor.remove_node(tuned)
     tuned.destroy_node()
+
+
+def test_a_service_whose_server_ends_before_it_responds_is_an_error(capsys, ros):
+    server = ros.create_node("server")  # never spun, so it does not respond
+    server.create_service(SetBool, "/arm/hold", lambda request, response: response)
+    ending = threading.Timer(2.0, server.destroy_node)
+    ending.start()
+    words = ["ros", "service", "call", "/arm/hold", "std_srvs/srv/SetBool", "{data: true}"]
+    assert call(capsys, *words) == (1, "", "snn_control: the server of the service ended before it responded\n")
+    ending.join()
 
 
 @pytest.mark.parametrize(
