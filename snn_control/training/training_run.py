@@ -33,17 +33,7 @@ from .environments.vector_env import VectorEnv
 from .progress import Folder, arrays_of, history_in, restore
 from .result import FINAL, PHASE_SEEDS, VALIDATION, Phase, Trained, first_episode
 from .schedule.learning_diagnosis import LearningDiagnosis
-from .schedule.stages import (
-    LONG_PATIENCE,
-    LONG_REDUCTION,
-    REDUCTION,
-    Candidate,
-    GainSearch,
-    Learning,
-    SpikeReduction,
-    Stage,
-    select,
-)
+from .schedule.stages import LONG_PATIENCE, REDUCTION, Candidate, GainSearch, Learning, SpikeReduction, Stage, select
 
 __all__ = ["TrainingRun"]
 
@@ -281,8 +271,7 @@ class TrainingRun:
         Together these phases have at most as many environment steps as the limit of the learning stage.
         """
         found = spike_reduction_settings(self.learner.parameters.spec, self.limit, self.settings.spike_cost)
-        most = LONG_REDUCTION if self.limit >= LONG_HORIZON_STEPS else REDUCTION
-        return found, min(most, self.settings.total_timesteps // (found.n_envs * found.n_steps))
+        return found, min(REDUCTION, self.settings.total_timesteps // (found.n_envs * found.n_steps))
 
     def _reduce_spikes(self, learned: Candidate) -> None:
         """Begin the reduction of spikes, in which the learner imitates the candidate ``learned``."""

@@ -36,7 +36,6 @@ CLEARLY = 3.0  # standard errors above random actions; luck puts the best of man
 LONG_PATIENCE = 5  # factor of the patience in long episodes of an environment without a threshold
 ANNEALING = 6  # phases after the task is learned, in which learning rate and temperature of sampled choices fall
 REDUCTION = 20  # largest number of phases in which spikes are reduced
-LONG_REDUCTION = 60  # the same for long episodes, where learning takes so long that this adds little
 FIRST_PRICE = 3.0  # factor of the price of spikes in the first of these phases; the number of spikes falls at once
 RISE = 1.3  # change of this factor from phase to phase; a larger change would lose the score
 GOAL = 12  # the goal is this many times fewer spikes than learned: with SIMILAR, about a tenth
