@@ -83,12 +83,15 @@ def pytest_collection(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)  # what ``-m`` and ``-k`` leave out is not counted
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long files first, in the order of `LONG`; without ``--deep`` no test that is marked so."""
+    """Long files first, in the order of `LONG`; before them, with ``--deep``, the files that have deep tests."""
     here = Path(__file__).parent
     places = {here / name: k for k, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get(item.path, len(LONG)))
-    deep = [] if config.option.deep else [item for item in items if item.get_closest_marker("deep")]
-    if deep:
+    deep = [item for item in items if item.get_closest_marker("deep")]
+    if config.option.deep:
+        deepest = {item.path for item in deep}
+        items.sort(key=lambda item: item.path not in deepest)
+    elif deep:
         items[:] = [item for item in items if item not in deep]
         config.hook.pytest_deselected(items=deep)
         config.stash[LEFT_OUT] = len(deep)
