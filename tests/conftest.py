@@ -89,8 +89,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: places.get(item.path, len(LONG)))
     deep = [item for item in items if item.get_closest_marker("deep")]
     if config.option.deep:
-        deepest = {item.path for item in deep}
-        items.sort(key=lambda item: item.path not in deepest)
+        first = {item.path for item in deep}
+        items.sort(key=lambda item: item.path not in first)
     elif deep:
         items[:] = [item for item in items if item not in deep]
         config.hook.pytest_deselected(items=deep)

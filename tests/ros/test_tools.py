@@ -91,9 +91,15 @@ def test_a_service_is_called_and_a_parameter_is_set(capsys, robot):
 
 
 def test_a_service_whose_server_ends_before_it_responds_is_an_error(capsys, ros):
-    server = ros.create_node("server")  # never spun, so it does not respond
-    server.create_service(SetBool, "/arm/hold", lambda request, response: response)
-    ending = threading.Timer(2.0, server.destroy_node)
+    server = ros.create_node("server")  # not spun, so it does not respond
+    service = server.create_service(SetBool, "/arm/hold", lambda request, response: response)
+
+    def end_when_asked():
+        with service.handle:
+            wait(lambda: service.handle.service_take_request(SetBool.Request)[0])
+        server.destroy_node()
+
+    ending = threading.Thread(target=end_when_asked)
     ending.start()
     words = ["ros", "service", "call", "/arm/hold", "std_srvs/srv/SetBool", "{data: true}"]
     assert call(capsys, *words) == (1, "", "snn_control: the server of the service ended before it responded\n")

@@ -91,8 +91,7 @@ class SACSettings(Settings):
         quarter of an episode count. If the network has delays of at least a control period, the critics also see
         earlier observations, because the present observation is probably not enough.
 
-        If episodes have 1,000 steps or more, training may take more steps, and an update follows every step: there,
-        more updates raise the score more than they cost.
+        If episodes have 1,000 steps or more, training may take more steps, and an update follows every step.
         """
         found = {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "n_steps": int(np.clip(limit, 250, 1600))}
         if any(np.max(one.delay, initial=0) >= spec.period for one in spec.network.projections):
