@@ -293,7 +293,7 @@ class Controller(SteppedController):
         return bool(self._guard[FAULTED])
 
     def stop(self) -> None:
-        """Send the safe command from the next tick until `release`. May be called while a loop runs the controller."""
+        """Send the safe command from the next tick until `release` or `reset`. A loop may run the controller."""
         self._control[RELEASE] |= HELD
 
     def release(self) -> None:

@@ -66,6 +66,7 @@ class WorldRun:
         self._acts: deque[float] = deque(maxlen=500)  # durations of the newest steps of the controller [s]
         self._disturbances: Mapping[str, Callable[[], object]] = {}
         self._wanted, self._made = threading.Event(), threading.Event()  # a change that the thread waits for; see _run
+        self._stopped, self._learns = False, True  # requests of a page, which an episode's reset must not end
         self._ends = False
         self._thread = threading.Thread(target=self._run, name="watched world", daemon=True)
         self._thread.start()
@@ -157,15 +158,18 @@ class WorldRun:
 
     def _do_learning(self, values: Mapping[str, Any]) -> None:
         self.controller.learning(bool(values.get("on")))
+        self._learns = bool(values.get("on"))
 
     def _do_restart(self, values: Mapping[str, Any]) -> None:
         self.controller.restart(bool(values.get("forget")))
 
     def _do_release(self, values: Mapping[str, Any]) -> None:
         self.controller.release()
+        self._stopped = False
 
     def _do_stop(self, values: Mapping[str, Any]) -> None:
         self.controller.stop()
+        self._stopped = True
 
     def _do_snapshot(self, values: Mapping[str, Any]) -> str:
         """Write the newest ticks to a record that `snn_control replay` can replay."""
@@ -234,6 +238,10 @@ class WorldRun:
         self._episode = {"seed": seed, "steps": 0, "return": 0.0, "ended": ended["ended"] + (ended["steps"] > 0),
                          "last_return": ended["return"] if ended["steps"] else ended["last_return"]}  # fmt: skip
         self.controller.reset()
+        if self._stopped:
+            self.controller.stop()
+        if not self._learns:
+            self.controller.learning(False)
         self.feed.restart()
         observation, _ = env.reset(seed=int(seed))
         drawn = (f"{name} {np.array2string(np.asarray(value), precision=3)}" for name, value in drawn_in(env).items())

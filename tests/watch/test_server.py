@@ -54,6 +54,13 @@ def until(client, condition, seconds=10.0):
     raise AssertionError("the condition was not met in time")
 
 
+def first_step(client, seed):
+    """Begin an episode of a run that is paused, and return the header of a frame after its first step."""
+    client.act("reset", seed=seed)
+    client.act("step", steps=1)
+    return until(client, lambda h, a: h["episode"]["seed"] == seed and h["episode"]["steps"])[0]
+
+
 def test_frames_have_the_spikes_of_the_run(served):
     server, run = served
     with Client(server.url) as client:
@@ -94,11 +101,29 @@ def test_steps_of_the_page_are_those_of_the_controller(served):
 def test_a_stop_lasts_until_it_is_released(served):
     server, _ = served
     with Client(server.url) as client:
-        client.act("speed", speed=5)
+        client.act("pause")
         client.act("stop")
-        until(client, lambda h, a: h["safe"])
+        for seed in (1, 2):  # also in the episodes that follow
+            assert first_step(client, seed)["safe"]
+        client.act("play")
         client.act("release")
         until(client, lambda h, a: not h["safe"])
+
+
+def test_learning_stays_off_until_a_page_switches_it_on():
+    one = load_spec(controller_path("arm"))
+    run = WorldRun(Controller.from_spec(one), one, lambda: gymnasium.make("sim_worlds:ArmUnknownLoad-v0"), "arm")
+    server = Server(run, control=True)
+    try:
+        with Client(server.url) as client:
+            client.act("pause")
+            for on in (False, True):
+                client.act("learning", on=on)
+                for seed in (1, 2):
+                    assert set(first_step(client, seed)["learning"]) == {on}
+    finally:
+        server.close()
+        run.close()
 
 
 class NeverEnds(gymnasium.Wrapper):
