@@ -174,7 +174,7 @@ class TrainingRun:
 
     def _phase(self) -> None:
         learner, number, first = self.learner, len(self.stage.history), len(self.history) == 0
-        learner.spike_cost_factor, learner.annealing_phase = self.stage.spike_cost_factor, self.stage.annealing_phase
+        learner.spike_target, learner.annealing_phase = self.stage.spike_target, self.stage.annealing_phase
         remaining = self.stage.progress_remaining(number)
         learner.remaining_after = self.stage.progress_remaining(number + 1)
         share = 0 if self.before else 1 - number / self.stage.phases

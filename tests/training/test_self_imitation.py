@@ -56,13 +56,28 @@ def test_in_a_group_of_environments_all_take_the_command_of_the_first(learner_an
     assert mixed[:, 0].tolist() == [0, 0, 2, 2, 4]
 
 
-def test_the_dearer_spikes_are_the_fewer_there_are(learner_and_worlds):
+def test_spikes_become_dearer_until_there_are_as_few_as_wanted(learner_and_worlds):
     learner, envs = learner_and_worlds
-    learner.spike_cost_factor = 0.0
-    before = learner.phase(envs, 3, np.random.default_rng(1), 1.0)
-    learner.spike_cost_factor = 1e4
-    after = learner.phase(envs, 4, np.random.default_rng(2), 1.0)
-    assert after["rate"] < 0.7 * before["rate"]
+    rates, prices = [], []
+    for phase, target in enumerate((0.3, 0.3, 10.0)):
+        learner.spike_target = target
+        rates.append(learner.phase(envs, 3 + phase, np.random.default_rng(1), 1.0)["rate"])
+        prices.append(learner.spike_price)
+    first = learner.numbers[2]
+    assert rates[1] < 0.7 * rates[0] < 0.7 * first
+    assert prices[0] > learner.settings.spike_cost
+    assert prices[2] < 0.5 * prices[1]
+
+
+def test_the_newest_steps_are_kept(learner_and_worlds, monkeypatch):
+    learner, envs = learner_and_worlds
+    monkeypatch.setattr(sparing, "MOST", 3 * learner.settings.sequence_length)
+    learner.collect(envs, 3, np.random.default_rng(1))
+    whole = {key: value.copy() for key, value in learner.data.items()}
+    assert {len(value) for value in whole.values()} == {3}
+    learner.collect(envs, 4, np.random.default_rng(1))
+    assert {len(value) for value in learner.data.values()} == {3}
+    assert not np.array_equal(learner.data["memory"], whole["memory"])
 
 
 @pytest.mark.usefixtures("few_episodes")

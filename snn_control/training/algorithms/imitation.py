@@ -138,6 +138,11 @@ class Imitation(Learner):
     def steps_of_a_phase(self) -> int:
         return self.settings.n_envs * self.settings.n_steps
 
+    @property
+    def spike_price(self) -> float:
+        """Weight of the mean number of spikes per neuron and step in the loss of the next update."""
+        return self.settings.spike_cost
+
     def meet(self, envs: VectorEnv) -> None:
         """Check the settings, and create the action distributions and the teachers for these environments.
 
@@ -312,7 +317,7 @@ class Imitation(Learner):
             weight = counts / np.float32(counts.sum() * len(rows))
             by_head[one.name] = (g * weight).astype(np.float32)
             loss += float((cost[..., None] * weight).sum())
-        rate = student.price_spikes(tape, s.spike_cost * self.spike_cost_factor)
+        rate = student.price_spikes(tape, self.spike_price)
         self.optimizer.step(self.inner.parameters.gradients(student.backward(tape, by_head)))
         self.inner.parameters.write()
         return loss, rate

@@ -15,7 +15,7 @@ from ..gradients.parameters import Parameters
 from ..gradients.student import Sequences, Student
 from .networks import Adam
 
-__all__ = ["FEWER", "ROUNDS", "UPDATES", "Imitator", "Loss", "TrainingPlan"]
+__all__ = ["FEWER", "ROUNDS", "UPDATES", "Imitator", "Loss", "TrainingPlan", "adjusted_price"]
 
 LAST_RATE = 0.02  # share of the learning rate that is left at the end (cosine)
 MEMORY = 0.99  # of the running means, for each update
@@ -29,6 +29,11 @@ RAMP = 0.6  # share of the updates in which spikes fall to their target
 
 #: function (output -> head, labels) -> loss, and output -> derivative of the loss by the head
 Loss = Callable[[dict[str, np.ndarray], Any], tuple[float, dict[str, np.ndarray]]]
+
+
+def adjusted_price(price: float, spikes: float, wanted: float) -> float:
+    """Return the price of a spike for the next update: higher if there are more ``spikes`` than ``wanted``."""
+    return price * float(np.clip(1 + 0.1 * (spikes / max(wanted, 1e-9) - 1), 0.98, 1.02))
 
 
 class TrainingPlan(NamedTuple):
@@ -128,8 +133,7 @@ class Imitator:
         spikes, mean = spikes + 0.1 * (fired - spikes), mean + 0.02 * (loss - mean)
         target = min(self._target(first), first)
         wanted = max(target, first * (target / first) ** min(1.0, share / RAMP))
-        price *= float(np.clip(1 + 0.1 * (spikes / wanted - 1), 0.98, 1.02))
-        price = max(price, LEAST_PRICE * mean / max(spikes, 1e-9))
+        price = max(adjusted_price(price, spikes, wanted), LEAST_PRICE * mean / max(spikes, 1e-9))
         self.numbers[1:] = price, spikes, mean, first
         return price
 

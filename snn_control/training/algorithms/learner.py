@@ -90,7 +90,7 @@ class Learner:
         self.parameters, self.settings = parameters, settings
         self.student = Student(parameters.program, parameters.places)
         self.remaining_after = 1.0
-        self.spike_cost_factor = 1.0  # factor in this phase
+        self.spike_target = 1.0  # `Stage.spike_target` of this phase
         self.annealing_phase = 0  # `Stage.annealing_phase` of this phase
 
     @property

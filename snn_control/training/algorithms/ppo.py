@@ -47,8 +47,8 @@ class PPOSettings(Settings):
     critic_learning_rate : initial learning rate of Adam for the critic; it falls in the same way
     max_grad_norm : maximum norm of the gradients
     std_init : initial standard deviation of the sampled actions, in units of half the distance between the limits
-    spike_cost : weight of the mean spikes per neuron and step in the loss of the spike-reduction phases; 0 skips these
-        phases
+    spike_cost : initial weight of the mean spikes per neuron and step in the loss of the spike-reduction phases, which
+        adjust it; 0 skips these phases
     critic_layers : sizes of the critic's hidden layers
     n_stack : number of newest observations that the critic sees
     gain_generations : see `snn_control.training.algorithms.imitation.ImitationSettings`

@@ -47,8 +47,8 @@ class SACSettings(Settings):
     critic_learning_rate : learning rate of Adam for the critics
     max_grad_norm : maximum norm of the gradients; for the critics, the maximum is ten times as large
     reward_std : standard deviation to which discounted rewards are scaled
-    spike_cost : weight of the mean spikes per neuron and step in the loss of the spike-reduction phases; 0 skips these
-        phases
+    spike_cost : initial weight of the mean spikes per neuron and step in the loss of the spike-reduction phases, which
+        adjust it; 0 skips these phases
     critic_layers : sizes of the critics' hidden layers
     std_layers : sizes of the hidden layers of the network that computes the standard deviation of the sampled actions
     n_stack : number of newest observations that the critics and the network of the standard deviation see

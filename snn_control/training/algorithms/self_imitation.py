@@ -1,8 +1,9 @@
-"""Reduce the spikes of a trained controller: it learns to imitate itself while the price of spikes rises.
+"""Reduce the spikes of a trained controller: it learns to imitate itself while the number of its spikes falls.
 
 The trained controller is the teacher. It labels the steps of the controller in training (distillation, Hinton, Vinyals
 and Dean 2015, arXiv:1503.02531). For an arg-max output the label rates all actions, not only the chosen action. With
-such labels the controller keeps its return even if spikes cost more than rewards are worth.
+such labels the controller keeps its return even if spikes cost more than rewards are worth. Each spike has a price,
+which a feedback loop adjusts so that the number of spikes follows its target (`Stage.spike_target`).
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ from ..environments.vector_env import VectorEnv
 from ..gradients.student import heads_of
 from .distributions import COLD, Categorical, DiagGaussian, only_chooses
 from .imitation import Imitation, ImitationSettings
+from .imitator import adjusted_price
+from .learner import LONG_HORIZON_STEPS
 
 __all__ = ["SelfImitation", "spike_reduction_settings"]
 
-#: Settings that differ from those of `Imitation`: more environments and updates, because every new price needs them;
+#: Settings that differ from those of `Imitation`: more environments and updates, because every new target needs them;
 #: and an average over most updates, without which a controller fails once in a hundred episodes.
 CHANGED = {"n_envs": 16, "gradient_steps": 100, "averaging": 1.5}
 NUMBERS = 250  # updates if actions are numbers, whose small errors add up; choices can be without error
+LONG = 4  # times as many updates in long tasks, whose rounds last a whole episode
+MOST = 1 << 17  # newest steps that are kept as data
+LEAST_PRICE = 0.01  # as a share of the first price, so that it is soon high again when it is needed
 GROUP = 2  # environments that take the same commands
 
 
@@ -33,25 +39,50 @@ def spike_reduction_settings(spec: ControllerSpec, limit: int, cost: float) -> I
     """Return the settings of the stage in which `SelfImitation` reduces spikes.
 
     limit : maximum number of steps of an episode
-    cost : price of spikes, the setting ``spike_cost``
+    cost : first price of spikes, the setting ``spike_cost``
     """
-    changed = CHANGED | ({} if only_chooses(spec) else {"gradient_steps": NUMBERS})
-    return ImitationSettings(**{**ImitationSettings.defaults_for(spec, limit), **changed, "spike_cost": cost})
+    found = ImitationSettings.defaults_for(spec, limit) | CHANGED | {"spike_cost": cost}
+    if not only_chooses(spec):
+        found["gradient_steps"] = NUMBERS
+    if limit >= LONG_HORIZON_STEPS:
+        length = found["sequence_length"]
+        found |= {"n_steps": limit // length * length, "gradient_steps": LONG * found["gradient_steps"]}
+    return ImitationSettings(**found)
 
 
 class SelfImitation(Imitation):
     """The learner that reduces spikes: the controller imitates its behaviour before this stage.
 
     learned : Program of the trained controller, the teacher
+    numbers : price of spikes; running mean of the spikes per neuron and step; spikes in the first update
     """
 
+    checkpointed = (*Imitation.checkpointed, "numbers")
     learned: Program
+
+    @property
+    def spike_price(self) -> float:
+        return float(self.numbers[0])
 
     def begin(self, envs: VectorEnv, rng: np.random.Generator) -> None:
         super().begin(envs, rng)
+        self.numbers = np.array([self.settings.spike_cost, 0.0, 0.0])
         for one in self.policy:
             if isinstance(one, Categorical):
                 one.temperature = COLD
+
+    def collect(self, envs: VectorEnv, seed: int, rng: np.random.Generator) -> None:
+        """Add the steps of a round to the data, of which the newest `MOST` steps are kept."""
+        super().collect(envs, seed, rng)
+        self.data = {key: value[-(MOST // self.settings.sequence_length) :] for key, value in self.data.items()}
+
+    def update(self, rows: np.ndarray) -> tuple[float, float]:
+        loss, rate = super().update(rows)
+        price, mean, first = self.numbers.tolist()
+        mean, first = (mean + 0.1 * (rate - mean), first) if first else (rate, rate)
+        price = adjusted_price(price, mean, first * self.spike_target)
+        self.numbers[:] = max(price, LEAST_PRICE * self.settings.spike_cost), mean, first
+        return loss, rate
 
     def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray

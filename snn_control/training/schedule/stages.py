@@ -1,4 +1,4 @@
-"""The stages of a training run: when each stage ends, the price of spikes, and the selection of parameter values.
+"""The stages of a training run: when each stage ends, the target for the spikes, and the selection of parameter values.
 
 1. **Score**: The score of a phase is the mean return of its validation (with ``ppo``, of its training episodes),
    averaged over three phases.
@@ -7,16 +7,15 @@
    instead be three standard errors above the score of random actions; if its episodes are also long, the patience is
    five times as long, because standing still may be better than random actions, and the score does not tell whether
    more can be learned.
-3. **Reducing spikes**: After ``ppo`` or ``sac``, the controller imitates itself with fewer spikes. From phase to phase,
-   the price of spikes rises by a factor of 1.3 if the score is as good as after learning, and stays if it is lower. The
-   price falls by this factor if the controller has less than a twelfth of the spikes that it had after learning. The
-   stage ends after six phases with about a tenth of these spikes and a score as good as after learning, or after twenty
-   phases at the latest.
+3. **Reducing spikes**: After ``ppo`` or ``sac``, the controller imitates itself with fewer spikes. The target for the
+   number of spikes falls by a fifth from phase to phase, down to a twelfth of the spikes after learning. It stays after
+   a phase whose score is clearly lower than after learning: by more than two standard errors of the difference, and by
+   more than 1 % as in rule 4. The stage ends after six phases with about a tenth of these spikes and a score as good as
+   after learning, or after twenty phases at the latest.
 4. **As good as**: A score is as good as another score if it is lower by at most two standard errors of the other score,
    or by at most 1 % of the distance between the other score and the score of random actions.
-5. **Selection**: Up to four candidates of each stage are compared in the same new episodes. A candidate is accepted if
-   its score is below the best score by at most one standard error (Breiman et al. 1984, Classification and Regression
-   Trees, section 3.4.3), or by at most the 1 % of rule 4. The accepted candidate with the fewest spikes is selected.
+5. **Selection**: Up to four candidates of each stage are compared in the same new episodes. The candidate with the
+   fewest spikes is selected from those that are as good as the best one.
 """
 
 from __future__ import annotations
@@ -36,8 +35,7 @@ CLEARLY = 3.0  # standard errors above random actions; luck puts the best of man
 LONG_PATIENCE = 5  # factor of the patience in long episodes of an environment without a threshold
 ANNEALING = 6  # phases after the task is learned, in which learning rate and temperature of sampled choices fall
 REDUCTION = 20  # largest number of phases in which spikes are reduced
-FIRST_PRICE = 3.0  # factor of the price of spikes in the first of these phases; the number of spikes falls at once
-RISE = 1.3  # change of this factor from phase to phase; a larger change would lose the score
+FALL = 0.8  # factor of the target for the spikes from phase to phase; with larger steps the score would be lost
 GOAL = 12  # the goal is this many times fewer spikes than learned: with SIMILAR, about a tenth
 AT_GOAL = 6  # phases at the goal, so that the score recovers and there are candidates to compare
 CANDIDATES = 4  # number of candidates compared at the end of a stage; each costs 40 or 100 episodes
@@ -74,7 +72,8 @@ def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float
     score = [float(one.mean()) for one in returns]
     best = returns[int(np.argmax(score))]
     error = float(best.std(ddof=1)) / math.sqrt(len(best))
-    good = [k for k, one in enumerate(score) if one >= max(score) - max(error, SLIGHT * (max(score) - chance))]
+    least = max(score) - max(ERRORS * error, SLIGHT * (max(score) - chance))
+    good = [k for k, one in enumerate(score) if one >= least]
     fewest = min(spikes[k] for k in good)
     return max((k for k in good if spikes[k] <= SIMILAR * fewest), key=lambda k: score[k])
 
@@ -93,7 +92,7 @@ class Stage:
     name = "learning"  # as `Phase` names it
     key = ""  # key that marks this stage's rows of the history
     annealing_phase = 0  # number of the next phase in the annealing, from 1; 0 before it
-    spike_cost_factor = 1.0  # factor of the price of spikes in the next phase
+    spike_target = 1.0  # target for the spikes in the next phase, as a share of the spikes before this stage
 
     def __init__(self, phases: int) -> None:
         self.phases = phases
@@ -227,8 +226,7 @@ class Learning(Stage):
 class SpikeReduction(Stage):
     """The stage in which a controller that has learned its task imitates itself with fewer spikes.
 
-    When the price of spikes rises, the score may fall. While the price then stays constant, the score recovers, and the
-    number of spikes stays low.
+    When the target for the spikes falls, the score may fall. While the target then stays constant, the score recovers.
 
     learned : the candidate with which the stage begins; it remains the last element of the list of candidates
     chance : score of random actions
@@ -243,13 +241,17 @@ class SpikeReduction(Stage):
         self.least = learned.score - max(ERRORS * learned.error, SLIGHT * (learned.score - chance))
 
     @property
-    def spike_cost_factor(self) -> float:  # type: ignore[override]
-        rises = (row["score"] >= self.least if row["spikes_a_step"] > self.goal else -1 for row in self.history)
-        return FIRST_PRICE * RISE ** sum(rises)
+    def spike_target(self) -> float:  # type: ignore[override]
+        return max(1 / GOAL, FALL ** (1 + sum(map(self._keeps_the_score, self.history))))
 
     @property
     def has_ended(self) -> bool:
         return super().has_ended or self._phases_at_goal >= AT_GOAL
+
+    def _keeps_the_score(self, row: dict[str, Any]) -> bool:
+        learned = self.candidates[-1]
+        clear = ERRORS * math.hypot(learned.error, row["error"])
+        return bool(row["score"] >= min(self.least, learned.score - clear))
 
     @property
     def _phases_at_goal(self) -> int:
