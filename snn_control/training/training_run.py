@@ -249,9 +249,17 @@ class TrainingRun:
         if self.before:  # other episodes than those that selected what was learned
             first, n = first + n, self.n_evaluation if self.reduces_spikes else n
         look = with_environments(self.make, [first + k for k in range(n)])
-        found = [look(self._take(one.values), self.envs.interface) for one in candidates]
-        chosen = select([one.returns for one in found], [one.spikes for one in candidates], self.chance)
-        return Best(candidates[chosen], found[chosen].score, found[chosen].silent(self.learner.parameters.program))
+        found: dict[int, Evaluation] = {}  # by the identity of a candidate, because groups share candidates
+        for group in self.stage.groups:
+            for one in group:
+                if id(one) not in found:
+                    found[id(one)] = look(self._take(one.values), self.envs.interface)
+            results = [found[id(one)] for one in group]
+            chosen = select([one.returns for one in results], [one.spikes for one in group], self.chance)
+            if group[chosen] is not group[-1]:
+                break
+        result = results[chosen]
+        return Best(group[chosen], result.score, result.silent(self.learner.parameters.program))
 
     @property
     def _removes_silent(self) -> bool:

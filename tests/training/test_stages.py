@@ -44,8 +44,8 @@ def reduction(rows):
     return one
 
 
-def candidate(score, spikes, **values):
-    return Candidate(float(score), 0.0, float(spikes), values)
+def candidate(score, spikes, error=0.0, **values):
+    return Candidate(float(score), error, float(spikes), values)
 
 
 def test_annealing_begins_when_the_mean_of_three_phases_has_reached_the_threshold():
@@ -163,7 +163,7 @@ def test_candidates_with_the_highest_scores_are_kept_the_newest_first():
     assert one.best is one.candidates[0]
 
 
-def test_in_spike_reduction_candidates_with_the_fewest_spikes_are_kept_beside_what_was_learned():
+def test_in_spike_reduction_candidates_are_ordered_by_their_spikes_before_what_was_learned():
     one = reduction([])
     assert one.best is LEARNED
     for score, spikes in [(279, 60), (280, 80), (295, 95), (295, 20)]:
@@ -172,7 +172,27 @@ def test_in_spike_reduction_candidates_with_the_fewest_spikes_are_kept_beside_wh
     assert one.best.spikes == 20
     for score, spikes in [(298, 8), (299, 10.5), (296, 9), (295, 11)]:  # all of them at the goal
         one.consider(candidate(score, spikes))
-    assert [(c.score, c.spikes) for c in one.candidates] == [(299, 10.5), (298, 8), (296, 9), (295, 11), (300, 110)]
+    assert [(c.score, c.spikes) for c in one.candidates[:4]] == [(299, 10.5), (298, 8), (296, 9), (295, 11)]
+    assert [c.spikes for c in one.candidates[4:]] == [20, 80, 95, 110]
+
+
+def test_a_candidate_whose_lower_score_may_be_luck_is_kept():
+    one = reduction([])
+    for error in (10.0, 5.0):  # of the difference: 14.1, 11.2
+        one.consider(candidate(275, 50, error))
+    assert [c.error for c in one.candidates] == [10.0, LEARNED.error]
+
+
+def test_the_next_candidates_are_compared_with_what_was_learned():
+    one = reduction([])
+    assert one.groups == [[LEARNED]]
+    for spikes in range(50, 20, -5):
+        one.consider(candidate(300, spikes))
+    assert [[c.spikes for c in group] for group in one.groups] == [[25, 30, 35, 40, 110], [45, 50, 110]]
+    gains = GainSearch(one, 2)
+    gains.consider(candidate(300, 24))
+    assert [[c.spikes for c in group] for group in gains.groups] == [[24, 25, 30, 35, 40, 110], [45, 50, 110]]
+    assert learning([]).groups == [[]]
 
 
 def test_the_fewest_spikes_are_selected_within_two_standard_errors_of_the_best_score():
@@ -240,3 +260,25 @@ def test_learning_waits_longer_where_no_threshold_says_whether_a_long_task_is_le
     made = functools.partial(gymnasium.make, env, max_episode_steps=limit)
     learner = SAC(Parameters(small(env), DEFAULT, np.random.default_rng(0)), settings)
     assert TrainingRun(learner, settings, made, None, 1, "sac", print).stage.patience == phases
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_if_no_group_keeps_the_score_the_controller_that_learned_is_selected():
+    env = "MountainCarContinuous-v0"
+    learner = SAC(Parameters(small(env), DEFAULT, np.random.default_rng(0)), SACSettings(n_envs=1))
+    run = TrainingRun(learner, learner.settings, functools.partial(gymnasium.make, env), None, 1, "sac", print)
+
+    def with_bias(bias, spikes):  # torque costs reward
+        values = {name: value.copy() for name, value in learner.parameters.values().items()}
+        values["h->out.weights"][:], values["out.bias"][:] = 0, bias
+        return Candidate(0.0, 0.0, spikes, values)
+
+    learned, worse = with_bias(0, 100.0), [with_bias(5, spikes) for spikes in (10.0, 12.0, 14.0, 16.0)]
+    run.before, run.stage = [{"saves": 1}], SpikeReduction(learned, chance=-50.0)
+    run.stage.candidates = [*worse, learned]
+    assert run._best().candidate is learned
+    as_good = with_bias(0, 60.0)
+    run.stage.candidates = [*worse, as_good, learned]
+    best = run._best()
+    assert best.candidate is as_good
+    assert best.score == 0

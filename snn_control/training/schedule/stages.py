@@ -10,12 +10,12 @@
 3. **Reducing spikes**: After ``ppo`` or ``sac``, the controller imitates itself with fewer spikes. The target for the
    number of spikes falls by a fifth from phase to phase, down to a twelfth of the spikes after learning. It stays after
    a phase whose score is clearly lower than after learning: by more than two standard errors of the difference, and by
-   more than 1 % as in rule 4. The stage ends after six phases with about a tenth of these spikes and a score as good as
-   after learning, or after twenty phases at the latest.
-4. **As good as**: A score is as good as another score if it is lower by at most two standard errors of the other score,
-   or by at most 1 % of the distance between the other score and the score of random actions.
-5. **Selection**: Up to four candidates of each stage are compared in the same new episodes. The candidate with the
-   fewest spikes is selected from those that are as good as the best one.
+   more than 1 % of the distance to the score of random actions. The other phases give the candidates. The stage ends
+   after six of these phases with about a tenth of the spikes, or after twenty phases at the latest.
+4. **Selection**: The four best candidates play the same new episodes. The candidate with the fewest spikes is
+   selected from those whose score is as good as the best: lower by at most two standard errors of the best score, or by
+   at most 1 % as in rule 3. After the reduction of spikes, the four candidates with the fewest spikes are compared with
+   the learned one; if none of them is selected, the next four are.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Candidate:
 
 
 def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float) -> int:
-    """Select a candidate by rule 5 of this module: few spikes, and a score close to the best. Return its index.
+    """Select a candidate by rule 4 of this module: few spikes, and a score close to the best. Return its index.
 
     If several accepted candidates have nearly the fewest spikes, the candidate with the highest score is selected.
 
@@ -107,6 +107,11 @@ class Stage:
     def best(self) -> Candidate | None:
         """The candidate that becomes the result if the run is interrupted now; None if there is no candidate."""
         return self.candidates[0] if self.candidates else None
+
+    @property
+    def groups(self) -> list[list[Candidate]]:
+        """The candidates to compare. The next group is compared only if this group's last candidate is selected."""
+        return [self.candidates]
 
     def progress_remaining(self, number: int) -> float:
         """Return the learning rate at the beginning of phase ``number``, as a fraction of the initial learning rate."""
@@ -237,41 +242,46 @@ class SpikeReduction(Stage):
     def __init__(self, learned: Candidate, chance: float, phases: int = REDUCTION) -> None:
         super().__init__(phases)
         self.candidates = [learned]
-        self.goal = learned.spikes / GOAL
-        self.least = learned.score - max(ERRORS * learned.error, SLIGHT * (learned.score - chance))
+        self.few = SIMILAR * learned.spikes / GOAL
+        self.slight = SLIGHT * (learned.score - chance)
 
     @property
     def spike_target(self) -> float:  # type: ignore[override]
-        return max(1 / GOAL, FALL ** (1 + sum(map(self._keeps_the_score, self.history))))
+        kept = sum(self._keeps_the_score(row["score"], row["error"]) for row in self.history)
+        return max(1 / GOAL, FALL ** (1 + kept))
 
     @property
     def has_ended(self) -> bool:
         return super().has_ended or self._phases_at_goal >= AT_GOAL
 
-    def _keeps_the_score(self, row: dict[str, Any]) -> bool:
+    def _keeps_the_score(self, score: float, error: float) -> bool:
         learned = self.candidates[-1]
-        clear = ERRORS * math.hypot(learned.error, row["error"])
-        return bool(row["score"] >= min(self.least, learned.score - clear))
+        return score >= learned.score - max(ERRORS * math.hypot(learned.error, error), self.slight)
 
     @property
     def _phases_at_goal(self) -> int:
-        few = SIMILAR * self.goal
-        return sum(row["spikes_a_step"] <= few and row["score"] >= self.least for row in self.history)
+        at_goal = (row for row in self.history if row["spikes_a_step"] <= self.few)
+        return sum(self._keeps_the_score(row["score"], row["error"]) for row in at_goal)
 
     def progress_remaining(self, number: int) -> float:
         return min(super().progress_remaining(number), 1 - self._phases_at_goal / AT_GOAL)
 
     def consider(self, new: Candidate) -> None:
-        """Keep a candidate if its score is as good as the score after learning (rule 4).
+        """Keep a candidate if its score is not clearly lower than after learning.
 
         Candidates are ordered by their numbers of spikes, the fewest first. Candidates that reach the goal for spikes
         come first, ordered by their scores.
         """
         *others, learned = self.candidates
-        if new.score >= self.least:
-            least = SIMILAR * self.goal
-            others = sorted([new, *others], key=lambda one: (max(one.spikes, least), -one.score))[:CANDIDATES]
+        if self._keeps_the_score(new.score, new.error):
+            others = sorted([new, *others], key=lambda one: (max(one.spikes, self.few), -one.score))
         self.candidates = [*others, learned]
+
+    @property
+    def groups(self) -> list[list[Candidate]]:
+        *others, learned = self.candidates
+        firsts = range(0, max(1, len(others)), CANDIDATES)
+        return [[*others[k : k + CANDIDATES], learned] for k in firsts]
 
 
 class GainSearch(Stage):
@@ -291,6 +301,11 @@ class GainSearch(Stage):
         """The newest mean of the search, or the best candidate of the previous stage if this has a higher score."""
         new = self.candidates[len(self.before.candidates) :]
         return max((one for one in (self.before.best, *new) if one), key=lambda one: one.score, default=None)
+
+    @property
+    def groups(self) -> list[list[Candidate]]:
+        first, *others = self.before.groups
+        return [[*self.candidates[len(self.before.candidates) :], *first], *others]
 
     def consider(self, new: Candidate) -> None:
         """Replace the mean of the search by the newest one, even if its score in the validation is lower.
