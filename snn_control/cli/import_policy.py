@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     common.add_shared(policy, "--env", type=common.environment)  # type: ignore[arg-type]
     common.add_shared(policy, "--arg")  # type: ignore[arg-type]
     policy.add_argument("--normalize", metavar="FILE.pkl", help="statistics of observations, saved by VecNormalize")
-    text = "spikes of all neurons in a step (default: a third of those of the first conversion)"
+    text = "spikes of all neurons in a step (default: half of those of the first conversion, a third for choices)"
     policy.add_argument("--spikes", type=common.number(0.1), metavar="N", help=text)
     text = (
         "graded projections from the observation past the spikes: none, linear (default), or fields (also from "

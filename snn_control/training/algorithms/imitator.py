@@ -15,7 +15,7 @@ from ..gradients.parameters import Parameters
 from ..gradients.student import Sequences, Student
 from .networks import Adam
 
-__all__ = ["FEWER", "ROUNDS", "UPDATES", "Imitator", "Loss", "TrainingPlan", "adjusted_price"]
+__all__ = ["CHOICE_SPIKES", "ROUNDS", "UPDATES", "Imitator", "Loss", "TrainingPlan", "adjusted_price"]
 
 LAST_RATE = 0.02  # share of the learning rate that is left at the end (cosine)
 MEMORY = 0.99  # of the running means, for each update
@@ -24,7 +24,7 @@ LEAST_PRICE = 4e-4  # of all spikes, as a share of the loss, so that it is soon 
 ROUNDS, UPDATES = 12, 700  # rounds; updates in a round
 BELOW = 0.97  # target of the updates, in units of the wanted spikes
 REACHED = 1.05  # a controller with at most this many times the target has reached it
-FEWER = 1 / 3  # target for the spikes, if none is given, as a share of the spikes in the first update
+CHOICE_SPIKES = 1 / 3  # target, if none is given and all outputs choose: choices need less precision than numbers
 RAMP = 0.6  # share of the updates in which spikes fall to their target
 
 #: function (output -> head, labels) -> loss, and output -> derivative of the loss by the head
@@ -48,7 +48,7 @@ class TrainingPlan(NamedTuple):
     updates: int
     learning_rate: float
     spikes: float
-    share: float = FEWER
+    share: float
 
 
 class Imitator:

@@ -22,7 +22,7 @@ from ..teachers.trained_policy import TrainedPolicy
 from .distributions import Categorical, DiagGaussian, only_chooses
 from .heads import Head
 from .imitation import SEQUENCE, Imitation
-from .imitator import FEWER, ROUNDS, Imitator, TrainingPlan
+from .imitator import CHOICE_SPIKES, ROUNDS, Imitator, TrainingPlan
 from .learner import Settings
 
 __all__ = ["PolicyImitation", "PolicyImitationSettings"]
@@ -110,7 +110,7 @@ class PolicyImitation(Imitation):
         s, self.temperature = self.settings, 1.0
         self.heads = {one.name: self._head(one) for one in self.policy}
         rounds = max(1, s.total_timesteps // self.steps_of_a_phase)
-        share = FEWER if only_chooses(self.parameters.spec) else 1.0
+        share = CHOICE_SPIKES if only_chooses(self.parameters.spec) else 1.0
         plan = TrainingPlan(rounds * s.gradient_steps, s.learning_rate, s.spikes, share)
         self.imitator = Imitator(self.inner.parameters, self.inner.student, self._loss, plan)
 

@@ -16,7 +16,7 @@ from ...controller_file import ControllerSpec, Limits, Surrogate
 from ...errors import DescriptionError, RuntimeFault, SnnControlError, describe_exception
 from ...gym_adapter.spaces import as_command
 from ..algorithms.heads import Head
-from ..algorithms.imitator import Imitator, TrainingPlan
+from ..algorithms.imitator import CHOICE_SPIKES, Imitator, TrainingPlan
 from ..environments.evaluation import Evaluation, evaluate, played
 from ..environments.gymnasium_calls import name_of
 from ..environments.play_episode import play
@@ -33,6 +33,7 @@ __all__ = ["Comparison", "Conversion", "Converted"]
 
 CALIBRATION, NOISY, NOISE = 5, 3, 0.1  # episodes of the policy before the conversion; with noise; its share of actions
 FIRST_SPIKES = 100.0  # of each layer in a step, of the first conversion
+NUMBER_SPIKES = 0.5  # target for the spikes, if none is given, as a share of those of the first conversion
 FIRST_SEED, NOISY_SEED, ROUND_SEED = 0, 500, 20_000
 VALIDATED, FINALISTS, MORE = 20, 3, 60  # episodes of a candidate; number of the best; further episodes of these
 EVALUATED = 100  # episodes of the comparison
@@ -184,7 +185,8 @@ class Conversion:
         s, parameters = self.settings, Parameters(written.spec, TRAINED, np.random.default_rng(0))
         student = Student(parameters.program, parameters.places)
         student.gradient.use(STRAIGHT)
-        plan = TrainingPlan(s.n_rounds * s.gradient_steps, s.learning_rate, s.spikes)
+        share = CHOICE_SPIKES if self.head.kind == "argmax" else NUMBER_SPIKES
+        plan = TrainingPlan(s.n_rounds * s.gradient_steps, s.learning_rate, s.spikes, share)
         scales = [written.scale(p.name) for p in parameters.parameters]
         return Imitator(parameters, student, self._loss, plan, scales)
 

@@ -17,8 +17,8 @@ __all__ = ["ConversionSettings"]
 class ConversionSettings(Settings):
     """Settings of the conversion of a policy.
 
-    spikes : target for the number of spikes of all neurons in a step; 0: a third of the number after the first
-        conversion
+    spikes : target for the number of spikes of all neurons in a step; 0: half of the number after the first
+        conversion, or a third if the policy chooses
     skip : graded projections that bypass the spiking layers. "none": no such projections; "linear": from the
         observation to all later layers; "fields": from the observation, and from Gaussian receptive fields of its
         numbers, to all layers
