@@ -26,7 +26,7 @@ from .algorithms.imitation import ImitationSettings
 from .algorithms.learner import LONG_HORIZON_STEPS, Learner
 from .algorithms.networks import set_array
 from .algorithms.self_imitation import SelfImitation, spike_reduction_settings
-from .environments.evaluation import Evaluation, evaluate, with_environments
+from .environments.evaluation import Evaluation, evaluate, standard_error, with_environments
 from .environments.gymnasium_calls import LIMIT, episode_limit, name_of
 from .environments.play_episode import play
 from .environments.vector_env import VectorEnv
@@ -41,11 +41,6 @@ VALIDATION_EPISODES, COMPARISON_EPISODES, EVALUATION_EPISODES = 10, 40, 100  # o
 CONFIRMING = 1000  # episodes that confirm the end of a search; without them, one in a hundred may still fail
 TIMES = 10  # a search for gains may take this many times the steps of learning
 STEPS, FEWEST = 2_000, 4  # if episodes are longer than STEPS, fewer are played, but at least FEWEST
-
-
-def _error(returns: np.ndarray) -> float:
-    """Return the standard error of the mean of (n,) returns."""
-    return float(returns.std(ddof=1) / math.sqrt(len(returns)))
 
 
 class Best(NamedTuple):
@@ -165,7 +160,7 @@ class TrainingRun:
     def _candidate(self, found: Evaluation) -> Candidate:
         """Return the present values of the parameters as a candidate. ``found``: results of their validation."""
         spikes = float(found.spikes.mean())
-        return Candidate(found.score, _error(found.returns), spikes, self.learner.parameters.values())
+        return Candidate(found.score, standard_error(found.returns), spikes, self.learner.parameters.values())
 
     def _take(self, values: dict[str, np.ndarray]) -> Program:
         """Set the parameters to ``values``, parameter -> array. Return the Program with these values."""
@@ -191,15 +186,15 @@ class TrainingRun:
         score, spikes, returns = found.score, float(found.spikes.mean()), found.returns
         phase = len(self.history) + 1
         row = {"phase": phase, "steps": self.steps + learner.steps_of_a_phase, "score": score}
-        row |= {"worst": float(returns.min()), "error": _error(returns), "spikes_a_step": spikes, **report}
+        row |= {"worst": float(returns.min()), "error": standard_error(returns), "spikes_a_step": spikes, **report}
         if self.stage.key:
             row[self.stage.key] = 1
         self.stage.history.append(row)
         if learner.confirms and self.threshold is not None and self.stage.has_ended and not self.before:
             returns = self._confirm(phase, returns, self.threshold)
             score = float(returns.mean())
-            row |= {"score": score, "worst": float(returns.min()), "error": _error(returns)}
-        self.stage.consider(Candidate(score, _error(returns), spikes, learner.parameters.values()))
+            row |= {"score": score, "worst": float(returns.min()), "error": standard_error(returns)}
+        self.stage.consider(Candidate(score, standard_error(returns), spikes, learner.parameters.values()))
         unseen = self.envs.not_finite
         look = self.diagnosis.new_findings
         warnings = [] if self.before else look(learner.parameters.spec, found, self.history, unseen)

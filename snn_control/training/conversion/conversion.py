@@ -17,7 +17,7 @@ from ...errors import DescriptionError, RuntimeFault, SnnControlError, describe_
 from ...gym_adapter.spaces import as_command
 from ..algorithms.heads import Head
 from ..algorithms.imitator import CHOICE_SPIKES, Imitator, TrainingPlan
-from ..environments.evaluation import Evaluation, evaluate, played
+from ..environments.evaluation import Evaluation, evaluate, played, standard_error
 from ..environments.gymnasium_calls import name_of
 from ..environments.play_episode import play
 from ..environments.vector_env import Interface
@@ -36,6 +36,7 @@ FIRST_SPIKES = 100.0  # of each layer in a step, of the first conversion
 NUMBER_SPIKES = 0.5  # target for the spikes, if none is given, as a share of those of the first conversion
 FIRST_SEED, NOISY_SEED, ROUND_SEED = 0, 500, 20_000
 VALIDATED, FINALISTS, MORE = 20, 3, 60  # episodes of a candidate; number of the best; further episodes of these
+PRECISE = 0.005  # standard error of a mean return, as a share of it, below which there are no further episodes
 EVALUATED = 100  # episodes of the comparison
 TOGETHER = 20  # environments
 RESAMPLED = 2_000  # bootstrap samples
@@ -250,7 +251,8 @@ class Conversion:
             self.imitator.means = one
             scores.append(self._episodes(range(VALIDATION, VALIDATION + VALIDATED))[0])
         finalists = sorted(range(len(candidates)), key=lambda k: -scores[k].mean())[:FINALISTS]
-        if len(finalists) > 1:
+        first = scores[finalists[0]]
+        if len(finalists) > 1 and standard_error(first) > PRECISE * abs(first.mean()):
             for k in finalists:
                 self.imitator.means = candidates[k]
                 more = self._episodes(range(VALIDATION + VALIDATED, VALIDATION + VALIDATED + MORE))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from .gymnasium_calls import reset
 from .stepping import stepper
 from .vector_env import Interface
 
-__all__ = ["Evaluation", "evaluate", "played", "with_environments"]
+__all__ = ["Evaluation", "evaluate", "played", "standard_error", "with_environments"]
 
 TOGETHER = 64  # steps whose inputs enter the statistics together
 
@@ -68,6 +69,11 @@ class Evaluation:
         fired = sum((one.fired for one in self.statistics), np.zeros(sum(p.size for p in spiking), np.int64))
         parts = np.split(fired == 0, np.cumsum([p.size for p in spiking])[:-1])
         return {p.name: part for p, part in zip(spiking, parts, strict=True)}
+
+
+def standard_error(returns: np.ndarray) -> float:
+    """Return the standard error of the mean of (n,) returns."""
+    return float(returns.std(ddof=1) / math.sqrt(len(returns)))
 
 
 def played(

@@ -18,6 +18,7 @@ from snn_control.training.conversion.settings import ConversionSettings
 from snn_control.training.conversion.spiking import spiking_controller, thresholds
 from snn_control.training.environments.gymnasium_calls import make
 from snn_control.training.progress import Folder
+from snn_control.training.result import VALIDATION
 from snn_control.training.teachers.trained_policy import TrainedPolicy
 from tests.fixtures import fixture
 
@@ -126,7 +127,7 @@ def test_the_gradient_of_the_loss_is_its_derivative(kind, seed):
 
 # a whole conversion -------------------------------------------------------------------------------------------------
 SETTINGS = ConversionSettings(n_rounds=3, gradient_steps=20, n_envs=4, spikes=60.0)
-EPISODES = {"VALIDATED": 4, "FINALISTS": 2, "MORE": 4, "EVALUATED": 20}
+EPISODES = {"VALIDATED": 4, "FINALISTS": 3, "MORE": 4, "EVALUATED": 20}
 
 
 @pytest.fixture
@@ -192,6 +193,28 @@ def test_an_interrupted_conversion_resumes_to_the_same_bits(tmp_path):
     assert [row["loss"] for row in late.history] == [row["loss"] for row in whole.history]
     for one, other in zip(late.spec.network.projections, whole.spec.network.projections, strict=True):
         assert np.array_equal(one.weights, other.weights)
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(("deviation", "last"), [(0.04, 3), (40.0, 1)])
+def test_the_best_candidates_play_further_episodes_if_their_returns_vary(deviation, last, monkeypatch):
+    run = conversion()
+    run._begin()
+    run.candidates = [[v + k for v in run.imitator.values] for k in range(4)]
+    returns, deviations, played = [10, 20, 30, 40], np.array([-3, -1, 1, 3]) / 2 * deviation, []
+
+    def episodes(seeds):
+        k = next(k for k, one in enumerate(run.candidates) if run.imitator.means is one)
+        played.append((k, *seeds))
+        worse = 100 * (k in (2, 3) and len(played) > 4)  # luck ends
+        return returns[k] - worse + deviations, 1.0, np.zeros((1, 3), np.float32)
+
+    monkeypatch.setattr(run, "_episodes", episodes)
+    run._chosen()
+    first = [(k, *range(VALIDATION, VALIDATION + 4)) for k in range(4)]
+    further = [(k, *range(VALIDATION + 4, VALIDATION + 8)) for k in (3, 2, 1)] if last == 1 else []
+    assert played == first + further
+    assert run.imitator.means is run.candidates[last]
 
 
 def test_a_policy_of_stable_baselines3_keeps_its_return():
