@@ -63,36 +63,6 @@ BEFORE, SLOPE, FREE, CURRENT_SYN, ADAPTATION = range(5)
 
 
 @register_jitable(forceinline=True)
-def plain_row(current, spikes, p, scale, subtract, v, before, free, x):
-    """Compute one step of a row of neurons without synaptic current, adaptation, refractory period and delayed reset.
-
-    current : (n,), input currents
-    spikes : (n,), recorded spikes
-    p, scale : as in `fire_forward`
-    v : (n,), membranes, updated
-    before : (n,), written: membranes before the step
-    free : (n,), written: 1 where the membrane is above its floor, otherwise 0
-    x : (n,), written: distances from the threshold
-    """
-    decay, gain, leak, threshold, reset, floor = p[DECAY], p[GAIN], p[LEAK], p[THRESHOLD], p[RESET], p[FLOOR]
-    for i in range(v.size):
-        before[i] = v[i]
-        u = decay[i] * v[i] + gain[i] * current[i] + leak[i]
-        free[i] = ONE if u > floor[i] else ZERO
-        u = u if u > floor[i] else floor[i]
-        x[i] = (u - threshold[i]) * scale[i]
-        v[i] = u - spikes[i] * (reset[i] if subtract else u - reset[i])
-
-
-@register_jitable(forceinline=True)
-def clear_waiting(x, free):
-    """Set the derivatives ``x`` of refractory neurons to 0. These neurons, which have ``free`` < 0, cannot fire."""
-    for i in range(x.size):
-        if free[i] < ZERO:
-            x[i] = ZERO
-
-
-@register_jitable(forceinline=True)
 def lift(mode, before, u, threshold, reset):
     """Return how far the nearest step of the spike count lies above ``threshold``, in units of ``reset``.
 
@@ -105,6 +75,40 @@ def lift(mode, before, u, threshold, reset):
         above = np.float32(np.floor((u - threshold) / reset + HALF))
         return above if above > ZERO else ZERO
     return ONE if (mode & TWICE) != 0 and before >= threshold else ZERO
+
+
+@register_jitable(forceinline=True)
+def plain_row(current, spikes, p, scale, mode, v, before, free, x):
+    """Compute one step of a row of neurons without synaptic current, adaptation, refractory period and delayed reset.
+
+    current : (n,), input currents
+    spikes : (n,), recorded spikes
+    p, scale, mode : as in `fire_forward`
+    v : (n,), membranes, updated
+    before : (n,), written: membranes before the step
+    free : (n,), written: 1 where the membrane is above its floor, otherwise 0
+    x : (n,), written: distances from the threshold
+    """
+    decay, gain, leak, threshold, reset, floor = p[DECAY], p[GAIN], p[LEAK], p[THRESHOLD], p[RESET], p[FLOOR]
+    subtract, lifted = (mode & SUBTRACT) != 0, (mode & (SEVERAL | TWICE)) != 0
+    for i in range(v.size):
+        before[i] = v[i]
+        u = decay[i] * v[i] + gain[i] * current[i] + leak[i]
+        free[i] = ONE if u > floor[i] else ZERO
+        u = u if u > floor[i] else floor[i]
+        nearest = threshold[i]
+        if lifted:
+            nearest = nearest + reset[i] * lift(mode, before[i], u, threshold[i], reset[i])
+        x[i] = (u - nearest) * scale[i]
+        v[i] = u - spikes[i] * (reset[i] if subtract else u - reset[i])
+
+
+@register_jitable(forceinline=True)
+def clear_waiting(x, free):
+    """Set the derivatives ``x`` of refractory neurons to 0. These neurons, which have ``free`` < 0, cannot fire."""
+    for i in range(x.size):
+        if free[i] < ZERO:
+            x[i] = ZERO
 
 
 def fire_forward(
@@ -122,7 +126,7 @@ def fire_forward(
     rows, n = current.shape[1], current.shape[2]
     synaptic, adaptive = isyn.shape[0] > 0, kept.shape[0] > ADAPTATION
     subtract, delayed, lifted = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, (mode & (SEVERAL | TWICE)) != 0
-    plain = not (synaptic or adaptive or delayed or lifted or refractory > 0)
+    plain = not (synaptic or adaptive or delayed or refractory > 0)
     for t in range(first, stop):
         for r in range(rows):
             v, q, a, fired, wait = state[0, r], state[1, r], state[2, r], state[3, r], waits[r]
@@ -130,7 +134,7 @@ def fire_forward(
                 v[:], q[:], a[:], fired[:], wait[:] = start[0], start[1], start[2], ZERO, 0
             was, free, x = kept[BEFORE, t, r], kept[FREE, t, r], kept[SLOPE, t, r]
             if plain:
-                plain_row(current[t, r], spikes[t, r], p, scale, subtract, v, was, free, x)
+                plain_row(current[t, r], spikes[t, r], p, scale, mode, v, was, free, x)
                 to_derivatives(x, scale, kind, slope)
                 continue
             for i in range(n):
@@ -320,10 +324,13 @@ class IntegrateAndFire(Neurons):
         w, shape = self.w, (tape.rows, self.w.n)
         self.begin_with(tape, state, initial, (w.v, w.isyn, w.adapt), 5 if w.adapt else 4 if w.isyn else 3)
         self.scale = (1 / (self.p[THRESHOLD] - (0 if w.mode & SUBTRACT else self.p[RESET]))).astype(np.float32)
-        fired = state(w.flags)[:, : w.n] != 0 if w.mode & DELAYED else np.zeros(shape)
-        self.fired_before = np.array(fired, np.float32)
+        self.fired_before = np.zeros(shape, np.float32)
+        if w.mode & DELAYED:
+            self.fired_before[:] = state(w.flags)[:, : w.n] != 0
         self.state = np.concatenate([self.state, self.fired_before[None]])
-        self.waits = np.ascontiguousarray(state(w.wait) if w.refractory else np.zeros(shape), np.uint16)
+        self.waits = np.zeros(shape, np.uint16)
+        if w.refractory:
+            self.waits[:] = state(w.wait)
 
     def forward(self, tape: Tape, first: int, stop: int) -> None:
         compile_function(fire_forward, FORWARD)(
