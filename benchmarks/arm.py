@@ -112,7 +112,9 @@ def draw(figures: dict[str, Any], path: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.arm", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.arm", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="one seed and load")
     parser.add_argument("--picture", metavar="FILE", help="draw the errors over time")
     options = parser.parse_args(arguments)

@@ -81,7 +81,9 @@ def measure(way: str, n: int = NEURONS) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="benchmarks build", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks build", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="one run of each way instead of three")
     options = parser.parse_args(arguments)
     Process("build", WAYS[-1]).result(300)  # compiles

@@ -67,7 +67,9 @@ def ways() -> dict[str, tuple[Callable[[], Any], int]]:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="benchmarks calls", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks calls", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args(arguments)
     found: dict[str, list[float]] = {}

@@ -222,7 +222,9 @@ def report(name: str, path: Path, expected: Columns, pairs: int, skipped: set[st
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="benchmarks events_decode", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks events_decode", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="a million events and three pairs")
     parser.add_argument("--file", type=Path, help="RAW file of EVT3 to decode instead, the longer the better")
     options = parser.parse_args(arguments)

@@ -135,7 +135,9 @@ def compare(path: Path, expected: Columns, pairs: int, skipped: set[str]) -> dic
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="benchmarks events_files", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks events_files", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="two million events and three pairs")
     parser.add_argument("--file", type=Path, help="HDF5 file to read instead, the longer the better")
     options = parser.parse_args(arguments)

@@ -139,7 +139,9 @@ def by_operation(encoder: Any, stream: Stream) -> dict[str, float]:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="benchmarks events_filters", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks events_filters", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="a million events and three pairs")
     parser.add_argument("--file", type=Path, help="dense RAW file of EVT3 to use instead; each ms is used once")
     options = parser.parse_args(arguments)

@@ -110,7 +110,11 @@ def episode(choose: Choose, seed: int) -> tuple[float, float]:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.kuka_nengo", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.kuka_nengo",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--episodes", type=int, default=20)
     options = parser.parse_args(arguments)
     spec = load_spec(shipped("kuka"))

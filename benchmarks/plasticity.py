@@ -101,7 +101,9 @@ def measure(name: str, n: int, rounds: int) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="benchmarks plasticity", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks plasticity", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="few rounds")
     options = parser.parse_args(arguments)
     found = {}

@@ -65,7 +65,9 @@ def ratio(n: int, rounds: int, theirs: NeuronModel) -> float:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="benchmarks plugins", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks plugins", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="fewer pairs")
     pairs = 3 if parser.parse_args(arguments).quick else 9
     found: dict[str, Any] = {}

@@ -72,7 +72,9 @@ def accounted(file: Path) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="benchmarks soak", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"length of the run (default {SECONDS:g})")
     parser.add_argument("--quick", action="store_true", help="20 s")
     parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)), help="of the loop")

@@ -95,7 +95,9 @@ class Button:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="benchmarks stop", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks stop", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--quick", action="store_true", help="50 times, no verdict")
     options = parser.parse_args(arguments)

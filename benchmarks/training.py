@@ -173,7 +173,9 @@ def draw(figures: dict[str, list[dict[str, Any]]], path: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"one or more of {', '.join(TASKS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help=f"one seed of {' and '.join(QUICK)}")
     parser.add_argument("--seeds", type=int, help="number of seeds (default: 5; walker: 3)")

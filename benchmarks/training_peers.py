@@ -111,7 +111,11 @@ def run(python: str, who: str, name: str, seed: int) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training_peers", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training_peers",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"some of {', '.join(TASKS)}")
     parser.add_argument("--python", default=sys.executable, help="interpreter that has stable-baselines3")
     parser.add_argument("--seeds", type=int, default=3)

@@ -293,7 +293,7 @@ def states(rng: np.random.Generator, n: int) -> collections.Counter[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("programs", nargs="?", type=int, default=20_000)
     parser.add_argument("states", nargs="?", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)

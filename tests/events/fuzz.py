@@ -137,7 +137,9 @@ class Fuzz:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.events.fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.events.fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("words", nargs="?", type=int, default=10_000_000, help="words for each encoding")
     parser.add_argument("--planted", action="store_true", help="a kernel that reads a word too many")
     parser.add_argument("--seed", type=int, default=0)

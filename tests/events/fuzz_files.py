@@ -144,7 +144,11 @@ def fuzz(name: str, most: int, seed: int, folder: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.events.fuzz_files", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.events.fuzz_files",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("bytes", nargs="?", type=int, default=10_000_000, help="bytes for each format")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--formats", nargs="*", default=list(FORMATS))

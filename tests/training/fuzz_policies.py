@@ -200,7 +200,11 @@ def load(paths: tuple[Path, ...]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.training.fuzz_policies", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.training.fuzz_policies",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--n", type=int, default=10_000, help="changed files (default 10,000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--planted", action="store_true")
