@@ -27,6 +27,8 @@ from typing import Any
 
 import numpy as np
 
+from ..environments.evaluation import standard_error
+
 __all__ = ["Candidate", "GainSearch", "Learning", "SpikeReduction", "Stage", "select"]
 
 RECENT = 3  # phases whose scores are averaged, because a single validation of ten episodes may be luck
@@ -71,8 +73,7 @@ def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float
     """
     score = [float(one.mean()) for one in returns]
     best = returns[int(np.argmax(score))]
-    error = float(best.std(ddof=1)) / math.sqrt(len(best))
-    least = max(score) - max(ERRORS * error, SLIGHT * (max(score) - chance))
+    least = max(score) - max(ERRORS * standard_error(best), SLIGHT * (max(score) - chance))
     good = [k for k, one in enumerate(score) if one >= least]
     fewest = min(spikes[k] for k in good)
     return max((k for k in good if spikes[k] <= SIMILAR * fewest), key=lambda k: score[k])
