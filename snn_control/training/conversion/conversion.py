@@ -35,8 +35,9 @@ CALIBRATION, NOISY, NOISE = 5, 3, 0.1  # episodes of the policy before the conve
 FIRST_SPIKES = 100.0  # of each layer in a step, of the first conversion
 NUMBER_SPIKES = 0.5  # target for the spikes, if none is given, as a share of those of the first conversion
 FIRST_SEED, NOISY_SEED, ROUND_SEED = 0, 500, 20_000
-VALIDATED, FINALISTS, MORE = 20, 3, 40  # episodes of a candidate; number of the best; further episodes of these
-PRECISE = 0.005  # standard error of a mean return, as a share of it, below which there are no further episodes
+CANDIDATES, STAGE = 4, 80  # controllers of the last rounds that are compared; episodes of a stage of the comparison
+PRECISE = 0.005  # standard error of the best mean return, as a share of it, which needs no further episodes
+RANDOM = 20  # episodes with random actions
 EVALUATED = 100  # episodes of the comparison
 TOGETHER = 20  # environments
 RESAMPLED = 2_000  # bootstrap samples
@@ -102,7 +103,7 @@ class Conversion:
         self.envs = [make() for _ in range(TOGETHER)]
         self.begun = time.monotonic()
         self.history: list[dict[str, Any]] = []
-        self.candidates: list[list[np.ndarray]] = []  # values of the controllers after some rounds
+        self.candidates: list[list[np.ndarray]] = []  # values of the last controllers with few enough spikes
 
     # episodes of the policy ----------------------------------------------------------------------------------
     def _play(self, episodes: int, seed: int, noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -234,7 +235,7 @@ class Conversion:
                "worst": float(returns.min()), "spikes_a_step": spikes, "loss": self.imitator.loss}  # fmt: skip
         self.history.append(row)
         if self.imitator.reached or number == s.n_rounds - 1:
-            self.candidates.append([mean.copy() for mean in self.imitator.means])
+            self.candidates = [*self.candidates, [mean.copy() for mean in self.imitator.means]][-CANDIDATES:]
         self._save()
         best, seconds = max(one["score"] for one in self.history), time.monotonic() - self.begun
         told = {"loss": self.imitator.loss}
@@ -244,21 +245,24 @@ class Conversion:
 
     # the result ----------------------------------------------------------------------------------------------
     def _chosen(self) -> ControllerSpec:
-        """Return the candidate with the highest mean return in validation episodes, without neurons that never fire."""
+        """Return the best candidate, without neurons that never fire.
+
+        The best is found by sequential halving: in each stage all candidates that are left play the same episodes, then
+        the better half stays (Karnin, Koren and Somekh 2013, "Almost optimal exploration in multi-armed bandits").
+        """
         candidates = self.candidates or [self.imitator.means]
-        scores = []
-        for one in candidates:
-            self.imitator.means = one
-            scores.append(self._episodes(range(VALIDATION, VALIDATION + VALIDATED))[0])
-        finalists = sorted(range(len(candidates)), key=lambda k: -scores[k].mean())[:FINALISTS]
-        first = scores[finalists[0]]
-        if len(finalists) > 1 and standard_error(first) > PRECISE * abs(first.mean()):
-            for k in finalists:
+        returns, first = [np.zeros(0)] * len(candidates), VALIDATION
+        left = list(range(len(candidates)))
+        while len(left) > 1:
+            seeds = range(first, first + STAGE // len(left))
+            for k in left:
                 self.imitator.means = candidates[k]
-                more = self._episodes(range(VALIDATION + VALIDATED, VALIDATION + VALIDATED + MORE))[0]
-                scores[k] = np.concatenate([scores[k], more])
-        best = max(finalists, key=lambda k: scores[k].mean())
-        self.imitator.means = candidates[best]
+                returns[k] = np.concatenate([returns[k], self._episodes(seeds)[0]])
+            first = seeds.stop
+            left.sort(key=lambda k: (-returns[k].mean(), -k))  # of equal candidates, the one trained longest
+            best = returns[left[0]]
+            left = left[: 1 if standard_error(best) <= PRECISE * abs(best.mean()) else (len(left) + 1) // 2]
+        self.imitator.means = candidates[left[0]]
         self.imitator.use(self.imitator.means)
         rows, size = np.arange(len(self.data["observations"])), self.settings.batch_size
         parts = (self._sequences(rows[k : k + size]) for k in range(0, len(rows), size))
@@ -270,7 +274,7 @@ class Conversion:
         policy = np.concatenate([self._play(1, seed)[1] for seed in seeds])
         space = self.envs[0].action_space
         space.seed(self.seed)
-        drawn = range(VALIDATION, VALIDATION + VALIDATED)
+        drawn = range(VALIDATION, VALIDATION + RANDOM)
         chance = float(np.mean([self._return_of(lambda *_: space.sample(), seed) for seed in drawn]))
         rng = np.random.default_rng(self.seed)
         picks = rng.integers(0, EVALUATED, (RESAMPLED, EVALUATED))
