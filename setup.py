@@ -52,6 +52,9 @@ EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement
 EXTRAS["policy"] = ["onnx>=1.16"]  # 36 MB, only for policies that are .onnx files
 # 100 MB: a C compiler for microcontrollers and an emulator of their processors; sizes and counts depend on the version
 EXTRAS["c"] = ["ziglang==0.17.1", "unicorn==2.1.4"]
+# environments of Gymnasium
+EXTRAS["box2d"] = ["gymnasium[box2d]"]
+EXTRAS["mujoco"] = ["gymnasium[mujoco]"]
 # heavy, and only for training: several machines, and a look on with a tool of its own
 EXTRAS["ray"] = ["ray>=2.40"]
 EXTRAS["tensorboard"] = ["tensorboard>=2.15"]
@@ -75,7 +78,7 @@ EXTRAS["test"] = [
 ]
 EXTRAS["docs"] = ["furo", "myst-parser>=4.0", "sphinx>=8.1", "sphinx-copybutton>=0.5"]
 # what the tests that `make test` skips need
-EXTRAS["test-all"] = [*EXTRAS["ray"], *EXTRAS["tensorboard"], *EXTRAS["decoders"], "gymnasium[box2d]"]
+EXTRAS["test-all"] = [one for name in ("ray", "tensorboard", "decoders", "box2d", "mujoco") for one in EXTRAS[name]]
 # for the tests with event_camera_msgs and its like, where no distribution brings them; needs a C and C++ compiler
 EXTRAS["interfaces"] = ["catkin_pkg", "cmake>=3.20", "ninja", *(f"ros-{name}" for name in GENERATORS)]
 

@@ -1,5 +1,7 @@
 """Observations with parts in parts, or with keys that are no names, are given by name."""
 
+import warnings
+
 import gymnasium
 import numpy as np
 import pytest
@@ -139,3 +141,13 @@ def test_it_is_trained_and_run_by_the_command_line(tmp_path, capfd):
     code, _, err = call(capfd, "train", file, "--env", env, "--out", out, *train)
     assert code == 0, err
     assert call(capfd, "run", "--env", env, out, "--episodes", 1)[0] == 0
+
+
+def test_a_warning_of_mujoco_is_shown_once_and_no_file_is_written(tmp_path, monkeypatch):
+    pytest.importorskip("mujoco")
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings(record=True, action="default") as shown:
+        for _ in range(2):
+            make("HalfCheetah-v5", {}).close()
+    assert len({str(one.message) for one in shown}) == len(shown)
+    assert not any(tmp_path.iterdir())

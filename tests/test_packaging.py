@@ -45,7 +45,8 @@ def test_every_requirement_is_pinned():
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
 def test_the_pinned_versions_fit_together_in_every_python(python):
     pytest.importorskip("uv")
-    options = [f"--extra={name}" for name in ("all", "docs", "interfaces", "test", "ray", "tensorboard", "decoders")]
+    extras = ("all", "docs", "interfaces", "test", "ray", "tensorboard", "decoders", "box2d", "mujoco")
+    options = [f"--extra={name}" for name in extras]
     options += ["--constraint=constraints.txt", f"--python-version={python}.0", "--quiet"]
     line = ["tools/uv.sh", sys.prefix, "pip", "compile", "setup.py", *options]  # from the index of pip's settings
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)

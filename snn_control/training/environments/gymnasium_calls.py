@@ -6,6 +6,7 @@ import importlib
 import math
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -49,11 +50,20 @@ def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
         if ":" in identity:
             import_module(identity.partition(":")[0])
         own = {name: value for name, value in arguments.items() if name != PERTURB}
+        _warn_once(gymnasium.registry.get(identity.rpartition(":")[2]))
         return flat_environment(_perturbed(gymnasium.make(identity, **own, **more), arguments.get(PERTURB)))
     except DescriptionError as error:
         raise (error if error.path.startswith(PERTURB) else error.within(f"--env {identity}")) from None
     except (Exception, SystemExit) as error:  # environments raise any exception for a wrong argument
         raise DescriptionError("--env", identity, f"cannot be made: {message_of(error)}") from None
+
+
+def _warn_once(spec: Any) -> None:
+    """Show each warning of MuJoCo once. MuJoCo itself shows it for every environment, and appends it to a file."""
+    if spec is not None and str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
+        import mujoco
+
+        mujoco.set_mju_user_warning(lambda text: warnings.warn(f"MuJoCo: {text}", stacklevel=2))
 
 
 def _perturbed(env: Any, perturbations: Mapping[str, Any] | None) -> Any:
