@@ -8,7 +8,7 @@
 
 ``python -m benchmarks.training [TASK ...] [--seeds N] [--set KEY=VALUE]``; ``--set spike_cost=0`` writes another value
 of the controller file's ``training.settings``; ``--curves FILE.png`` draws score and spikes of all seeds. LunarLander
-and BipedalWalker need ``pip install 'gymnasium[box2d]'``.
+and BipedalWalker need ``pip install 'gymnasium[box2d]'``, HalfCheetah, Hopper and Walker2d ``'gymnasium[mujoco]'``.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class Task:
     score : score that at least ``of`` out of ``seeds`` seeds should reach
     seconds : CPU time that a run may take
     teacher : as in ``train --teacher``
+    steps : as in ``train --steps``; 0: the default
+    extra : package that the environment needs, as Python imports it
     """
 
     env: str
@@ -69,6 +71,13 @@ class Task:
     seconds: float
     seeds: int = 5
     teacher: str = ""
+    steps: int = 0
+    extra: str = ""
+
+    @property
+    def missing(self) -> bool:
+        """Whether the package that the environment needs is not installed."""
+        return bool(self.extra) and importlib.util.find_spec(self.extra) is None
 
 
 HEURISTIC = "gymnasium.envs.box2d.lunar_lander:heuristic"
@@ -78,12 +87,16 @@ TASKS = {
     "pendulum": Task("Pendulum-v1", "sac", SETTLED - 8, 5, 45),
     "acrobot": Task("Acrobot-v1", "ppo", -95, 5, 45),
     "mountain-car": Task("MountainCarContinuous-v0", "sac", 93, 5, 60),
-    "lander": Task("LunarLander-v3", "ppo", 220, 4, 150),
-    "lander-imitate": Task("LunarLander-v3", "imitate", 245, 5, 15, teacher=HEURISTIC),
+    "lander": Task("LunarLander-v3", "ppo", 220, 4, 150, extra="Box2D"),
+    "lander-imitate": Task("LunarLander-v3", "imitate", 245, 5, 15, teacher=HEURISTIC, extra="Box2D"),
     "pendulum-imitate": Task("Pendulum-v1", "imitate", SETTLED - 8, 5, 10, teacher=SWING_UP),
     "cartpole-positions": Task("benchmarks.training:CartPolePositions-v0", "ppo", 450, 4, 90),
     "cartpole-evolve": Task("CartPole-v1", "evolve", 500, 5, 20),
-    "walker": Task("BipedalWalker-v3", "sac", 250, 2, 1800, seeds=3),
+    "walker": Task("BipedalWalker-v3", "sac", 250, 2, 1800, seeds=3, extra="Box2D"),
+    # score and CPU time of the SAC of stable-baselines3 in as many steps (means of its seeds)
+    "half-cheetah": Task("HalfCheetah-v5", "sac", 4769, 2, 2260, seeds=3, steps=200_000, extra="mujoco"),
+    "hopper": Task("Hopper-v5", "sac", 1210, 2, 1890, seeds=3, steps=200_000, extra="mujoco"),
+    "walker2d": Task("Walker2d-v5", "sac", 1592, 2, 1890, seeds=3, steps=200_000, extra="mujoco"),
 }
 QUICK = ("cartpole", "cartpole-evolve")
 CURVE = ("steps", "score", "spikes_a_step")
@@ -115,7 +128,8 @@ def run(name: str, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
         found = json.loads(
             snn_control(
                 "train", "start.yaml", "--env", task.env, "--how", task.how, "--out", "trained.yaml", "--run", "run",
-                "--seed", str(seed), "--json", *(["--teacher", task.teacher] if task.teacher else []), folder=folder,
+                "--seed", str(seed), "--json", *(["--teacher", task.teacher] if task.teacher else []),
+                *(["--steps", str(task.steps)] if task.steps else []), folder=folder,
             )
         )  # fmt: skip
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -178,7 +192,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     )
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"one or more of {', '.join(TASKS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help=f"one seed of {' and '.join(QUICK)}")
-    parser.add_argument("--seeds", type=int, help="number of seeds (default: 5; walker: 3)")
+    parser.add_argument("--seeds", type=int, help="number of seeds (default: 5; locomotion: 3)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the learner")
     parser.add_argument("--processes", type=int, default=1, help="runs at a time (default 1)")
     parser.add_argument("--curves", metavar="FILE.png", help="draw the learning curves (needs matplotlib)")
@@ -191,8 +205,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     if unknown := [name for name in options.tasks if name not in TASKS]:
         parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(TASKS)}")
     names = options.tasks or (QUICK if options.quick else tuple(TASKS))
-    if importlib.util.find_spec("Box2D") is None and (left := [n for n in names if needs_box2d(n)]):
-        print(f"left out, as Box2D is not installed (pip install 'gymnasium[box2d]'): {', '.join(left)}")
+    if left := [name for name in names if TASKS[name].missing]:
+        print(f"left out: {', '.join(left)}; they need pip install 'gymnasium[box2d,mujoco]'")
         names = [name for name in names if name not in left]
 
     def one(job: tuple[str, int]) -> dict[str, Any]:
@@ -215,10 +229,6 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     if options.curves:
         draw({name: figures[name] for name in names}, options.curves)
     return figures | {"passed": passed}
-
-
-def needs_box2d(name: str) -> bool:
-    return TASKS[name].env.startswith(("LunarLander", "BipedalWalker"))
 
 
 if __name__ == "__main__":

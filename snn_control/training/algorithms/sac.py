@@ -91,12 +91,15 @@ class SACSettings(Settings):
         quarter of an episode count. If the network has delays of at least a control period, the critics also see
         earlier observations, because the present observation is probably not enough.
 
-        If episodes have 1,000 steps or more, training may take more steps, and an update follows every step.
+        If episodes have 1,000 steps or more, training may take more steps, an update follows every step, and the
+        controller's learning rate is lower, because an early local optimum would be hard to leave.
         """
         found = {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "n_steps": int(np.clip(limit, 250, 1600))}
         if any(np.max(one.delay, initial=0) >= spec.period for one in spec.network.projections):
             found["n_stack"] = 3
-        return found | {"total_timesteps": 600_000, "train_freq": 1} if limit >= LONG_HORIZON_STEPS else found
+        if limit >= LONG_HORIZON_STEPS:
+            found |= {"total_timesteps": 600_000, "train_freq": 1, "learning_rate": 3e-4}
+        return found
 
 
 class SAC(Learner):
