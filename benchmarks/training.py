@@ -93,7 +93,7 @@ TASKS = {
     "cartpole-positions": Task("benchmarks.training:CartPolePositions-v0", "ppo", 450, 4, 90),
     "cartpole-evolve": Task("CartPole-v1", "evolve", 500, 5, 20),
     "walker": Task("BipedalWalker-v3", "sac", 250, 2, 1800, seeds=3, extra="Box2D"),
-    # score and CPU time of the SAC of stable-baselines3 in as many steps (means of its seeds)
+    # score and CPU time of the SAC of stable-baselines3 in as many steps (docs/explanation/training.md)
     "half-cheetah": Task("HalfCheetah-v5", "sac", 4769, 2, 2260, seeds=3, steps=200_000, extra="mujoco"),
     "hopper": Task("Hopper-v5", "sac", 1210, 2, 1890, seeds=3, steps=200_000, extra="mujoco"),
     "walker2d": Task("Walker2d-v5", "sac", 1488, 2, 1910, seeds=3, steps=200_000, extra="mujoco"),
