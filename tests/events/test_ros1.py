@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from snn_control.engine.compile import compile_function
 from snn_control.errors import DescriptionError
 from snn_control.events import open_recording
 from snn_control.events.files.bags import is_bag, storages_of
-from snn_control.events.files.ros1_messages import program_of, to_cdr
+from snn_control.events.files.ros1_messages import DYNAMIC, NUMBERS, TRUNCATED, convert, program_of, to_cdr
 from tests.events.other_files import EVENT_ARRAY, bag1, bag1_of_events, ros1_event_array
 from tests.events.recordings import same, some_events, told
 
@@ -76,11 +77,30 @@ def test_malformed_messages_are_counted(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["uint8 a\nB b\n", "A a\n", "uint8\n", "float99 x\n", "A[] a\n", "\n".join(f"int8 a{k}" for k in range(2000))],
+    [
+        "uint8 a\nB b\n",
+        "A a\n",
+        "uint8\n",
+        "float99 x\n",
+        "A[] a\n",
+        "\n".join(f"int8 a{k}" for k in range(2000)),
+        "float64[1152921504606846977] a\nuint8[] b\n",
+        f"uint8[{'9' * 5000}] a\n",
+        "time[4294967296] a\n",
+    ],
 )
 def test_definitions_that_cannot_be_understood(text):
-    with pytest.raises(ValueError, match=r"not defined|nested too deep|has a field|too many fields"):
+    with pytest.raises(ValueError, match=r"not defined|nested too deep|has a field|too many fields|an array of"):
         program_of("a/A", text)
+
+
+def test_sizes_that_wrap_around_do_not_pass():
+    """The size of this array is 2^64 + 8 bytes. The memory before ``out`` stays as it was."""
+    memory, message = np.zeros(1 << 16, np.uint8), np.full(64, 65, np.uint8)
+    program = np.array([[NUMBERS, 8, (1 << 61) + 1, 0], [NUMBERS, 1, DYNAMIC, 0]], np.int64)
+    run = compile_function(convert, "int64(int64[:,::1],Array(uint8,1,'C',readonly=True),uint8[::1])")
+    assert run(program, message, memory[1 << 15 :]) == TRUNCATED
+    assert not memory.any()
 
 
 def test_endless_loops_of_nothing_end():

@@ -27,6 +27,7 @@ SIZES = {
 }  # fmt: skip
 FIELD = re.compile(r"([A-Za-z][\w/]*)(?:\[(\d*)\])?\s+\w+", re.ASCII)
 DEEPEST, LONGEST = 16, 1000  # limits of a program: nested loops, rows
+MOST_ITEMS = 0xFFFFFFFF  # of an array, as an array of variable length could have
 RULE = re.compile(r"^=+\s*$", re.MULTILINE)
 TRUNCATED = -1
 
@@ -74,7 +75,9 @@ def _field(kind: str, name: str, array: str | None, known: dict[str, str], begin
 
     array : the text between the brackets of an array field; None: the field is not an array
     """
-    count = 1 if array is None else int(array) if array else DYNAMIC
+    count = 1 if array is None else int(array[:11]) if array else DYNAMIC
+    if count > MOST_ITEMS:
+        raise ValueError(f"{kind} has an array of {array[:40]} items")
     if name in SIZES:
         return [[NUMBERS, SIZES[name], count, 0]]
     if name == "string":
@@ -141,7 +144,7 @@ def convert(program, data, out):
             k, at = k + 4, at + 4
         row += 1
         if what == NUMBERS and count > 0:
-            if k + size * count > data.size:
+            if count > (data.size - k) // size:
                 return TRUNCATED
             at = (at + size - 1) // size * size
             _copy(data, k, out, at, size * count)
