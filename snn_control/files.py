@@ -115,12 +115,12 @@ def open_file(path: str | os.PathLike) -> IO[bytes]:
     return open(path, "rb")
 
 
-def read_text(path: str | os.PathLike) -> str:
-    """Return the text of a UTF-8 file of at most 4 MiB."""
+def read_text(path: str | os.PathLike, most: int = MOST_TEXT) -> str:
+    """Return the text of a UTF-8 file of at most ``most`` bytes."""
     with open_file(path) as file:
-        raw = file.read(MOST_TEXT + 1)
-    if len(raw) > MOST_TEXT:
-        raise ValueError(f"has more than {MOST_TEXT:,} bytes, too many for a text")
+        raw = file.read(most + 1)
+    if len(raw) > most:
+        raise ValueError(f"has more than {most:,} bytes, too many for a text")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

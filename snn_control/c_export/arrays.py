@@ -8,7 +8,7 @@ maps elements of an engine's array to their position in the struct.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from ..engine.slots import SLOT_WORDS
 from ..errors import ProgramError
 from .parameters import parameters
 
-__all__ = ["AGE_GIVEN", "Arrays", "CArray", "Part", "identifier", "used_words"]
+__all__ = ["AGE_GIVEN", "Arrays", "CArray", "Part", "identifier", "unique", "used_words"]
 
 SHORT = 8  # bytes in front of the indices of a spike list in C
 AGE_GIVEN = 4  # the word of an input's header that only C has: whether the caller gave the age
@@ -148,6 +148,15 @@ def identifier(text: str) -> str:
     return f"n{word}" if not word or word[0].isdigit() else word
 
 
+def unique(name: str, taken: set[str], key: Callable[[str], str] = str) -> str:
+    """Return a name, with a number after it if ``key(name)`` is in ``taken``, and add it to ``taken``."""
+    new, k = name, 2
+    while key(new) in taken:
+        new, k = f"{name}_{k}", k + 1
+    taken.add(key(new))
+    return new
+
+
 def used_words(operation: Operation) -> Iterator[tuple[str, str, int | Place]]:
     """Yield name, C type and operand of each word in an operation's row, the arguments of the operation's kernel."""
     row = parameters(registry.kernel(operation.kernel, operation.version))
@@ -158,19 +167,21 @@ def used_words(operation: Operation) -> Iterator[tuple[str, str, int | Place]]:
 class Arrays:
     """All arrays of a Program that the exported C needs.
 
+    taken : names that no array may have
+
     members : members of the struct, in their order
     constants : constant arrays; arrays with equal contents appear once
     n_bytes : size of the members [bytes]
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, taken: Set[str] = frozenset()) -> None:
         self._program = program
         self._rings: dict[int, CArray] = {}
         self._lines: dict[int, tuple[int, int, int]] = {}
         self._flags: dict[int, int] = {}
         self._pairs: set[tuple[int, int]] = set()
         self._samples: set[Place] = set()
-        self._taken: set[str] = set()
+        self._taken = set(taken)
         self._roots: dict[int, list[CArray]] = {PROGRAM: [], STATE: [], IO: []}
         self._find_shapes()
         for place, label in self._places():
@@ -239,14 +250,9 @@ class Arrays:
                     raise ProgramError(f"arrays at {place.offset} and {last.offset} overlap in part")
                 return
         named = [n for n, p in self._program.names.items() if (p.kind, p.offset) == (place.kind, place.offset)]
-        roots.append(self._made(place, self._unique(identifier(named[0] if named else label))))
-
-    def _unique(self, name: str) -> str:
-        new, k = name, 2
-        while new in self._taken:
-            new, k = f"{name}_{k}", k + 1
-        self._taken.add(new)
-        return new
+        name = unique(identifier(named[0] if named else label), self._taken)
+        self._taken.add(f"{name}_0")  # constant with the array's initial values
+        roots.append(self._made(place, name))
 
     def _made(self, place: Place, name: str) -> CArray:
         if place.kind == STATE and place.offset in self._rings:

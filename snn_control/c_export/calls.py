@@ -9,7 +9,7 @@ from ..engine.program import POST, PRE, PROGRAM, STEP, Operation, Place, Program
 from ..errors import ProgramError
 from .arrays import DROPPED, Arrays, CArray, used_words
 from .kernel_text import FUNCTION, wrapped
-from .literals import literal
+from .literals import comment, literal
 from .parameters import INT32
 
 __all__ = ["member", "statements"]
@@ -34,10 +34,9 @@ class _Call:
 
     def text(self) -> str:
         """Return the call, after a comment that names the part of the controller that it computes."""
-        label = self.operation.label.replace("*/", "")
         arguments = [self._argument(*word) for word in self.words]
         call = wrapped(f"{FUNCTION}{self.operation.kernel}(", arguments, ");")
-        return f"/* {label} */\n{call}"
+        return f"/* {comment(self.operation.label)} */\n{call}"
 
     def _array(self, word: str) -> CArray | None:
         operand = self.operands.get(word)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..engine.program import Program
 from ..errors import NO_VALUE, DescriptionError, ProgramError
 from ..files import replace_files
-from .arrays import Arrays, identifier, used_words
+from .arrays import identifier, used_words
 from .exported import Exported
 from .functions import source
 from .header import header
@@ -56,7 +56,7 @@ def exported(program: Program, name: str, title: str = "") -> Exported:
     """
     if reason := next(obstacles(program), ""):
         raise ProgramError(f"cannot be exported to C: {reason}")
-    return Exported(program, Arrays(program), name, title or f"{name}, exported by snn_control")
+    return Exported(program, name, title or f"{name}, exported by snn_control")
 
 
 def texts(e: Exported) -> dict[str, str]:
@@ -70,26 +70,38 @@ def texts(e: Exported) -> dict[str, str]:
     }  # fmt: skip
 
 
-def write(e: Exported, folder: Path, more: dict[str, str] | None = None) -> None:
+def write(e: Exported, folder: Path, more: dict[str, str] | None = None, force: bool = True) -> None:
     """Write the files of an exported controller to a folder, which is created. If writing fails, no file is changed.
 
     more : further files: name -> text
+    force : whether files with these names are replaced
 
-    Raise DescriptionError if the folder contains another controller, whose ``snn_kernels.h`` would be replaced.
+    Raise DescriptionError if the folder contains another controller, whose ``snn_kernels.h`` would be replaced, or,
+    without ``force``, one of the files.
     """
     others = [path for path in folder.glob("*.json") if path.stem != e.name and path.with_suffix(".h").exists()]
     if others:
         rule = f"holds the C of '{others[0].stem}'"
         raise DescriptionError("--c", str(folder), rule, "choose another folder: each has kernels of its own")
     files = {folder / name: text for name, text in {**texts(e), **(more or {})}.items()}
+    there = sorted(path.relative_to(folder).as_posix() for path in files if path.exists())
+    if there and not force:
+        rule = f"holds {', '.join(there)} already"
+        raise DescriptionError("--c", str(folder), rule, "choose another folder, or give --force")
     for path in files:
         path.parent.mkdir(parents=True, exist_ok=True)
     replace_files({path: lambda file, text=text: file.write(text.encode()) for path, text in files.items()})  # type: ignore[misc]
 
 
 def c_name(text: str) -> str:
-    """Convert a text to the C name of a controller. Raise DescriptionError if it has no letter and no digit."""
+    """Convert a text to the C name of a controller.
+
+    Raise DescriptionError if it has no letter and no digit, or is a name of the kernels.
+    """
     name = identifier(text).lower()
     if not name.strip("_n"):
         raise DescriptionError("--name", text or NO_VALUE, "must have a letter or a digit")
+    if name == "snn" or name.startswith("snn_"):
+        rule = "is a name of the kernels, which begin with snn_"
+        raise DescriptionError("--name", name, rule, "choose another with --name")
     return name

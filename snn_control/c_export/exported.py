@@ -10,7 +10,8 @@ from typing import Any
 from ..engine.control_words import LEARNING, SWITCH_WORDS
 from ..engine.facts import InputFacts
 from ..engine.program import STATE, Program
-from .arrays import Arrays, CArray, identifier
+from .arrays import Arrays, CArray, identifier, unique
+from .literals import comment
 
 __all__ = ["Exported", "Input", "Output", "Rule"]
 
@@ -47,18 +48,26 @@ class Rule:
     taken: int
 
 
-@dataclass(frozen=True)
+FUNCTIONS = ("init", "reset", "forget", "elapsed", "step", "status", "stop", "release", "selftest", "selftest_in")
+INNER_FUNCTIONS = ("begin_network", "begin_weights", "take_control", "tick")
+INPUT_FUNCTIONS = ("set", "event", "alive", "age")
+
+
 class Exported:
     """A Program prepared for export to C.
 
     name : C identifier, the prefix of all names in C
     title : text on the origin of the controller, for the head of each file
+    arrays : the Program's arrays; none has the name of a function or of another member of the struct
     """
 
-    program: Program
-    arrays: Arrays
-    name: str
-    title: str
+    def __init__(self, program: Program, name: str, title: str) -> None:
+        self.program, self.name, self.title = program, name, comment(title)
+        inputs = [f"{verb}_{one}" for verb in INPUT_FUNCTIONS for one in self._input_names]
+        outputs = [f"command_{one.name}" for one in self.outputs]
+        rules = [f"learn_{one.name}" for one in self.rules]
+        own = {*FUNCTIONS, *INNER_FUNCTIONS, *inputs, *outputs, *rules, "none"}
+        self.arrays = Arrays(program, own)
 
     @property
     def big(self) -> str:
@@ -70,15 +79,20 @@ class Exported:
         facts, names = self.program.facts.inputs, self.program.names
         return [
             Input(name, one, one.kind == "events" and names[f"{one.name}.t"] in places)
-            for one, name in zip(facts, _names(facts), strict=True)
+            for one, name in zip(facts, self._input_names, strict=True)
         ]
+
+    @functools.cached_property
+    def _input_names(self) -> list[str]:
+        """The inputs' C names; none makes a macro such as ``COMMAND_U_SIZE`` that an output has."""
+        return _names(self.program.facts.inputs, [f"command_{one.name}" for one in self.outputs])
 
     @functools.cached_property
     def outputs(self) -> list[Output]:
         found, first = [], 0
         facts = self.program.facts.outputs
         for one, name in zip(facts, _names(facts), strict=True):
-            found.append(Output(name, first, one.size, one.unit))
+            found.append(Output(name, first, one.size, comment(one.unit)))
             first += one.size
         return found
 
@@ -119,11 +133,7 @@ class Exported:
         return f"s->{self.arrays.named(name).name}"
 
 
-def _names(things: Sequence[Any]) -> list[str]:
-    """Return a unique C name for each object's ``name``. The names stay unique in upper case, as macros need them."""
-    names: list[str] = []
-    for one in things:
-        word = identifier(one.name)
-        taken = word.upper() in [name.upper() for name in names]
-        names.append(f"{word}_{len(names) + 1}" if taken else word)
-    return names
+def _names(things: Sequence[Any], taken: Sequence[str] = ()) -> list[str]:
+    """Return a C name for each object's ``name``: unique and not in ``taken``, also in upper case, as macros need."""
+    used = {name.upper() for name in taken}
+    return [unique(identifier(one.name), used, str.upper) for one in things]

@@ -124,7 +124,9 @@ def _requests(e: Exported) -> dict[str, list[str]]:
 def _of_input(e: Exported, one: Input) -> dict[str, list[str]]:
     name = one.facts.name
     slot = e.member(f"{name}.slot")
-    bodies = {f"age_{one.name}": [f"{slot}[SNN_AGE] = ns;", f"{slot}[SNN_AGE_GIVEN] = 1;"]}
+    bodies = {
+        f"age_{one.name}": [f"{slot}[SNN_AGE] = ns < SNN_OLDEST ? ns : SNN_OLDEST;", f"{slot}[SNN_AGE_GIVEN] = 1;"]
+    }
     if one.facts.kind == "value":
         data = e.member(f"{name}.data")
         copy = f"for (i = 0; i < {one.facts.size}; i++) {data}[i] = values[i];"

@@ -20,6 +20,7 @@ from .exported import Exported
 
 __all__ = ["Layout", "read_layout"]
 
+LARGEST = 1 << 28  # bytes of NAME.json; each slot of a delay is three rows
 BLOCKS = {"state": 2, "io": 3}
 DTYPES = set(ELEMENTS.values())
 
@@ -84,7 +85,7 @@ def read_layout(folder: Path) -> Layout:
     if len(files) != 1:
         raise InputError(f"{folder}: has no exported controller; snn_control export FILE --c {folder} writes one")
     try:
-        data: dict[str, Any] = json.loads(read_text(files[0]))
+        data: dict[str, Any] = json.loads(read_text(files[0], LARGEST))
         parts = {
             name: tuple(_part(BLOCKS[one["block"]], row, data["bytes"]) for row in one["parts"])
             for name, one in data["arrays"].items()

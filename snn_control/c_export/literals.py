@@ -6,13 +6,19 @@ import textwrap
 
 import numpy as np
 
-__all__ = ["array", "literal", "values"]
+__all__ = ["array", "comment", "literal", "values"]
 
 SPECIAL = {
     "<f4": {"inf": "SNN_INF", "-inf": "-SNN_INF", "nan": "SNN_NAN"},
     "<f8": {"inf": "SNN_INF_DOUBLE", "-inf": "-SNN_INF_DOUBLE", "nan": "SNN_NAN_DOUBLE"},
 }
 WIDTH = 116
+
+
+def comment(text: str) -> str:
+    """Return a user's text on one line, and so that it cannot begin or end a comment of C."""
+    printable = "".join(one if one.isprintable() else " " for one in text)
+    return printable.replace("*/", "* /").replace("/*", "/ *")
 
 
 def values(numbers: np.ndarray) -> list[str]:

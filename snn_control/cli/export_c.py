@@ -57,8 +57,6 @@ def export_c(options: argparse.Namespace) -> int:
     for option in ("mhz", "flash", "ram"):
         if getattr(options, option) is not None and not options.target:
             raise DescriptionError(f"--{option}", getattr(options, option), "needs --target")
-    if (folder / f"{name}.h").exists() and not options.force:
-        raise DescriptionError("--c", options.c, f"holds {name}.h already", "choose another folder, or give --force")
     try:
         e = exported(build_program(spec), name, f"{name}: exported by snn_control from {Path(path).name}")
     except ProgramError as error:
@@ -66,7 +64,7 @@ def export_c(options: argparse.Namespace) -> int:
     report = _measured(e, options) if options.target else []
     shells = {path: text for one in options.shell for path, text in SHELLS[one](e).items()}
     with writing("--c", options.c):
-        write(e, folder, shells)
+        write(e, folder, shells, options.force)
     files = [f"{name}.c", f"{name}_selftest.c", "snn_kernels.h", f"{name}.json", "README.md", *shells]
     print(f"{folder}/{name}.h, {', '.join(files)}")
     if spec.tunable:

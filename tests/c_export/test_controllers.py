@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from snn_control.c_export.compilers import STRICT, compile_c, host_compiler
 from snn_control.c_export.host import HostMachine
+from snn_control.coding import Output, SpikeDecoder
 from snn_control.controller import Controller
 from snn_control.engine.build import build
+from snn_control.network import Network, Population
+from snn_control.network.neurons import IF
 from tests.c_export import networks
 from tests.c_export.driver import agree, export
 from tests.engine import zoo
@@ -30,6 +33,15 @@ def test_a_controller_in_c_has_the_bits_of_the_engine_and_compiles_without_a_war
     machine = HostMachine(tmp_path, layout, (*STRICT, "-Werror", "-O2" if name in SANITIZED else "-O1"))
     assert machine.call("selftest_in") == 0
     agree(program, layout, machine, TICKS.get(name, 250))
+
+
+def test_more_spikes_in_a_step_than_32_bits_can_count(tmp_path):
+    neurons = Population("a", 40_000, IF(reset="subtract", several=True), bias=1e9)  # each fires 65,535 times
+    output = Output("u", (SpikeDecoder("a", 1e-9, 0.02),), 1, limits=(-1, 1))
+    program = build(Network((neurons,), ()), [], [output], dt=1e-3, period=1e-3)
+    layout = export(program, tmp_path)
+    machine = HostMachine(tmp_path, layout, ("-std=c99", "-O1"))
+    assert machine.call("selftest_in") == 0
 
 
 @pytest.mark.deep

@@ -2,9 +2,11 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 
+from snn_control.c_export.compilers import compile_c, host_compiler
 from snn_control.c_export.layout import read_layout
 from snn_control.errors import InputError
 from snn_control.resources import shipped
@@ -29,7 +31,8 @@ def test_a_controller_becomes_a_folder_of_c(tmp_path, capsys):
 def test_a_folder_is_not_replaced_and_holds_one_controller(tmp_path, capsys):
     assert call(capsys, "export", "cartpole", "--c", tmp_path)[0] == 0
     code, _, err = call(capsys, "export", "cartpole", "--c", tmp_path)
-    assert (code, "holds cartpole.h already; choose another folder, or give --force" in err) == (2, True)
+    held = "README.md, cartpole.c, cartpole.h, cartpole.json, cartpole_selftest.c, snn_kernels.h"
+    assert (code, f"holds {held} already; choose another folder, or give --force" in err) == (2, True)
     assert call(capsys, "export", "cartpole", "--c", tmp_path, "--force")[0] == 0
     code, _, err = call(capsys, "export", "swing_up", "--c", tmp_path)
     assert (code, "holds the C of 'cartpole'; choose another folder" in err) == (2, True)
@@ -108,3 +111,103 @@ def test_a_damaged_layout_is_refused(tmp_path, capsys):
         with pytest.raises(InputError, match="is damaged"):
             read_layout(tmp_path)
         file.write_text(whole)
+
+
+CONTROLLER = """\
+version: 1
+period: 0.01
+inputs:
+  {input}: {{kind: value, size: 2, range: [-1, 1], stale: 0.1, encoder: {{type: direct, gain: 3.0}}}}
+  other: {{kind: value, size: 2, range: [-1, 1], stale: 0.1, encoder: {{type: direct, gain: 3.0}}}}
+network:
+  populations:
+    {population}: {{size: 4, neuron: {{type: lif}}}}
+  projections:
+  - {{pre: {input}, post: {population}, weights: [[3.0, -2.0, 1.0, 0.5], [3.0, -2.0, 1.0, 0.5]]}}
+  - {{pre: other, post: {population}, weights: [[3.0, -2.0, 1.0, 0.5], [3.0, -2.0, 1.0, 0.5]]}}
+outputs:
+  {output}:
+    unit: {unit}
+    limits: [-1, 1]
+    safe: 0
+    decoder: {{type: linear, from: {population}, tau: 0.05, weights: [[0.1], [0.2], [-0.1], [0.3]]}}
+"""
+
+
+def controller(path, input="x", population="hidden", output="u", unit="m"):
+    path.write_text(CONTROLLER.format(input=input, population=population, output=output, unit=json.dumps(unit)))
+    return path
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"population": "command", "output": "v"},
+        {"population": "set", "input": "params"},
+        {"population": "command", "output": "params"},
+        {"input": "status", "output": "status"},
+        {"input": "command_u", "output": "u"},
+        {"input": "OTHER"},
+        {"unit": "*/ int injected = 1; /*"},
+        {"unit": "m\n#error x"},
+        {"unit": "*/*/ *//"},
+    ],
+)
+def test_any_names_and_units_give_c_that_compiles_without_a_warning(names, tmp_path, capsys):
+    folder = tmp_path / "c"
+    assert call(capsys, "export", controller(tmp_path / "my.yaml", **names), "--c", folder)[0] == 0
+    use = '#include "my.h"\nextern int injected;\nint injected = 2;\nint main(void) { return my_selftest(); }\n'
+    (folder / "use.c").write_text(use)
+    sources = sorted(path.name for path in folder.glob("*.c"))
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined", "-fno-sanitize-recover"]
+    compile_c(host_compiler(), [*flags, *(folder / name for name in sources), "-o", folder / "use"])
+    assert subprocess.run([folder / "use"]).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["snn", "snn_kernels"])
+def test_names_of_the_kernels_are_refused(name, tmp_path, capsys):
+    code, _, err = call(capsys, "export", "cartpole", "--c", tmp_path / "c", "--name", name)
+    assert (code, f"--name = '{name}': is a name of the kernels" in err) == (2, True)
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("file", ["README.md", "cartpole.c", "cartpole.json", "plain/main.c"])
+def test_no_file_of_the_user_is_replaced(file, tmp_path, capsys):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("mine")
+    code, _, err = call(capsys, "export", "cartpole", "--c", tmp_path, "--shell", "plain")
+    assert (code, f"holds {file} already; choose another folder, or give --force" in err) == (2, True)
+    assert (tmp_path / file).read_text() == "mine"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / file]
+
+
+def test_the_greatest_age_overflows_nothing(tmp_path, capsys):
+    folder = tmp_path / "c"
+    assert call(capsys, "export", controller(tmp_path / "my.yaml"), "--c", folder)[0] == 0
+    (folder / "use.c").write_text("""\
+#include "my.h"
+int main(void) {
+    static my_state s;
+    const float v[2] = {0.1f, 0.2f};
+    my_init(&s);
+    my_set_x(&s, v);
+    my_age_x(&s, INT64_MAX);
+    my_step(&s);
+    my_step(&s);
+    return my_status(&s) & MY_INPUT_INVALID ? 0 : 1;
+}
+""")
+    flags = ["-std=c99", "-fsanitize=undefined", "-fno-sanitize-recover"]
+    compile_c(host_compiler(), [*flags, folder / "my.c", folder / "use.c", "-o", folder / "use"])
+    assert subprocess.run([folder / "use"]).returncode == 0
+
+
+def test_long_delays_make_a_layout_that_can_be_read(tmp_path, capsys):
+    text = controller(tmp_path / "my.yaml").read_text()
+    text = text.replace("weights: [[3.0, -2.0, 1.0, 0.5], [3.0, -2.0, 1.0, 0.5]]}\n", "WEIGHTS}\n", 1)
+    weights = "weights: [[3.0, -2.0, 1.0, 0.5], [3.0, -2.0, 1.0, 0.5]]"
+    recurrent = "\n  - {pre: hidden, post: hidden, weights: 0.1, delay: 600.0}"
+    (tmp_path / "my.yaml").write_text(text.replace("WEIGHTS}\n", f"{weights}}}{recurrent}\n"))
+    assert call(capsys, "export", tmp_path / "my.yaml", "--c", tmp_path / "c")[0] == 0
+    assert (tmp_path / "c" / "my.json").stat().st_size > 1 << 22
+    read_layout(tmp_path / "c")

@@ -3,6 +3,9 @@
 /* Words of an input's header that only C has: whether the caller gave the age. */
 enum { SNN_AGE_GIVEN = 4, SNN_SLOT_WORDS };
 
+/* The greatest age [ns], about 73 years: to a greater one a period could not be added for long. */
+#define SNN_OLDEST (INT64_C(1) << 61)
+
 /* Before a tick: the age of an input [ns], unless the caller gave it. */
 SNN_FN void snn_begin_input(int64_t *slot, int64_t period) {
     if (slot[SNN_AGE_GIVEN]) return;

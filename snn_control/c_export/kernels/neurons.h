@@ -5,7 +5,8 @@ SNN_FN void snn_emit(int32_t n, const uint8_t *flags, unsigned char *slot, int64
                      const uint16_t *counts) {
     uint32_t *fired = (uint32_t *)(void *)(slot + SNN_HEADER);
     uint16_t *times = (uint16_t *)(void *)(slot + multiplicity);
-    int32_t count = 0, total = 0, i;
+    int64_t total = 0;
+    int32_t count = 0, i;
     for (i = 0; i < n; i++)
         if (flags[i]) {
             if (multiplicity) {
