@@ -16,7 +16,7 @@ __all__ = ["add_c_options", "export_c"]
 
 UNITS = {"": 1, "k": 1024, "m": 1024**2}
 #: names of `snn_control.c_export.shells.SHELLS`
-SHELL_NAMES = ("plain", "crazyflie", "micro_ros", "ros2_control")
+SHELL_NAMES = ("plain", "crazyflie", "ros2_control")
 OPTIMISE = ("-Os", "-O2", "-O3")
 
 

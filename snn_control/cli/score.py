@@ -24,7 +24,8 @@ module:function), the name of a baseline of the environment, or "chance". It pla
 return, spikes, operations, footprint, sparsity, estimated energy with memory accesses, the cost of an int8 perceptron
 with the same layers, the time of a tick, and a digest of all actions and rewards. docs/scoreboard.md explains them.
 
-"all" plays every row of the scoreboard again and compares the digests; the exit code is 1 if one differs.
+"all" plays every row of the scoreboard again and compares the digests. The exit code is 1 if a digest differs or a row
+could not be played. Of rows "module:function", only modules that are installed are imported.
 
 examples:
   snn_control score cartpole --env CartPole-v1
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _one(options: argparse.Namespace) -> int:
     from ..scoreboard.protocol import task_of
-    from ..scoreboard.row import Row, write_row
+    from ..scoreboard.row import Row, check_rows, write_row
 
     if options.suite:
         raise DescriptionError("--suite", options.suite, "is for `score all`", "leave it out")
@@ -74,6 +75,8 @@ def _one(options: argparse.Namespace) -> int:
     task = task_of(options.env)
     if options.add and not (options.by and options.source):
         raise DescriptionError("--add", options.add, "needs --by and --source", "say who made it, and how")
+    if options.add:
+        check_rows(Path(options.add))  # before the episodes
     kind, results = _played(options.file, task, Path(), options.normalize, options.json)
     actor = options.file
     if options.add and Path(actor).is_file():  # so that the row can be played from the folder of the rows
@@ -158,14 +161,17 @@ def _again(options: argparse.Namespace) -> int:
     else:
         _print([row for row, _ in found])
         print(", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()))
-    return 1 if "differs" in verdicts else 0
+    return 0 if set(verdicts) == {"same digest"} else 1
 
 
 def _compared(row: Row, folder: Path, quiet: bool) -> tuple[Row, str]:
     from ..scoreboard.protocol import task_of
+    from ..training.environments.gymnasium_calls import import_installed
 
     task = task_of(row.environment)
     try:
+        if ":" in row.actor and not (folder / row.actor).is_file():
+            import_installed(row.actor.partition(":")[0], f"{row.name}.actor")
         results = _played(row.actor, task, folder, None, quiet)[1]
     except SnnControlError as error:
         needs = f" (pip install '{task.extra}')" if task.extra else ""

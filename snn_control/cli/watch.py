@@ -24,7 +24,8 @@ The page shows the spikes of every population, inputs, outputs with their limits
   FILE --env ID          a controller in a simulated world: pause, step, slow motion, reset
   --node NAME            a controller_node that runs, here or on another machine of the same ROS_DOMAIN_ID
   RUN.npz or RUN.mcap    a record of a node: a time bar, playing, stepping; it is replayed to the bit first
-  FOLDER                 a training run, also while it trains: its curve, and episodes of its newest controller
+  FOLDER                 a training run, also while it trains: its curve, and episodes of its newest controller;
+                         with --env if its environment is in a module of yours that is not installed
 With --control the link has a token, and whoever has the link may tune, stop and release; otherwise the page only looks.
 The page is served on this machine alone: from another one, use ssh -L PORT:127.0.0.1:PORT HOST.
 
@@ -97,10 +98,10 @@ def _kind(options: argparse.Namespace) -> Callable[[argparse.Namespace], Any]:
         raise DescriptionError(
             "FILE", None, "is needed", "name a controller file with --env ID, a record, or --node NAME"
         )
-    if options.env is not None:
-        return _world
     if Path(options.file).is_dir():
         return _training
+    if options.env is not None:
+        return _world
     if options.file.endswith((".npz", ".mcap")):
         return _record
     raise DescriptionError("--env", None, "is needed to watch a controller file", "give --env ID, or --node NAME")
@@ -139,6 +140,7 @@ def _record(options: argparse.Namespace) -> Any:
 
 
 def _training(options: argparse.Namespace) -> Any:
+    from ..training.environments.gymnasium_calls import import_installed
     from ..training.progress import NEWEST
     from ..watch.training import WatchedTraining
 
@@ -153,6 +155,9 @@ def _training(options: argparse.Namespace) -> Any:
         env, arguments = str(asked["env"]), dict(asked["arguments"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RuntimeFault(f"{folder / 'run.json'}: cannot be read: {error}") from None
+    if options.env is None and ":" in env:
+        import_installed(env.partition(":")[0], str(folder / "run.json"))
+    env, arguments = options.env or env, arguments | common.arguments_of(options)
     title = f"training in {env}: {options.file}"
     return WatchedTraining(folder, lambda: _environment(env, arguments), title, options.seed)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -13,7 +15,7 @@ from ..files import read_text, replace_text, writing
 from . import protocol
 from .protocol import VERSION, task_of
 
-__all__ = ["Row", "read_board", "read_rows", "write_row"]
+__all__ = ["Row", "check_rows", "read_board", "read_rows", "write_row"]
 
 KINDS = ("controller", "policy", "chance")
 MOST = 1e300  # above all numbers of a row
@@ -118,13 +120,27 @@ def read_board(folder: Path) -> list[Row]:
     return sorted(rows, key=lambda row: (order.index(row.environment), -row.results["return"]["mean"], row.name))
 
 
+def check_rows(path: Path) -> None:
+    """Raise DescriptionError if a row cannot be added to a JSON file: file or folder is invalid."""
+    if path.exists():
+        read_rows(path)
+    if not os.access(path.parent, os.W_OK):
+        raise DescriptionError("--add", str(path), "is in a folder that does not exist or cannot be written")
+
+
 def write_row(path: Path, row: Row) -> None:
     """Add a row to a JSON file, and create the file if it does not exist.
 
-    A row for the same environment with the same name is replaced.
+    A row for the same environment with the same name is replaced. Processes that add to one file wait for each other.
     """
-    rows = {one.key: one for one in read_rows(path)} if path.exists() else {}
-    rows[row.key] = row
-    text = json.dumps([asdict(one) for _, one in sorted(rows.items())], indent=1) + "\n"
     with writing("--add", path):
-        replace_text(path, text)
+        folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        rows = {one.key: one for one in read_rows(path)} if path.exists() else {}
+        rows[row.key] = row
+        text = json.dumps([asdict(one) for _, one in sorted(rows.items())], indent=1) + "\n"
+        with writing("--add", path):
+            replace_text(path, text)
+    finally:
+        os.close(folder)

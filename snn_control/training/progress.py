@@ -128,9 +128,15 @@ def history_in(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
 
 
 def read_progress(path: Path) -> list[dict[str, float]]:
-    """Return the rows of a file ``progress.csv``, one dictionary of numbers for each phase."""
+    """Return the rows of a file ``progress.csv``, one dictionary of numbers for each phase.
+
+    Raises ValueError if a cell is not a number, or if a row has more cells than the header.
+    """
     with path.open(encoding="utf-8", newline="") as file:
-        return [{key: float(text) for key, text in row.items() if text} for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    if any(None in row for row in rows):
+        raise ValueError(f"{path}: a row has more cells than the header")
+    return [{key: float(text) for key, text in row.items() if text} for row in rows]
 
 
 def _differences(before: Any, asked: Mapping[str, Any]) -> str:

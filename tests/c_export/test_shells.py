@@ -61,14 +61,6 @@ def test_the_controller_of_a_crazyflie_compiles(controller, tmp_path):
     assert ("EDIT" in source.read_text().partition("static void give")[2]) == (controller == "cartpole")
 
 
-@pytest.mark.parametrize("controller", ["quadrotor_attitude", "pan_tilt"])
-def test_the_node_for_micro_ros_compiles(controller, tmp_path):
-    shell("micro_ros", controller, tmp_path)
-    source = tmp_path / f"micro_ros/{controller}_node.c"
-    flags = ["-std=c99", *STRICT, "-fsyntax-only", "-I", STUBS / "micro_ros", "-I", tmp_path]
-    compile_c(host_compiler(), [*flags, source])
-
-
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 def test_the_plug_in_for_ros2_control_compiles(tmp_path):
     shell("ros2_control", "quadrotor_attitude", tmp_path)

@@ -1,6 +1,7 @@
 """The scoreboard: protocol, statistics, rows, digests, and the command."""
 
 import json
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -130,6 +131,44 @@ def test_all_rows_are_played_again_and_a_changed_digest_is_seen(short, tmp_path,
     assert "chance: differs" in err
     assert "gone: not played" in err
     assert "1 same digest" in out
+    write_row(rows, chance)
+    assert scored(capsys, "all", "--board", tmp_path)[0] == 1  # one is not played
+
+
+def test_a_board_does_not_bring_its_own_code(tmp_path, monkeypatch, capsys):
+    """The rows may come from somebody else: a module of the current folder is not imported because of them."""
+    (tmp_path / "brought.py").write_text("open('ran', 'w').close()\ndef act(observation):\n    return 0\n")
+    row = Row("a", "CartPole-v1", "brought:act", "policy", "them", "x", results=RESULTS)
+    write_row(tmp_path / "rows.json", row)
+    monkeypatch.chdir(tmp_path)
+    code, _, err = scored(capsys, "all", "--board", tmp_path)
+    assert (code, "a: not played: a.actor = 'brought': is a module that could not be imported" in err) == (1, True)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_processes_that_add_rows_to_one_file_lose_none(tmp_path):
+    path, threads = tmp_path / "rows.json", []
+
+    def add(k):
+        for n in range(10):
+            write_row(path, Row(f"{k} {n}", "CartPole-v1", "chance", "chance", "us", "x", results=RESULTS))
+
+    for k in range(4):
+        threads.append(Thread(target=add, args=(k,)))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert len(read_rows(path)) == 40
+
+
+@pytest.mark.parametrize("file", ["missing/rows.json", "damaged.json"])
+def test_a_file_that_cannot_take_a_row_is_named_before_an_episode_is_played(file, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("snn_control.cli.score._played", None)
+    (tmp_path / "damaged.json").write_text("[")
+    code, _, err = scored(
+        capsys, "chance", "--env", "CartPole-v1", "--add", tmp_path / file, "--by", "us", "--source", "x"
+    )
+    assert (code, file in err) == (2, True)
 
 
 @pytest.mark.parametrize(

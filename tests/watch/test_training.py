@@ -9,6 +9,7 @@ import pytest
 
 from snn_control.controller_file import parse_spec
 from snn_control.watch.training import MOST_ROWS, WatchedTraining
+from tests.cli.common import call
 from tests.watch import runs
 
 
@@ -66,3 +67,29 @@ def test_the_next_episode_has_the_newest_controller(watched, tmp_path):
     header, arrays = wait(lambda: next((one for one in watched.frames() if one[0]["ticks"]), None))
     assert set(header["spikes"]) == {"hidden", "more"}
     assert "membrane.hidden" in arrays  # it is still looked at
+
+
+def test_a_row_with_a_cell_too_many_does_not_end_the_page(watched, tmp_path):
+    write_progress(tmp_path, 3)
+    good = curve_of(watched)
+    with open(tmp_path / "progress.csv", "a") as file:
+        file.write("4,4000,8.0,4,0.5,9,9\n")
+    time.sleep(0.2)
+    assert [header["training"] for header, _ in watched.frames()][-1] == good
+
+
+def test_a_folder_does_not_bring_its_own_code(tmp_path, monkeypatch, capsys):
+    """run.json may come from somebody else: a module of the current folder is not imported because of it."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "brought.py").write_text("open('ran', 'w').close()\n")
+    parse_spec(runs.FILE).save(folder / "newest.yaml", "newest")
+    (folder / "run.json").write_text('{"env": "shared.brought:X-v0", "arguments": {}}')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))  # as ``python -m`` does
+    code, _, err = call(capsys, "watch", folder, "--no-browser")
+    assert (code, "run.json = 'shared.brought': is a module that could not be imported" in err) == (2, True)
+    assert not (tmp_path / "ran").exists()
+    monkeypatch.setattr("snn_control.watch.training.WatchedTraining", lambda folder, environment, *_: environment())
+    call(capsys, "watch", folder, "--no-browser", "--env", "shared.brought:X-v0")
+    assert (tmp_path / "ran").exists()  # the user's own words

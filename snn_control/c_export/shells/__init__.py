@@ -1,11 +1,11 @@
-"""Complete programs around an exported controller: for a PC, a Crazyflie, micro-ROS and ros2_control."""
+"""Complete programs around an exported controller: for a PC, a Crazyflie and ros2_control."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from ..exported import Exported
-from . import crazyflie, micro_ros, plain, ros2_control
+from . import crazyflie, plain, ros2_control
 
 __all__ = ["SHELLS"]
 
@@ -13,6 +13,5 @@ __all__ = ["SHELLS"]
 SHELLS: Mapping[str, Callable[[Exported], dict[str, str]]] = {
     "plain": plain.files,
     "crazyflie": crazyflie.files,
-    "micro_ros": micro_ros.files,
     "ros2_control": ros2_control.files,
 }

@@ -77,7 +77,7 @@ def _field(kind: str, name: str, array: str | None, known: dict[str, str], begin
     """
     count = 1 if array is None else int(array[:11]) if array else DYNAMIC
     if count > MOST_ITEMS:
-        raise ValueError(f"{kind} has an array of {array[:40]} items")
+        raise ValueError(f"{kind} has an array of {count:,} items or more")
     if name in SIZES:
         return [[NUMBERS, SIZES[name], count, 0]]
     if name == "string":

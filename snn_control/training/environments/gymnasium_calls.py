@@ -16,7 +16,18 @@ import numpy as np
 from ...errors import DescriptionError, RuntimeFault, describe_exception, message_of
 from ...gym_adapter.flat import flat_environment
 
-__all__ = ["LIMIT", "PERTURB", "drawn_in", "episode_limit", "import_module", "make", "name_of", "reset", "step"]
+__all__ = [
+    "LIMIT",
+    "PERTURB",
+    "drawn_in",
+    "episode_limit",
+    "import_installed",
+    "import_module",
+    "make",
+    "name_of",
+    "reset",
+    "step",
+]
 
 MOST_REWARD = 1e12  # sums over episodes and squares of these stay finite in float32
 PERTURB = "--perturb"  # key of the perturbations among the arguments; no argument of an environment can have this name
@@ -32,6 +43,28 @@ def import_module(name: str) -> ModuleType:
             raise
     sys.path.append(os.getcwd())
     return importlib.import_module(name)
+
+
+def import_installed(name: str, said_in: str) -> None:
+    """Import a module that a file of data names. A module in the current folder is not imported.
+
+    The data may come from other people, and importing a module runs its code. So the module must have been installed.
+
+    said_in : the file, for the error
+
+    Raises DescriptionError if the module cannot be imported.
+    """
+    path, here = sys.path.copy(), os.path.realpath(os.getcwd())
+    sys.path[:] = [folder for folder in path if os.path.realpath(folder) != here]  # ``python -m`` puts it there
+    try:
+        importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        rule = f"is a module that could not be imported ({message_of(error)}); only installed ones are, from a file"
+        raise DescriptionError(
+            said_in, name, rule, "if you trust it, install it, or name it on the command line"
+        ) from None
+    finally:
+        sys.path[:] = path
 
 
 def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
