@@ -1,4 +1,4 @@
-"""Speed of a tick compared with the same networks by hand in C, interleaved in one process.
+"""Speed of a tick compared with the same networks in C, interleaved in one process.
 
 Workloads A to D (see ``workloads``), dt 1 ms, one thread, a new input vector in each step. They are called from Python
 (C through ctypes, ours through `Bound.stepper`), and in a loop of compiled code. The engine's tick does more than the C
@@ -36,7 +36,7 @@ from .processes import NO_FIFO, exit_code
 from .workloads import DT, INPUTS, SIZES, TAU_MEM, TAU_SYN, inputs, recurrent, synaptic_layers
 
 #: most time that (a call, a step in the loop) may take, relative to C
-BARS = {"A": (0.45, 0.40), "B": (0.90, 0.90), "C": (0.70, 0.70), "D": (0.40, 0.40)}
+BARS = {"A": (0.60, 1.15), "B": (0.70, 0.90), "C": (0.80, 0.80), "D": (0.75, 0.75)}
 #: number of calls, and of steps in the loop, in one round
 LENGTHS = {"A": (2000, 20_000), "B": (2000, 10_000), "C": (500, 1000), "D": (60, 80)}
 

@@ -1,11 +1,9 @@
-/* The workloads of the engine's benchmark by hand, event-driven: the reference that the engine is measured against;
-   and the shortest loops of their parts, for the floor. Compiled with -O3 -march=native.
-
-   The layered step reads its decays through the pointer to the network in the neurons' loop, which gcc 12 then leaves
-   scalar: half of the time of that step. With local copies it is vectorised. The bars of the benchmark were set
-   against the first, so it stays as it is. */
+/* The benchmark's networks in C, written to be fast: event-driven, decays in local variables (so that gcc vectorises the
+   loop over neurons), four rows of weights in one pass, eight flags of spikes at a time, and the synapses of the spike
+   after next prefetched. The shortest loops of their parts, for the floor, stand at the end. */
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { LAYERS = 3, MOST = 1024 };
 
@@ -17,36 +15,55 @@ typedef struct {
     int32_t *spikes[LAYERS];
 } Layered;
 
+/* write the numbers of the flagged neurons to spikes; their count. Little-endian: the first flag is the lowest byte. */
+static int find_spikes(const uint8_t *restrict flag, int n, int32_t *restrict spikes) {
+    int count = 0, i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, flag + i, 8);
+        for (; eight; eight &= eight - 1) spikes[count++] = i + (__builtin_ctzll(eight) >> 3);
+    }
+    for (; i < n; i++)
+        if (flag[i]) spikes[count++] = i;
+    return count;
+}
+
+/* one layer: of numbers x, or of count spikes; how many of its neurons fired */
 static int layer(Layered *net, int l, const float *x, const int32_t *fired, int count) {
-    int n = net->size[l + 1], spikes = 0;
+    int n = net->size[l + 1], k = 0;
     const float *restrict bias = net->bias[l];
     float *restrict v = net->v[l], *restrict isyn = net->isyn[l], *restrict drive = net->drive[l];
+    const float decay = net->decay, decay_syn = net->decay_syn, rest = 1.0f - decay;
+    uint8_t flag[MOST];
     for (int i = 0; i < n; i++) drive[i] = bias[i];
-    if (x)
-        for (int j = 0; j < net->size[l]; j++) {
+    if (x) {
+        for (int j = 0; j + 4 <= net->size[l]; j += 4) {
             const float *restrict w = net->weights[l] + j * n;
-            float a = x[j];
-            for (int i = 0; i < n; i++) drive[i] += a * w[i];
+            float a = x[j], b = x[j + 1], c = x[j + 2], d = x[j + 3];
+            for (int i = 0; i < n; i++)
+                drive[i] = (((drive[i] + a * w[i]) + b * w[i + n]) + c * w[i + 2 * n]) + d * w[i + 3 * n];
         }
-    else
-        for (int k = 0; k < count; k++) {
+    } else {
+        for (; k + 4 <= count; k += 4) {
+            const float *restrict a = net->weights[l] + fired[k] * n, *restrict b = net->weights[l] + fired[k + 1] * n;
+            const float *restrict c = net->weights[l] + fired[k + 2] * n, *restrict d = net->weights[l] + fired[k + 3] * n;
+            for (int i = 0; i < n; i++) drive[i] = (((drive[i] + a[i]) + b[i]) + c[i]) + d[i];
+        }
+        for (; k < count; k++) {
             const float *restrict w = net->weights[l] + fired[k] * n;
             for (int i = 0; i < n; i++) drive[i] += w[i];
         }
-    uint8_t flag[MOST];
-    float rest = 1.0f - net->decay;
+    }
     for (int i = 0; i < n; i++) {
-        float q = isyn[i] * net->decay_syn + drive[i];
+        float q = isyn[i] * decay_syn + drive[i];
         q = fabsf(q) > 1e-20f ? q : 0.0f;
-        float u = net->decay * v[i] + rest * q;
+        float u = decay * v[i] + rest * q;
         int fire = u >= 1.0f;
         v[i] = fire ? 0.0f : u;
         isyn[i] = q;
         flag[i] = fire;
     }
-    for (int i = 0; i < n; i++)
-        if (flag[i]) net->spikes[l][spikes++] = i;
-    return spikes;
+    return find_spikes(flag, n, net->spikes[l]);
 }
 
 /* one step; how many of the last layer fired */
@@ -70,11 +87,12 @@ typedef struct {
 
 int recurrent_step(Recurrent *net, const float *restrict x) {
     float *restrict v = net->v, *restrict isyn = net->isyn;
-    const float *restrict bias = net->bias;
-    const int32_t *restrict channel = net->channel;
+    const float *restrict bias = net->bias, *restrict weight = net->weight;
+    const int32_t *restrict channel = net->channel, *restrict first = net->first, *restrict target = net->target;
     uint8_t *restrict flag = net->flag;
-    float decay = net->decay, decay_syn = net->decay_syn, rest = 1.0f - decay;
-    int n = net->n, count = 0, k = 0;
+    int32_t *restrict spikes = net->spikes;
+    const float decay = net->decay, decay_syn = net->decay_syn, rest = 1.0f - decay;
+    const int n = net->n;
     for (int i = 0; i < n; i++) {
         float q = isyn[i];
         float u = decay * v[i] + rest * (q + bias[i] + x[channel[i]]);
@@ -84,20 +102,15 @@ int recurrent_step(Recurrent *net, const float *restrict x) {
         isyn[i] = fabsf(q) > 1e-20f ? q : 0.0f;
         flag[i] = fire;
     }
-    int32_t *spikes = net->spikes;
-    for (; k + 8 <= n; k += 8) {
-        uint64_t bytes = *(const uint64_t *)(flag + k);
-        while (bytes) {
-            int byte = __builtin_ctzll(bytes) >> 3;
-            spikes[count++] = k + byte;
-            bytes &= ~(0xffULL << (8 * byte));
-        }
+    int count = find_spikes(flag, n, spikes);
+    for (int k = 0; k < count; k++) {
+        if (k + 2 < count)
+            for (int s = first[spikes[k + 2]]; s < first[spikes[k + 2] + 1]; s += 16) {
+                __builtin_prefetch(target + s);
+                __builtin_prefetch(weight + s);
+            }
+        for (int s = first[spikes[k]], end = first[spikes[k] + 1]; s < end; s++) isyn[target[s]] += weight[s];
     }
-    for (; k < n; k++)
-        if (flag[k]) spikes[count++] = k;
-    for (k = 0; k < count; k++)
-        for (int s = net->first[spikes[k]], end = net->first[spikes[k] + 1]; s < end; s++)
-            isyn[net->target[s]] += net->weight[s];
     return count;
 }
 
