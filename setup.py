@@ -46,7 +46,7 @@ EXTRAS = {
     "nir": ["nir>=1.0.8"],
     "watch": ["websockets>=14", "pygame-ce"],  # pygame draws the worlds of Gymnasium
     "events": ["mcap>=1.2", "zstandard>=0.21", "lz4>=4.3", "aedat>=2.3", "av>=12.0"],
-    "hdf5": ["h5py>=3.8", "hdf5plugin>=4.0", "zstandard>=0.21", "lz4>=4.3"],
+    "hdf5": ["h5py>=3.8", "hdf5plugin>=4.0", "zstandard>=0.21"],
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
 EXTRAS["policy"] = ["onnx>=1.16"]  # 36 MB, only for policies that are .onnx files

@@ -75,3 +75,14 @@ def test_a_file_that_faery_writes(tmp_path):
         rows[name] = getattr(events, name)
     faery.events_stream_from_array(rows, dimensions=(640, 480)).to_file(path)
     assert same(open_recording(path).read(), replace(events, t=events.t - events.t[0]))
+
+
+def test_without_a_height_the_rows_are_not_known(tmp_path):
+    """They count from below, so they need the height: of the header or of the caller."""
+    events, path = some_events(3000), tmp_path / "a.es"
+    data = bytearray(event_stream(events))
+    data[16:20] = bytes(4)
+    path.write_bytes(data)
+    with pytest.raises(DescriptionError, match="states a height of 0 pixels, but its rows count from below; give --w"):
+        open_recording(path)
+    assert same(open_recording(path, width=640, height=480).read(), events)

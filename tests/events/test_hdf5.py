@@ -130,6 +130,8 @@ FILTERS = {
     "Zstandard": lambda: {**plugin().Zstd()},
     "bitshuffle": lambda: {**plugin().Bitshuffle()},
     "Blosc, its own codec": lambda: {**plugin().Blosc(cname="blosclz", clevel=5, shuffle=1)},
+    "Blosc, LZ4": lambda: {**plugin().Blosc(cname="lz4", clevel=5, shuffle=0)},
+    "Blosc, zlib": lambda: {**plugin().Blosc(cname="zlib", clevel=5, shuffle=2)},
 }
 
 
@@ -140,25 +142,6 @@ def test_filters_of_the_library(tmp_path, name):
     recording = open_recording(path)
     assert same(recording.read(), after(EVENTS))
     assert told(recording) == {}
-
-
-@pytest.mark.parametrize("cname", ["zstd", "lz4", "lz4hc", "zlib"])
-@pytest.mark.parametrize("shuffle", [0, 1, 2])
-def test_blosc_is_that_of_the_library(tmp_path, cname, shuffle):
-    """All sizes of items, and chunks that are no multiple of 8 items or of a block."""
-    from snn_control.events.files.blosc import decode_blosc
-
-    blosc, rng = plugin().Blosc(cname=cname, clevel=5, shuffle=shuffle), np.random.default_rng(1)
-    for dtype in ("u1", "<u2", "<u4", "<i8"):
-        for size in (1, 8, 1003, 40_001):
-            values = rng.integers(0, 200, size).astype(dtype)
-            with h5py.File(tmp_path / "a.h5", "w") as file:
-                dataset = file.create_dataset("a", data=values, chunks=(size,), **blosc)
-                mask, raw = dataset.id.read_direct_chunk((0,))
-            out = np.empty((1, values.nbytes), np.uint8)
-            data, at, length = np.frombuffer(raw, np.uint8), np.zeros(1, np.int64), np.array([len(raw)])
-            assert mask or decode_blosc(data, at, length, out) == 1
-            assert mask or out.tobytes() == values.tobytes()
 
 
 def test_a_filter_that_is_not_known_and_others_that_are_refused(tmp_path):
@@ -235,15 +218,17 @@ def test_a_promise_of_rows_that_are_not_there(tmp_path):
     assert told(recording) == {"truncated": 1}
 
 
-@pytest.mark.parametrize("name", ["gzip", "Blosc", "ecf"])
+@pytest.mark.parametrize("name", ["gzip", "Blosc", "Zstd", "LZ4", "Bitshuffle", "lzf", "ecf"])
 def test_chunks_that_unpack_to_more_than_they_should_are_damaged(tmp_path, name):
     import zlib
 
     path = tmp_path / "a.h5"
-    if name == "Blosc":
-        blosc = plugin().Blosc(cname="zstd", clevel=9, shuffle=0)
+    how = {"compression": name} if name in ("gzip", "lzf") else {}
+    if name in ("Blosc", "Zstd", "LZ4", "Bitshuffle"):
+        how = dict(getattr(plugin(), name)())
+    if name not in ("gzip", "ecf"):
         with h5py.File(path, "w") as file:
-            big = file.create_dataset("big", data=np.zeros(1 << 28, "u1"), chunks=(1 << 28,), **blosc)
+            big = file.create_dataset("big", data=np.zeros(1 << 28, "u1"), chunks=(1 << 28,), **how)
             bomb = big.id.read_direct_chunk((0,))[1]
     elif name == "gzip":
         packer = zlib.compressobj()
@@ -261,7 +246,6 @@ def test_chunks_that_unpack_to_more_than_they_should_are_damaged(tmp_path, name)
                 (0,), bomb
             )
         else:
-            how = {"compression": "gzip"} if name == "gzip" else dict(plugin().Blosc())
             for column in "txyp":
                 dataset = file.create_dataset(f"events/{column}", (1000,), "u4", chunks=(1000,), **how)
                 dataset.id.write_direct_chunk((0,), bomb)
@@ -280,3 +264,88 @@ def test_without_the_library(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "h5py", None)
     assert main(["events", "info", str(tmp_path / "a.h5")]) == 2
     assert "HDF5 needs h5py: pip install '.[hdf5]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("chunks", [(1 << 22, 4), (1, 1 << 24)], ids=str)
+def test_chunks_of_a_table_count_with_their_width(tmp_path, chunks):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("events", (800, 4), "u4", chunks=chunks, maxshape=(None, None))
+    with pytest.raises(DescriptionError, match=r"has chunks of together 67,108,864 bytes in events; at most 16,777"):
+        open_recording(tmp_path / "a.h5")
+
+
+def test_triggers_in_a_chunk_that_is_too_large_are_counted_as_damage(tmp_path):
+    path = tmp_path / "a.h5"
+    write_metavision(path, EVENTS, 1000)
+    with h5py.File(path, "r+") as file:
+        kind = file["EXT_TRIGGER/events"].dtype
+        del file["EXT_TRIGGER/events"]
+        file.create_dataset("EXT_TRIGGER/events", (1 << 28,), kind, chunks=(1 << 25,), compression="gzip")[:3] = 0
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    recording = open_recording(path)
+    assert same(recording.read(), EVENTS)
+    assert told(recording) == {"malformed": 1}
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 16  # KiB
+
+
+def test_other_files_are_not_read(tmp_path):
+    """Neither through external links, nor through datasets that are stored in other files."""
+    path = tmp_path / "a.h5"
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["t_offset"], file["width"], file["height"] = 5_000_000, 12, 34
+        file["calib/resolution"] = [12, 34]
+        file["rows"] = np.zeros(3, [("t", "i8"), ("id", "i2"), ("p", "i2")])
+    write_dsec(path, EVENTS, 0)
+    with h5py.File(path, "r+") as file:
+        del file["t_offset"]
+        for name in ("t_offset", "width", "height"):
+            file[name] = h5py.ExternalLink("other.h5", name)
+        file["events/width"] = h5py.SoftLink("/width")
+        file["events/height"] = h5py.SoftLink("/height")
+        file["calib"] = h5py.ExternalLink("other.h5", "calib")
+    recording = open_recording(path)
+    assert same(recording.read(), EVENTS)
+    assert (recording.width, recording.height) == (None, None)
+    path = tmp_path / "b.h5"
+    write_dsec(path, EVENTS, 0)
+    with h5py.File(path, "r+") as file:
+        del file["t_offset"]
+        layout = h5py.VirtualLayout((1,), "i8")
+        layout[:] = h5py.VirtualSource("other.h5", "t_offset", (1,))
+        file.create_virtual_dataset("t_offset", layout)
+        for name in ("width", "height"):
+            file.create_dataset(name, (1,), "u1", external=[(str(tmp_path / "other.h5"), 0, 1)])
+    recording = open_recording(path)
+    assert same(recording.read(), EVENTS)
+    assert (recording.width, recording.height) == (None, None)
+    path = tmp_path / "c.h5"
+    write_metavision(path, EVENTS, 1000)
+    with h5py.File(path, "r+") as file:
+        del file["EXT_TRIGGER"]
+        file["EXT_TRIGGER/events"] = h5py.ExternalLink("other.h5", "rows")
+    recording = open_recording(path)
+    recording.read()
+    assert told(recording) == {}
+
+
+@pytest.mark.parametrize("offset", [2**63 - 5000, 2**62, -(2**62), 2**64 - 1], ids=str)
+def test_an_offset_beyond_what_a_time_can_be(tmp_path, offset):
+    write_dsec(tmp_path / "a.h5", EVENTS[:10])
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        del file["t_offset"]
+        file["t_offset"] = np.uint64(offset) if offset > 2**63 else np.int64(offset)
+    with pytest.raises(DescriptionError, match=r"has the time offset /t_offset = -?[\d,]+ us, over 146 years"):
+        open_recording(tmp_path / "a.h5")
+
+
+def test_times_are_limited_after_the_offset(tmp_path):
+    from snn_control.events.columns import FURTHEST
+
+    most = FURTHEST // 1000
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, column in (("t", np.array([-1, 0, 1, most], np.int64)), *((c, np.zeros(4, "u2")) for c in "xyp")):
+            file[f"events/{name}"] = column
+        file["t_offset"] = most
+    recording = open_recording(tmp_path / "a.h5")
+    assert recording.read().t.tolist() == [most - 1, most]
+    assert told(recording) == {"malformed": 2}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import sqlite3
 import zipfile
 
@@ -71,6 +72,18 @@ PROMISES = {
     "unequal columns": ((3,), [THREE[0], THREE[1][:-2], *THREE[2:]], {}, "says that it is"),
     "a number cut": ((3,), [THREE[0][:-3], *THREE[1:]], {}, "says that it is"),
     "a negative length": ((-5,), [b""] * 4, {}, "says that it is"),
+    "a width of many numbers": (
+        (1,),
+        ONE,
+        {"width": np.zeros(1 << 26, "u1")},
+        r"array of uint8 with shape \(67108864,\)",
+    ),
+    "a unit of many bytes": (
+        (1,),
+        ONE,
+        {"unit": np.zeros(1, "S67108864")},
+        r"unit = .*array of .S67108864.* shape \(1,\)",
+    ),
     "a width that is a list": ((1,), ONE, {"width": np.arange(3)}, "width = .*: must be a whole number"),
     "a huge width": ((1,), ONE, {"width": np.array(1 << 40)}, "width = .*: must be a whole number"),
     "a pickle": ((1,), ONE, {"unit": np.array([None, {}], object)}, "holds Python objects"),
@@ -81,9 +94,11 @@ PROMISES = {
 def test_an_npz_that_promises_what_it_does_not_hold_is_refused(tmp_path, name):
     shape, parts, more, rule = PROMISES[name]
     npz(tmp_path / "a.npz", shape, *parts, **more)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(DescriptionError, match=rule) as error:
         open_recording(tmp_path / "a.npz")
     assert "\n" not in str(error.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 14  # KiB
 
 
 def test_numbers_that_no_camera_has_are_left_out_of_an_npz(tmp_path):
@@ -136,12 +151,14 @@ def test_a_chunk_that_unpacks_to_a_gigabyte_of_nothing_takes_64_mb_at_most(tmp_p
     zstandard = pytest.importorskip("zstandard")
     import tracemalloc
 
-    from snn_control.events.files.storage import unpacked
+    from snn_control.events.files.storage import Storage
 
+    (tmp_path / "bag").touch()
+    storage = Storage(tmp_path / "bag")
     bomb = zstandard.ZstdCompressor().compress(bytes(1 << 28))
     assert len(bomb) < 1 << 15
     tracemalloc.start()
-    assert unpacked(bomb) is None
+    assert storage._message(bomb) is None
     assert tracemalloc.get_traced_memory()[1] < 1 << 26
     tracemalloc.stop()
 

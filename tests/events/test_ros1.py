@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import struct
 from dataclasses import replace
 
@@ -13,7 +14,8 @@ from snn_control.errors import DescriptionError
 from snn_control.events import open_recording
 from snn_control.events.files.bags import is_bag, storages_of
 from snn_control.events.files.ros1_messages import DYNAMIC, NUMBERS, TRUNCATED, convert, program_of, to_cdr
-from tests.events.other_files import EVENT_ARRAY, bag1, bag1_of_events, ros1_event_array
+from snn_control.events.files.ros1_storage import Ros1Storage
+from tests.events.other_files import EVENT_ARRAY, bag1, bag1_of_events, record1, ros1_event_array
 from tests.events.recordings import same, some_events, told
 
 EVENTS = some_events(3000, unit="ns", step=900_000)
@@ -169,3 +171,22 @@ def test_bags_and_messages_of_rosbags(tmp_path):
             theirs = [bytes(two.ros1_to_cdr(raw, c.msgtype)) for c, _, raw in bag.messages([connection])]
             assert [data for _, data in storage.messages(connection.topic)] == theirs
             assert len(theirs) == 5
+
+
+def test_all_chunks_together_unpack_to_a_multiple_of_the_file(tmp_path, monkeypatch):
+    """A chunk of 79 bytes may unpack to 64 MB, but not each of 60 of them."""
+    sizes, unpack = [], Ros1Storage._unpack
+
+    def spied(self, *chunk):
+        data = unpack(self, *chunk)
+        sizes.append(len(data))
+        return data
+
+    monkeypatch.setattr(Ros1Storage, "_unpack", spied)
+    inner = record1(bytes(1 << 25), op=b"\x02", conn=bytes(4), time=bytes(8))
+    bomb = record1(bz2.compress(inner), op=b"\x05", compression=b"bz2")
+    path = tmp_path / "a.bag"
+    path.write_bytes(bag1_of_events(EVENTS, compression="bz2", index=False) + 60 * bomb)
+    recording = open_recording(path)
+    assert same(recording.read(), EVENTS)
+    assert sum(sizes) < 10 * (1 << 25)  # of several passes

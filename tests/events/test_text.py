@@ -108,6 +108,14 @@ def test_other_texts_are_refused(tmp_path, text):
         open_recording(path)
 
 
+@pytest.mark.parametrize("line", ["-640 480", "640 4.5", "1e999 5", "nan 5", "70000 1"])
+def test_a_size_that_no_sensor_has_is_refused(tmp_path, line):
+    path = tmp_path / "a.txt"
+    path.write_text(f"{line}\n0.0 1 1 1\n0.1 2 2 0\n")
+    with pytest.raises(DescriptionError, match=f"begins with the sensor's size '?{line}'?; must be two whole numbers"):
+        open_recording(path)
+
+
 @given(
     st.lists(st.tuples(st.integers(-(10**12), 10**15), *[st.integers(0, 65535)] * 2, st.integers(0, 1)), max_size=40),
     st.sampled_from(["us", "ns"]), st.sampled_from([".csv", ".txt"]),

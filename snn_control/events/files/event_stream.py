@@ -80,8 +80,12 @@ class EventStreamRecording(Recording):
         if len(header) < len(MAGIC) + 8:
             raise refused(path, f"ends at byte {len(header)}, within the header of an Event Stream")
         said = np.frombuffer(header, "<u2", 2, 16).tolist()
-        self._height = said[1]
-        super().__init__(path, width or said[0], height or said[1])
+        self._height = said[1] or height or 0
+        if not self._height:
+            raise refused(
+                path, "states a height of 0 pixels, but its rows count from below", "give --width and --height"
+            )
+        super().__init__(path, width or said[0] or None, height or said[1])
         self.layout = f"Event Stream, {KINDS[kind].upper()} events"
         self._atis, self._begin_data, self.size_bytes = kind == 2, len(header), path.stat().st_size
 

@@ -13,12 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.compile import compile_function
 from ...engine.slots import EVENT_COLUMNS
 from ...errors import DescriptionError
 from ..columns import FURTHEST, NANOSECONDS, Events
 from ..recording import Recording, refused
-from .unshuffle import add_offset
 
 __all__ = ["NUMBERS", "OF_NAME", "FieldRecording", "Order", "found_order", "named_fields", "source_unit", "unit_of"]
 
@@ -130,7 +128,7 @@ class FieldRecording(Recording):
 
     source : unit of the times in the file, "s", "ms", "us" or "ns". The unit of the recording's times is "ns" if the
         file has ns, otherwise "us"
-    offset : number that is added to all times of the file [us]
+    offset : number that is added to all times of the file, in ``unit``
     """
 
     source, offset = "us", 0
@@ -168,7 +166,8 @@ class FieldRecording(Recording):
     def _timely(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
         """Convert columns of the file to events. Events with impossible times or pixels are counted and left out."""
         scale, most = UNITS[self.source] // NANOSECONDS[self.unit], FURTHEST // UNITS[self.source]
-        sound = _within(t, -most, most)
+        after = self.offset / scale if t.dtype.kind == "f" else self.offset // scale
+        sound = _within(t, -most - after, most - after)
         for side in (x, y):
             sound = _both(sound, _within(side, 0, (1 << 16) - 1))
         if sound is not None:
@@ -179,25 +178,11 @@ class FieldRecording(Recording):
             t = np.rint(t * float(scale)).astype(np.int64)
         else:
             t = np.multiply(t, scale, dtype=np.int64, casting="unsafe") if scale > 1 else t
-        if self.offset and t.dtype == np.uint32:
-            t = _added(t, self.offset, room)
-        elif self.offset:
+        if self.offset:
             t = np.add(t, self.offset, dtype=np.int64, casting="unsafe", out=room)
         t = t.astype(EVENT_COLUMNS["t"], copy=False)
         x, y = (column.astype(EVENT_COLUMNS[name], copy=False) for name, column in zip("xy", (x, y), strict=True))
         return self._in_frame(t, x, y, p if _is_flag(p) else (p > 0).view(np.uint8))
-
-
-def _added(t: np.ndarray, offset: int, room: np.ndarray | None) -> np.ndarray:
-    """Return ``t + offset`` as int64. NumPy would convert the array first; this function needs a single pass.
-
-    t : (n,) uint32, times
-    room : (n,) int64 for the result; None: a new array
-    """
-    out = np.empty(len(t), np.int64) if room is None else room
-    run = compile_function(add_offset, "void(Array(uint32,1,'C',readonly=True),int64,int64[::1])")
-    run(np.ascontiguousarray(t), offset, out)
-    return out
 
 
 def _is_flag(p: np.ndarray) -> bool:
@@ -205,7 +190,7 @@ def _is_flag(p: np.ndarray) -> bool:
     return p.dtype == np.uint8 and (not len(p) or bool(p.max() <= 1))
 
 
-def _within(values: np.ndarray, least: int, most: int) -> np.ndarray | None:
+def _within(values: np.ndarray, least: float, most: float) -> np.ndarray | None:
     """Return a mask of the values from ``least`` to ``most``, (n,) bool; None if all values are. NaN is outside."""
     kind, size = values.dtype.kind, values.dtype.itemsize
     if kind == "b" or not len(values) or (kind == "u" and (1 << 8 * size) - 1 <= most):

@@ -18,8 +18,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from ...errors import optional
-from .storage import BAGS, Storage, full_type, room, unpacked
+from ...errors import SnnControlError, optional
+from .storage import BAGS, Storage, full_type
 
 __all__ = ["McapStorage"]
 
@@ -53,7 +53,7 @@ class McapStorage(Storage):
         """
         for name, kind, log_time, data in self._walk():
             if topic in (None, name):
-                message = unpacked(data)
+                message = self._message(data)
                 if message is None:
                     self.malformed += 1
                 else:
@@ -102,7 +102,7 @@ class McapStorage(Storage):
 
     def _walk(self) -> Iterator[tuple[str, str, int, bytes]]:
         """Yield the topic, type, log time [ns] and bytes of every message in CDR encoding."""
-        self.truncated, self.malformed, self.bytes_read = False, 0, 0
+        self._begin()
         schemas: dict[int, str] = {}
         channels: dict[int, tuple[str, str]] = {}
         with open(self.path, "rb") as file:
@@ -138,10 +138,11 @@ class McapStorage(Storage):
     def _chunk(self, content: bytes, cut: bool) -> Iterator[tuple[int, memoryview]]:
         try:
             chunk = self._contents.Chunk.read(_stream(content))
-            size = min(chunk.uncompressed_size, room(len(chunk.data)))
-            data = memoryview(_unpack(chunk.compression, chunk.data, size))
+            data = memoryview(self._unpack(chunk.compression, chunk.data, chunk.uncompressed_size))
             if not cut and chunk.uncompressed_crc not in (0, zlib.crc32(data)):
                 raise ValueError("checksum")
+        except SnnControlError:  # a library that is not installed
+            raise
         except Exception:  # no chunk, or one that cannot be unpacked: the libraries may raise any exception
             self.malformed += 1
             return
@@ -177,18 +178,3 @@ def _stream(content: bytes | memoryview) -> Any:
     from mcap.data_stream import ReadDataStream
 
     return ReadDataStream(BytesIO(content))
-
-
-def _unpack(compression: str, data: bytes, size: int) -> bytes:
-    """Return the decompressed bytes of a chunk, at most ``size``; of a truncated chunk, the part that is readable."""
-    if compression == "zstd":
-        import zstandard
-
-        return zstandard.ZstdDecompressor().stream_reader(data).read(size)
-    if compression == "lz4":
-        import lz4.frame
-
-        return lz4.frame.LZ4FrameDecompressor().decompress(data, size)
-    if compression:
-        raise ValueError(compression)
-    return data

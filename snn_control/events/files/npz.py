@@ -23,6 +23,7 @@ from .fields import NUMBERS, OF_NAME, FieldRecording, Order, named_fields, sourc
 __all__ = ["NpyRecording", "NpzRecording"]
 
 STEP = 1 << 20  # rows read at once
+LONGEST_UNIT = 256  # bytes
 SAMPLE = 1 << 16  # rows that the order of columns is judged by
 
 Opened = tuple[IO[bytes], tuple[int, ...], np.dtype]
@@ -107,7 +108,7 @@ class NpzRecording(ArrayRecording):
             with Arrays(path) as arrays:
                 fields = named_fields(arrays) or {}
                 said = {name: _scalar(path, arrays, name) for name in ("width", "height")}
-                unit = str(arrays["unit"]) if "unit" in arrays else ""
+                unit = _unit(path, arrays)
                 others = [name for name in arrays if name not in ("width", "height", "unit")]
             if not others:
                 raise refused(path, "is a ZIP archive without NumPy arrays", "unpack it first")
@@ -125,8 +126,6 @@ class NpzRecording(ArrayRecording):
             if isinstance(error, DescriptionError):
                 raise
             raise refused(path, f"is a ZIP archive that cannot be read: {error}") from None
-        if unit and unit not in NANOSECONDS:
-            raise DescriptionError(f"{path}: unit", unit, "must be us or ns")
         self._find_columns(Order.parse(columns) if columns else None, unit, "the array " + self._names[0])
 
     @contextmanager
@@ -176,7 +175,22 @@ def _scalar(path: Path, arrays: Arrays, name: str) -> int | None:
     """Return the number ``name`` ("width" or "height") in the file; None if it is missing or 0."""
     if name not in arrays:
         return None
-    value = arrays[name]
-    if value.ndim or value.dtype.kind not in "iu" or not 0 <= value < 1 << 16:
-        raise DescriptionError(f"{path}: {name}", value, "must be a whole number below 65536")
-    return int(value) or None
+    with arrays.open(name) as (_, shape, dtype):
+        whole = shape == () and dtype.kind in "iu"
+    value = int(arrays[name]) if whole else -1
+    if not 0 <= value < 1 << 16:
+        found = value if whole else f"an array of {in_line(str(dtype), 80)} with shape {shape}"
+        raise DescriptionError(f"{path}: {name}", found, "must be a whole number below 65536")
+    return value or None
+
+
+def _unit(path: Path, arrays: Arrays) -> str:
+    """Return the unit of the times in the file; "" if it is missing."""
+    if "unit" not in arrays:
+        return ""
+    with arrays.open("unit") as (_, shape, dtype):
+        short = shape == () and dtype.kind in "SU" and dtype.itemsize <= LONGEST_UNIT
+    unit = str(arrays["unit"]) if short else f"an array of {in_line(str(dtype), 80)} with shape {shape}"
+    if unit not in NANOSECONDS:
+        raise DescriptionError(f"{path}: unit", unit, "must be us or ns")
+    return unit

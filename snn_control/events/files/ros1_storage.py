@@ -7,7 +7,6 @@ messages to CDR.
 
 from __future__ import annotations
 
-import bz2
 import os
 import struct
 from collections.abc import Iterator
@@ -17,9 +16,8 @@ from typing import IO
 
 import numpy as np
 
-from ...errors import optional
 from .ros1_messages import program_of, to_cdr
-from .storage import BAGS, Storage, full_type, room
+from .storage import BAGS, Storage, full_type
 
 __all__ = ["Ros1Storage"]
 
@@ -85,7 +83,7 @@ class Ros1Storage(Storage):
 
     def _walk(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield the number of the connection, the log time [ns] and the bytes of each message."""
-        self.truncated, self.malformed, self.bytes_read = False, 0, 0
+        self._begin()
         with open(self.path, "rb") as file:
             file.seek(len(BAGS[2]))
             whole = True
@@ -111,22 +109,14 @@ class Ros1Storage(Storage):
 
     def _chunk(self, fields: Fields, packed: bytes) -> Iterator[tuple[int, int, bytes]]:
         """Yield the messages in a compressed chunk or, if the chunk is truncated, in its readable part."""
-        file = BytesIO(self._unpacked(fields.get(b"compression", b""), packed))
+        try:
+            data = self._unpack(fields.get(b"compression", b"").decode("latin-1"), packed)
+        except (OSError, RuntimeError, EOFError, ValueError):  # not compressed data
+            self.malformed += 1
+            return
+        file = BytesIO(data)
         while (record := self._record(file)) is not None:
             yield from self._take(*record)
-
-    def _unpacked(self, compression: bytes, packed: bytes) -> bytes:
-        size = room(len(packed))
-        try:
-            if compression == b"bz2":
-                return bz2.BZ2Decompressor().decompress(packed, size)
-            if compression == b"lz4":
-                frame = optional("lz4.frame", "this bag needs lz4", "events")
-                return bytes(frame.LZ4FrameDecompressor().decompress(packed, size))
-        except (OSError, RuntimeError, EOFError):  # not compressed data
-            pass
-        self.malformed += 1
-        return b""
 
     def _take(self, fields: Fields, data: bytes) -> Iterator[tuple[int, int, bytes]]:
         kind, number, time = fields.get(b"op"), fields.get(b"conn", b""), fields.get(b"time", b"")

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ..recording import refused
-from .storage import Storage, full_type, unpacked
+from .storage import Storage, full_type
 
 __all__ = ["SqliteStorage"]
 
@@ -67,7 +67,8 @@ class SqliteStorage(Storage):
 
     def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
         log = self.path.with_name(self.path.name + "-wal")  # messages that wait in it are not read
-        self.truncated, self.malformed, self.bytes_read = log.is_file() and log.stat().st_size > 0, 0, 0
+        self._begin()
+        self.truncated = log.is_file() and log.stat().st_size > 0
         messages = self._rows(topic)
         return messages if self.size_bytes % self._page == 0 else self._held_back(messages)
 
@@ -78,7 +79,7 @@ class SqliteStorage(Storage):
         try:
             with closing(self._open()) as bag:
                 for log_time, data in bag.execute(query, numbers):
-                    message = unpacked(data)
+                    message = self._message(data)
                     if message is None or not isinstance(log_time, int):
                         if self.size_bytes % self._page:  # zeros after the cut
                             return

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ...engine.compile import compile_function
+from ...errors import in_line
 from ..columns import FURTHEST, NANOSECONDS, Events, empty_columns
 from ..recording import refused
 from .fields import FieldRecording, Order, found_order, named_fields, source_unit, unit_of
@@ -55,7 +56,7 @@ class TextRecording(FieldRecording):
         lines = text.splitlines()
         if len(text) == SAMPLE and len(lines) > 1:
             lines.pop()  # perhaps not whole
-        self._skipped, said, names = _head(lines)
+        self._skipped, said, names = _head(path, lines)
         super().__init__(path, width or said[0], height or said[1])
         rows = [row for row in map(_numbers, lines[self._skipped :]) if row is not None]
         self._order = self._find_order(rows, Order.parse(columns) if columns else None, names)
@@ -123,7 +124,7 @@ class TextRecording(FieldRecording):
         return self._in_frame(*columns)
 
 
-def _head(lines: list[str]) -> tuple[int, tuple[int | None, int | None], list[str]]:
+def _head(path: Path, lines: list[str]) -> tuple[int, tuple[int | None, int | None], list[str]]:
     """Return the number of lines before the events, the sensor's width and height, and the names of the columns."""
     size: tuple[int | None, int | None] = (None, None)
     names: list[str] = []
@@ -138,6 +139,9 @@ def _head(lines: list[str]) -> tuple[int, tuple[int | None, int | None], list[st
             return number + 1, size, _names(line)
         if len(row) != 2 or size[0] is not None:
             return number, size, names if len(names) == len(row) else []
+        if not all(0 <= side < 1 << 16 and side == int(side) for side in row):
+            rule = f"begins with the sensor's size {in_line(line, 40)}; must be two whole numbers from 0 to 65,535"
+            raise refused(path, rule, "correct or delete this line")
         size = int(row[0]) or None, int(row[1]) or None
     return len(lines), size, names
 
