@@ -28,6 +28,7 @@ from .nodes.live_page import ACTIONS, FRAMES, FRAMES_QOS, LOOKS, SCENE, SCENE_QO
 __all__ = ["WatchedNode"]
 
 FOUND_WITHIN, ANSWERS_WITHIN = 10.0, 3.0  # s
+LISTS = {"populations", "inputs", "outputs", "edges", "tunable", "rules", "actions"}  # of a scene
 WAITING = 4  # frames; older ones are dropped and counted
 
 
@@ -63,11 +64,13 @@ class WatchedNode:
         self._parameters: Any = node.create_client(SetParameters, f"{self.name}/set_parameters")
         self._thread = threading.Thread(target=self._spin, name="watched node", daemon=True)
         self._thread.start()
-        if not self._there.wait(FOUND_WITHIN):
-            others = self._others()
+        try:
+            if not self._there.wait(FOUND_WITHIN):
+                rule = f"{self.name}: no controller node of this name publishes its scene within {FOUND_WITHIN:g} s"
+                raise RuntimeFault(f"{rule}; {self._others()}")
+        except BaseException:  # also KeyboardInterrupt: a thread of rclpy that outlives Python would abort it
             self.close()
-            rule = f"{self.name}: no controller node of this name publishes its scene within {FOUND_WITHIN:g} s"
-            raise RuntimeFault(f"{rule}; {others}")
+            raise
 
     def _others(self) -> str:
         suffix = f"/{SCENE}"
@@ -87,7 +90,9 @@ class WatchedNode:
     def _take_scene(self, message: String) -> None:
         try:
             scene = json.loads(message.data)
-        except ValueError:  # a message of something else
+        except (ValueError, RecursionError):  # a message of something else
+            return
+        if not isinstance(scene, dict) or not LISTS.issubset(k for k, one in scene.items() if isinstance(one, list)):
             return
         with self._lock:
             self._scene = scene

@@ -20,11 +20,12 @@ import numpy as np
 from ..errors import InputError
 from ..record.run_folder import plain
 
-__all__ = ["MAX_LOOKS", "MAX_MESSAGE", "RECORD", "SUBPROTOCOL", "VERSION", "decode", "encode"]
+__all__ = ["MAX_LOOKS", "MAX_MESSAGE", "PART", "RECORD", "SUBPROTOCOL", "VERSION", "decode", "encode"]
 
 VERSION = 1
 SUBPROTOCOL = f"snn_control.watch.v{VERSION}"
-RECORD = "record.bin"  # the file with all frames of a record
+RECORD = "record.bin"  # the file with all frames of a record, fetched in parts: record.bin?from=BYTE
+PART = 256 * 1024  # bytes of a part; the last part is shorter
 MAX_MESSAGE = 64 * 1024  # bytes that a page may send at once
 MAX_LOOKS = 16  # populations that a page looks at
 ALIGNMENT = 8
@@ -49,6 +50,8 @@ def decode(frame: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
         size = int.from_bytes(frame[:4], "little")
         header = json.loads(frame[4 : 4 + size])
+        if not isinstance(header, dict):
+            raise ValueError("its header is not an object")
         at, arrays = 4 + size, {}
         for name, dtype, shape in header.pop("arrays"):
             if dtype not in DTYPES:
@@ -56,6 +59,6 @@ def decode(frame: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             count = int(np.prod(shape, dtype=np.int64))
             arrays[name] = np.frombuffer(frame, dtype, count, at).reshape(shape)
             at += -(-count * np.dtype(dtype).itemsize // ALIGNMENT) * ALIGNMENT
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise InputError(f"frame of {len(frame)} bytes: is not of {SUBPROTOCOL}: {error}") from None
     return header, arrays

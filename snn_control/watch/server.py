@@ -29,6 +29,8 @@ __all__ = ["Server"]
 RATE = 30.0  # frames a second, at most
 WAITING = 4  # frames that wait for a client, at most
 MAX_CLIENTS = 64
+MAX_REQUESTS = 128  # files that are being sent
+OPEN_S = 5.0  # a connection must send its request in this time
 MAX_BUFFER = 1 << 20  # bytes that the socket of a client may buffer
 SILENT_S = 10.0  # without an answer to a ping, a client is gone
 REFUSED_S = 0.2  # pause after a wrong message, so that a flood costs nothing
@@ -86,6 +88,7 @@ class Server:
         self.token = secrets.token_urlsafe(18) if control else ""
         self.refused = 0  # connections and messages
         self._clients: set[_Client] = set()
+        self._requests: set[Any] = set()  # connections that get a file
         self._pages = {one.name: one.read_bytes() for one in (resources.files(__package__) / "page").iterdir()}
         self._started, self.ended, self._error = threading.Event(), threading.Event(), ""
         self._loop = asyncio.new_event_loop()
@@ -113,6 +116,7 @@ class Server:
     # the thread ------------------------------------------------------------------------------------------------------
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._loop.set_exception_handler(self._note)  # of single connections
         try:
             self._loop.run_until_complete(self._serve())
         except OSError as error:
@@ -124,13 +128,16 @@ class Server:
             self._started.set()
             self.ended.set()
 
+    def _note(self, loop: Any, context: dict[str, Any]) -> None:
+        self.refused += 1
+
     async def _serve(self) -> None:
         serve = optional("websockets.asyncio.server", "the live page needs websockets", "watch").serve
         async with serve(
             self._client, self.host, self.port, process_request=self._request, compression=None,
-            max_size=protocol.MAX_MESSAGE, max_queue=4, write_limit=MAX_BUFFER, ping_interval=SILENT_S / 2,
-            ping_timeout=SILENT_S, subprotocols=[protocol.SUBPROTOCOL, *foxglove.SUBPROTOCOLS], server_header=None,
-            logger=_quiet(),
+            max_size=protocol.MAX_MESSAGE, max_queue=4, write_limit=MAX_BUFFER, open_timeout=OPEN_S,
+            ping_interval=SILENT_S / 2, ping_timeout=SILENT_S, server_header=None, logger=_quiet(),
+            subprotocols=[protocol.SUBPROTOCOL, *foxglove.SUBPROTOCOLS],
         ) as server:  # fmt: skip
             self.port = server.sockets[0].getsockname()[1]
             self._started.set()
@@ -172,9 +179,19 @@ class Server:
             connection.may_control = known
             return None
         name = "index.html" if url.path == "/" else url.path.removeprefix("/")
-        body = self.source.data if name == protocol.RECORD else self._pages.get(name, b"")
-        if not body:
+        if len(self._requests) >= MAX_REQUESTS:
+            return self._refuse(connection, HTTPStatus.SERVICE_UNAVAILABLE, f"{MAX_REQUESTS} files are being sent")
+        if name == protocol.RECORD and self.source.data:
+            begin = parse_qs(url.query).get("from", [""])[0]
+            if not (begin.isascii() and begin.isdigit() and len(begin) < 16):
+                return self._refuse(connection, HTTPStatus.BAD_REQUEST, f"ask for {protocol.RECORD}?from=BYTE")
+            body = self.source.data[int(begin) : int(begin) + protocol.PART]
+        elif name in self._pages:
+            body = self._pages[name]
+        else:
             return self._refuse(connection, HTTPStatus.NOT_FOUND, "no such file")
+        self._requests.add(connection)
+        asyncio.ensure_future(connection.wait_closed()).add_done_callback(lambda _: self._requests.discard(connection))
         response = connection.respond(HTTPStatus.OK, "")
         response.body = body
         kind = TYPES[name.rpartition(".")[2]]
@@ -286,6 +303,9 @@ class Server:
                 or not all(isinstance(one, str) for one in names)
             ):
                 raise InputError(f"look: names must be a list of at most {protocol.MAX_LOOKS} names")
+            known = {one["name"] for one in self.source.scene()["populations"]}
+            if unknown := next((one for one in names if one not in known), ""):
+                raise InputError(f"look: {unknown!r:.40}: is not a population of this scene")
             client.looks = set(names)
             return {"op": "done"}
         if said.get("op") == "act":

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import subprocess
+import sys
 import time
+from array import array
+from pathlib import Path
 
 import numpy as np
 import pytest
+from std_msgs.msg import String, UInt8MultiArray
 
 from snn_control.errors import InputError, RuntimeFault
 from snn_control.ros import watched_node
+from snn_control.ros.nodes.live_page import FRAMES_QOS, SCENE_QOS
 from snn_control.ros.watched_node import WatchedNode
 from snn_control.watch import Client
 from tests.ros.node_processes import Processes, wait
@@ -146,6 +153,37 @@ def test_a_node_that_was_started_again_is_watched_again(client, watched):
     later, _ = client.frame()
     assert later["tick"] > header["tick"]
     client.look([])
+
+
+def test_messages_of_something_else_end_nothing(client, watched):
+    changes, node = watched.node.changes, watched.robot.node
+    scene = node.create_publisher(String, "/controller/live/scene", SCENE_QOS)
+    frames = node.create_publisher(UInt8MultiArray, "/controller/live/frames", FRAMES_QOS)
+    try:
+        wait(lambda: scene.get_subscription_count() and frames.get_subscription_count())
+        for header in (b'"abc"', b"[" * 20_000):
+            frames.publish(UInt8MultiArray(data=array("B", len(header).to_bytes(4, "little") + header)))
+        for text in ("[" * 20_000, '"abc"', "{}"):
+            scene.publish(String(data=text))
+        for _ in range(30):
+            client.frame()
+        assert watched.node.changes == changes
+        with pytest.raises(InputError, match="is not a population of this scene"):
+            client.look(["\ud800"])
+        client.frame()
+    finally:
+        node.destroy_publisher(scene)
+        node.destroy_publisher(frames)
+
+
+def test_an_interrupted_search_for_a_node_ends_as_asked():
+    command = [sys.executable, "-m", "snn_control", "watch", "--node", "nothing", "--no-browser"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait(lambda: b"librmw_fastrtps" in Path(f"/proc/{process.pid}/maps").read_bytes())
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=20)[1]
+    assert (process.returncode, said) == (0, "")
 
 
 def test_a_page_of_a_node_stops_and_releases_it(client, watched):

@@ -34,6 +34,12 @@ def test_other_bytes_are_refused(data):
         decode(data)
 
 
+@pytest.mark.parametrize("header", [b'"abc"', b"3", b"[" * 20_000])
+def test_a_header_that_is_no_object_is_refused(header):
+    with pytest.raises(InputError, match="is not of snn_control"):
+        decode(len(header).to_bytes(4, "little") + header)
+
+
 def test_a_frame_that_was_cut_is_refused():
     frame = encode({"tick": 1}, {"x": np.arange(4, dtype="<f8")})
     for size in range(len(frame)):

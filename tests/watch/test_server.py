@@ -16,7 +16,8 @@ from snn_control.errors import InputError, RuntimeFault
 from snn_control.record.replay import replay_log
 from snn_control.resources import controller_path
 from snn_control.watch import Client
-from snn_control.watch.server import Server
+from snn_control.watch.protocol import PART
+from snn_control.watch.server import MAX_REQUESTS, Server
 from snn_control.watch.world import WorldRun
 
 pytest.importorskip("websockets")
@@ -207,7 +208,7 @@ def test_the_page_and_its_modules_are_served(served):
 
 @pytest.mark.parametrize("message", [
     "", "{", "[]", "null", '{"op": "act"}', '{"op": "act", "action": "fly"}', '{"op": "look"}',
-    '{"op": "look", "names": [1]}',
+    '{"op": "look", "names": [1]}', '{"op": "look", "names": ["nobody"]}', r'{"op": "look", "names": ["\ud800"]}',
     '{"op": "act", "action": "tune", "path": "x", "value": 1}', '{"op": "act", "action": "speed", "speed": 1e9}',
     '{"op": "act", "action": "reset", "seed": "no"}', "[" * 5000,
 ])  # fmt: skip
@@ -221,6 +222,73 @@ def test_wrong_messages_are_refused_and_the_run_goes_on(served, message):
         first, _ = client.frame()
         until(client, lambda h, a: h["sent"] > first["sent"])
     assert server.refused == 1
+
+
+class Filed:
+    """A record of random bytes."""
+
+    data = np.random.default_rng(1).bytes(10_000_000)
+    changes = 0
+
+    def scene(self):
+        return {"kind": "record", "populations": []}
+
+    def frames(self):
+        return []
+
+    def look(self, names):
+        pass
+
+
+@pytest.fixture
+def filed():
+    server = Server(Filed())
+    yield server
+    server.close()
+
+
+def test_a_record_is_fetched_in_parts(filed):
+    address, got = f"http://127.0.0.1:{filed.port}/record.bin", b""
+    while True:
+        with urllib.request.urlopen(f"{address}?from={len(got)}") as answer:
+            part = answer.read()
+        if not part:
+            break
+        assert len(part) <= PART
+        got += part
+    assert got == Filed.data
+    for wrong in ("", "?from=", "?from=-1", "?from=x", "?from=9999999999999999999"):
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            urllib.request.urlopen(address + wrong)
+
+
+def test_files_that_nobody_reads_take_bounded_memory_and_are_refused(filed):
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * 4096
+
+    before, waiting = resident(), []
+    try:
+        while not filed.refused:
+            assert len(waiting) <= MAX_REQUESTS
+            waiting.append(socket.create_connection(("127.0.0.1", filed.port)))
+            waiting[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            request = f"GET /record.bin?from=0 HTTP/1.1\r\nHost: 127.0.0.1:{filed.port}\r\n\r\n"
+            waiting[-1].sendall(request.encode())
+            waiting[-1].recv(1)
+        assert resident() - before < 3 * MAX_REQUESTS * PART
+    finally:
+        for one in waiting:
+            one.close()
+    end = time.monotonic() + 10
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{filed.port}/") as answer:
+                assert answer.status == 200
+            break
+        except urllib.error.HTTPError:
+            assert time.monotonic() < end
+            time.sleep(0.1)
 
 
 def test_a_client_that_never_reads_does_not_stop_the_others(served):

@@ -72,7 +72,7 @@ function begin(scene) {
     const into = new Set(scene.edges.map((/** @type {any} */ e) => e.post));
     if (!looked.name) looked.choose(scene.edges.find((/** @type {any} */ e) => e.post.startsWith("> ") && into.has(e.pre))?.pre ?? null);
   }
-  if (scene.kind === "record" && connection) fetch("record.bin").then((found) => found.arrayBuffer()).then(play, () => say("the record cannot be read; load the page again"));
+  if (scene.kind === "record" && connection) fetchRecord().then(play, () => say("the record cannot be read; load the page again"));
   else if (player) player = player.close(); // the same port, another run
 }
 
@@ -93,6 +93,19 @@ function take(newest, found) {
   newest_at = performance.now() / 1e3;
   Object.assign(status, { frames: status.frames + 1, tick: newest.tick, spikes: history.spikes, dropped: newest.dropped, lag_ms: Math.max(0, Date.now() - newest.sent * 1e3) });
   changed = true;
+}
+
+/** The file with all frames of a record, in parts, so that a slow link meets no time limit. */
+async function fetchRecord() {
+  const parts = [];
+  for (let from = 0, length = 1; length; from += length) {
+    const found = await fetch(`record.bin?from=${from}`);
+    if (!found.ok) throw new Error(found.statusText);
+    const part = await found.arrayBuffer();
+    length = part.byteLength;
+    parts.push(part);
+  }
+  return new Blob(parts).arrayBuffer();
 }
 
 /** All frames of a record. @param {ArrayBuffer} file */
