@@ -126,7 +126,7 @@ setup(
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": [
-            f"snn_control = {NAME}.cli:main",
+            f"snn_control = {NAME}.__main__:main",
             f"controller_node = {NAME}.ros.nodes.controller_node:main",
             f"world_node = {NAME}.ros.nodes.world_node:main",
             f"encoder_node = {NAME}.ros.nodes.encoder_node:main",

@@ -1,12 +1,18 @@
-"""Run the command ``snn_control`` as ``python -m snn_control``, even if the folder of commands is not in PATH."""
+"""The command ``snn_control``; also as ``python -m snn_control``, if the folder of commands is not in PATH."""
 
 import sys
 
-try:
-    from .cli import main
-except KeyboardInterrupt:
-    print("snn_control: interrupted", file=sys.stderr)
-    sys.exit(130)
+
+def main() -> int:
+    """Run the command of this process, see `cli.main`. It can also be interrupted during its first imports."""
+    try:
+        from .cli import main as command
+
+        return command()
+    except KeyboardInterrupt:
+        print("snn_control: interrupted", file=sys.stderr)
+        return 130
+
 
 if __name__ == "__main__":
     sys.exit(main())

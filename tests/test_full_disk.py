@@ -92,5 +92,6 @@ def test_a_file_that_does_not_fit_leaves_the_old_one(tmp_path):
         name, state, said = row.split(" | ")
         assert state == "old", row
         assert "File too large" in said or name == "new.yaml", row
+        assert name != "film.gif" or "video = " in said
     assert left == "left []"
     assert "new.yaml: cannot be written: File too large" in found.stderr.replace("'", "").replace(" = ", ": ")

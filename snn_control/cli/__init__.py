@@ -8,6 +8,7 @@ import importlib
 import re
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 from .. import __version__
@@ -83,6 +84,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         given = sys.argv[1:] if arguments is None else arguments  # inside the try, because the user may interrupt it
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # a terminal that cannot show a character shows '?'
+                stream.reconfigure(errors="replace")
+        if not given:
+            parser().print_help()
+            return 2
         wanted = [name for name in COMMANDS if name in given[:1]]  # the others would take longer to import
         options = parser(wanted or COMMANDS).parse_args(given)
         return options.execute(options)

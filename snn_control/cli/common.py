@@ -10,20 +10,21 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ..errors import DescriptionError, SnnControlError, how_to_install, in_file
-from ..files import replace_text, writing
+from ..files import digest_of, replace_text, writing
 from ..gym_adapter.spaces import check_action, check_observation
 
 if TYPE_CHECKING:
     from ..controller import Controller
 
 
+RESULT = "result.sha256"  # in the folder of a run: digest of the file that the run wrote
 EXPONENT = re.compile(r"[-+]?\d+[eE][-+]?\d+")
 
 #: arguments that several commands share
@@ -86,8 +87,11 @@ def add_out(parser: argparse.ArgumentParser, name: str, what: str, required: boo
     parser.add_argument("--force", action="store_true", help="replace the file of --out if it exists already")
 
 
-def check_out(options: argparse.Namespace) -> None:
-    """Raise DescriptionError if the file of ``--out`` cannot be written, or exists while ``--force`` is missing."""
+def check_out(options: argparse.Namespace, run: Path | None = None) -> None:
+    """Raise DescriptionError if the file of ``--out`` cannot be written, or exists while ``--force`` is missing.
+
+    run : as in `check_free`
+    """
     if not options.out:
         return
     out = Path(options.out)
@@ -98,17 +102,27 @@ def check_out(options: argparse.Namespace) -> None:
     ):
         if wrong:
             raise DescriptionError("--out", options.out, f"cannot be written: {reason}")
-    check_free("--out", options.out, options.force)
+    check_free("--out", options.out, options.force, run)
 
 
-def check_free(option: str, path: str | None, force: bool) -> None:
+def check_free(option: str, path: str | None, force: bool, run: Path | None = None) -> None:
     """Raise DescriptionError if the file of an option already exists and may not be replaced.
 
     path : value of the option; None: the option is missing
     force : whether ``--force`` permits replacing the file
+    run : folder of a run that can be resumed; the file that this run wrote (`note_result`) may be replaced
     """
-    if path is not None and os.path.exists(path) and not force:
-        raise DescriptionError(option, path, "exists already", "choose another name, or give --force")
+    if path is None or force or not os.path.exists(path):
+        return
+    with suppress(OSError):
+        if run is not None and (run / RESULT).read_text().split() == [digest_of(path)]:
+            return
+    raise DescriptionError(option, path, "exists already", "choose another name, or give --force")
+
+
+def note_result(run: Path, path: str | os.PathLike) -> None:
+    """Note in the folder of a run which file the run wrote, so that the same command may replace it."""
+    replace_text(run / RESULT, digest_of(path) + "\n")
 
 
 def number(least: float, unit: str = "") -> Callable[[str], float]:

@@ -86,10 +86,15 @@ def _read(options: argparse.Namespace) -> tuple[InputLog, ControllerSpec]:
     if not file.is_file():
         raise DescriptionError("RECORD", options.record, "is not a file", "name a record, e.g. of 'run --record'")
     log = InputLog.load(file)
-    name = options.controller or log.origin.get("controller")
+    if options.controller:
+        return log, load_spec(controller_path(options.controller, "--controller"))
+    name = str(log.origin.get("controller") or "")
     if not name:
         raise DescriptionError("--controller", None, "is needed: the record does not name its controller")
-    return log, load_spec(controller_path(str(name), "--controller"))
+    if Path(name).suffix not in ("", ".yaml", ".yml"):  # the record may come from anybody
+        rule = f"is needed: the record names {name!r:.80}, which is not a controller file"
+        raise DescriptionError("--controller", None, rule)
+    return log, load_spec(controller_path(name, "--controller"))
 
 
 def _episode(log: InputLog, controller: Controller, simulation: Simulation) -> tuple[Episode, list[str]]:
@@ -131,6 +136,8 @@ def _tell(options: argparse.Namespace, spec: ControllerSpec, found: Identified) 
         rows.append([f"gain of {name}", gain, f"{low:.3f} to {high:.3f}"])
     rows += [[f"noise of {name} [of the range]", share, ""] for name, share in found.noise.items() if share]
     common.table(f"{options.record} beside {options.env}, {found.steps:,} steps", ["", "found", "95 %"], rows)
+    if found.unused:
+        print(f"not used, because they never change in the record: {', '.join(found.unused)}", file=sys.stderr)
     if found.delay_interval[1] - found.delay_interval[0] > 2:
         print(
             "the intervals are wide: record a longer run, or one in which the commands change faster", file=sys.stderr

@@ -229,9 +229,9 @@ def command(options: argparse.Namespace, file: str) -> str:
 
 
 def run(options: argparse.Namespace) -> int:
-    check_out(options)
     if options.env is not None:
         return import_policy.convert(options)
+    check_out(options)
     if options.file.endswith(import_policy.KINDS):
         raise DescriptionError("--env", None, "is needed to convert a policy", "give --env ID")
     imported = read(options)

@@ -73,9 +73,14 @@ def convert(options: argparse.Namespace) -> int:
         env = common.make_environment(options.env, arguments)
         policy = _policy(options, env)
     folder = Path(options.run or f"runs/import-{Path(options.out).stem}")
+    common.check_out(options, folder)
     digest = digest_of(options.file) if options.file.endswith(KINDS) else ""
-    asked = {"env": options.env, "arguments": arguments, "policy": str(options.file), "digest": digest,
-             "normalize": options.normalize, "seed": options.seed, "settings": vars(settings)}  # fmt: skip
+    statistics = digest_of(options.normalize) if options.normalize else ""
+    asked = {
+        "env": options.env, "arguments": arguments, "policy": str(options.file), "digest": digest,
+        "normalize": options.normalize, "normalize_digest": statistics, "seed": options.seed,
+        "settings": vars(settings),
+    }  # fmt: skip
     name, begun = Path(options.out).stem, time.process_time()
     # more threads are slower for matrices this small, and their number would change the bits
     with locked_folder(folder), threads.threadpool_limits(1), common.our_output(), display([name]) as shown:
@@ -134,6 +139,7 @@ def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder
     if kept or options.keep:
         with writing("--out", options.out):
             found.spec.save(options.out, head)
+            common.note_result(folder, options.out)
     page = _page(options, found, folder)
     if options.json:
         common.print_json({

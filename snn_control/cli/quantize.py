@@ -60,13 +60,13 @@ def run(options: argparse.Namespace) -> int:
     common.need_extra("gymnasium", "sim")
     if not options.out.endswith((".yaml", ".yml")):
         raise DescriptionError("--out", options.out, "must end with .yaml")
-    common.check_free("--out", options.out, options.force)
     path, arguments = Path(controller_path(options.file, "FILE")), common.keywords(options.arg)
     spec, name = load_spec(path), Path(options.out).stem
+    folder = Path(options.run or f"runs/quantize-{name}")
+    common.check_out(options, folder)
     rounded = with_int8(spec)
     settings = common.keywords(options.set, "--set")
     settings |= {"total_timesteps": options.steps} if options.steps else {}
-    folder = Path(options.run or f"runs/quantize-{name}")
     with common.our_output():
         world = common.make_environment(options.env, arguments)
         if episode_limit(world) is None:
@@ -86,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
     head = f"Made by: snn_control quantize {options.file} --env {options.env} --out {Path(options.out).name}\n"
     with writing("--out", options.out):
         candidates[best].save(options.out, head + f"return {after:.4g}, with float32 weights {before:.4g}")
+        common.note_result(folder, options.out)
     sizes = {name: build_program(one).constants.size for name, one in {FLOAT: spec, **candidates}.items()}
     _tell(options, played, sizes, best)
     return 130 if trained.ended else 0

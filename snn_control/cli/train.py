@@ -71,6 +71,7 @@ def add_to(commands: Any) -> None:
     text = "setting of the way to train, e.g. learning_rate=0.001; may be repeated"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
     parser.add_argument("--out", metavar="FILE", help="file for the trained controller (default: in the run's folder)")
+    common.add_shared(parser, "--force", help="replace the file of --out if it exists already")
     parser.add_argument("--run", metavar="FOLDER", help="folder for checkpoints and progress (default runs/train-NAME)")
     parser.add_argument("--seed", type=common.whole(0), help="seed of all random numbers (default 1)")
     text = "number of seeds to train with, beginning with --seed (default 1)"
@@ -112,6 +113,7 @@ def _file(options: argparse.Namespace) -> int:
     if out.suffix not in (".yaml", ".yml"):
         raise DescriptionError("--out", str(out), "must end with .yaml")
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after minutes
+    common.check_free("--out", str(out), options.force, folder)
     with common.our_output():
         options.perturb = _perturbations(path, options.perturb)
         world = common.make_environment(options.env, common.arguments_of(options))  # raises now, in one line
@@ -144,6 +146,7 @@ def _file(options: argparse.Namespace) -> int:
         steps = counted(trained.steps, "step")
         print(f"{folder}: training already complete ({steps}); evaluating only", file=sys.stderr)
     trained.spec.save(out, _head(options, trained))
+    common.note_result(folder, out)
     print(f"{out}: written; plays the same episodes with others to compare", file=sys.stderr)
     _tell(options, {first: trained}, first, folder, out, arguments)
     return _ended(trained.ended, bool(trained.history))
@@ -214,6 +217,7 @@ def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], fol
     if trained:
         best = max(trained, key=lambda seed: trained[seed].validation)
         trained[best].spec.save(out, heads[best])
+        common.note_result(folder, out)
         _tell(options, trained, best, folder, out, asked["arguments"])
     if failed:
         raise RuntimeFault("; ".join(failed))

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import warnings
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any
@@ -165,14 +166,15 @@ class VideoWriter:
             self._kind = kind(self._file, self.fps, *image.shape[:2])
         if image.shape != self._shape:
             raise InputError(f"picture = {image.shape}: must be {self._shape} as the first one")
-        self._kind.add(image)
+        with writing("video", self.path):  # a disk may be full
+            self._kind.add(image)
         self.pictures += 1
 
     def close(self) -> None:
         """Write the file, replacing an old file. Without frames, no file is written. A second call has no effect."""
         if self._file.closed:
             return
-        with self._file:
+        with writing("video", self.path), self._file:  # a disk may be full
             if self._kind is None:
                 return
             self._kind.end()
@@ -181,7 +183,8 @@ class VideoWriter:
 
     def discard(self) -> None:
         """Discard all frames, and write no file."""
-        self._file.close()
+        with suppress(OSError):  # of a full disk
+            self._file.close()
 
     def __enter__(self) -> VideoWriter:
         return self

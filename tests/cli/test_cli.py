@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -39,6 +40,34 @@ def test_a_full_disk_is_an_error_that_names_the_output(monkeypatch, capsys):
     assert (code, err) == (2, "snn_control: standard output: No space left on device\n")
     with pytest.raises(OSError, match="No space left"):
         full.close()
+
+
+def test_a_terminal_of_ascii_gets_question_marks(tmp_path):
+    line = [sys.executable, "-m", "snn_control", "check", "cartpole"]
+    done = subprocess.run(line, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.isascii()
+
+
+def test_without_a_command_the_help_is_printed(capsys):
+    code, out, err = call(capsys)
+    assert (code, err) == (2, "")
+    assert "first steps:" in out
+
+
+def test_an_interruption_while_python_imports_is_one_line():
+    code = """if True:
+        import signal, sys
+        from snn_control.__main__ import main
+        class Interrupts:
+            def find_spec(name, *_):
+                if name == "snn_control.errors":
+                    signal.raise_signal(signal.SIGINT)
+        sys.meta_path.insert(0, Interrupts)
+        sys.exit(main())
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "snn_control: interrupted\n")
 
 
 def test_help_teaches(capsys):

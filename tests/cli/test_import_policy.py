@@ -7,6 +7,7 @@ import pytest
 
 from snn_control import Controller
 from tests.fixtures import fixture
+from tests.training.policy_files import mlp, onnx_layers, statistics
 
 from .common import call
 
@@ -49,6 +50,35 @@ def test_a_policy_becomes_a_controller_file_and_the_numbers_of_a_comparison(pend
     assert command.shape == (1,)
     assert (tmp_path / "runs/import-a/report.html").is_file()
     assert "Made by: snn_control import" in (tmp_path / "a.yaml").read_text()
+
+
+def test_the_same_command_replaces_its_own_file_and_no_other(pendulum, tmp_path):
+    policy = "tests.cli.test_import_policy:swing"
+    assert pendulum(policy, "--least", "-9", "--keep", "--json")[0] in (0, 1)
+    first = (tmp_path / "a.yaml").read_bytes()
+    assert pendulum(policy, "--least", "-9", "--keep", "--json")[0] in (0, 1)  # as after an interruption
+    assert (tmp_path / "a.yaml").read_bytes() == first
+    (tmp_path / "a.yaml").write_text("mine")
+    code, _, error = pendulum(policy, "--least", "-9", "--keep", "--json")
+    assert (code, "exists already; choose another name, or give --force" in error) == (2, True)
+    assert (tmp_path / "a.yaml").read_text() == "mine"
+
+
+def test_other_statistics_are_another_run(pendulum, tmp_path):
+    policy, file = fixture("policies/sac-Pendulum-v1.zip"), tmp_path / "n.pkl"
+    file.write_bytes(statistics(mean=np.zeros(3), variance=np.ones(3)))
+    assert pendulum(policy, "--normalize", file, "--least", "-9", "--json")[0] in (0, 1)
+    file.write_bytes(statistics(mean=np.zeros(3), variance=np.full(3, 0.01)))
+    code, _, error = pendulum(policy, "--normalize", file, "--least", "-9", "--json")
+    assert (code, "holds a run of another normalize_digest" in error) == (2, True), error
+
+
+def test_weights_beyond_all_use_are_refused_as_those_of_the_policy(pendulum, tmp_path):
+    pytest.importorskip("onnx")
+    layers = onnx_layers(3, 4, 1)
+    (tmp_path / "p.onnx").write_bytes(mlp(constants={name: np.full_like(one, 1e38) for name, one in layers.items()}))
+    code, _, error = pendulum(tmp_path / "p.onnx", "--json")
+    assert (code, "its weights are not finite, or beyond 1e+09" in error) == (2, True), error
 
 
 def test_too_little_is_not_written_unless_it_is_kept(pendulum, tmp_path):

@@ -137,6 +137,21 @@ def test_a_recipe_is_any_python_file_with_one(tmp_path, capsys, monkeypatch):
         assert (code, err.count("\n"), says in err) == (2, 1, True), err
 
 
+def test_a_file_of_the_user_is_not_replaced(tmp_path, capsys):
+    file = tmp_path / "my.yaml"
+    assert call(capsys, "new", file, "--env", "CartPole-v1")[0] == 0
+    before = file.read_bytes()
+    where = ["--env", "CartPole-v1", "--run", tmp_path / "run", "--steps", 20]
+    code, _, err = call(capsys, "train", file, *where, "--out", file)
+    assert (code, "--out = " in err, "exists already" in err) == (2, True, True)
+    assert file.read_bytes() == before
+    for _ in range(2):  # the second time, only evaluated
+        assert call(capsys, "train", file, *where, "--out", tmp_path / "trained.yaml")[0] == 0
+    (tmp_path / "trained.yaml").write_text("mine")
+    assert call(capsys, "train", file, *where, "--out", tmp_path / "trained.yaml")[0] == 2
+    assert call(capsys, "train", file, *where, "--out", tmp_path / "trained.yaml", "--force")[0] == 0
+
+
 def test_ctrl_c_before_the_first_phase_says_that_nothing_is_trained(tmp_path, capsys):
     odd, file = ["--env", "tests.worlds:Odd-v0"], tmp_path / "my.yaml"
     assert call(capsys, "new", file, *odd, "--steps", 50)[0] == 0

@@ -85,6 +85,38 @@ def test_a_drawn_world_is_identified(swing_up, seed, delay, gain, noise):
     assert bool(shares) == bool(noise)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "rule"),
+    [
+        (lambda seen, rng: np.zeros_like(seen), "has no observed number that ever changes"),
+        (lambda seen, rng: np.full_like(seen, 1e30), "has no observed number that ever changes"),
+        (lambda seen, rng: rng.normal(size=seen.shape), "shows no response to the commands"),
+        (lambda seen, rng: rng.permutation(seen), "shows no response to the commands"),
+    ],
+    ids=["zero", "huge", "noise", "shuffled"],
+)
+def test_a_sensor_that_shows_nothing_is_not_identified(swing_up, spoil, rule):
+    rng = np.random.default_rng(1)
+    record = [one._replace(seen=spoil(one.seen, rng)) for one in swing_up.play(-1, {"action_delay": 2})]
+    with pytest.raises(DescriptionError, match=rule):
+        identify(swing_up, record, [f"o{k}" for k in range(record[0].seen.shape[1])])
+
+
+def test_one_dead_sensor_is_named_and_not_used(swing_up):
+    gain = np.array([0.9])
+    record = swing_up.play(-1, {"action_delay": 2}, gain)
+    names = [f"o{k}" for k in range(record[0].seen.shape[1])]
+    dead = next(k for k in range(len(names)) if swing_up.responses_of(np.ones(len(names), bool))[0].responds[k])
+    for one in record:
+        one.seen[:, dead] = 0.25
+    found = identify(swing_up, record, names)
+    assert found.unused == (names[dead],)
+    assert names[dead] not in found.noise
+    assert found.delay == pytest.approx(2, abs=0.5)
+    assert found.gains[0] == pytest.approx(0.9, rel=0.05)
+    swing_up.used = None
+
+
 def test_the_line_covers_the_intervals():
     found = Identified(1.6, (1.2, 2.4), (0.9, 1.0), ((0.88, 0.92), (0.95, 1.051)), {"x": 0.0123, "y": 0.0}, 500)
     assert found.perturbations.texts == ["action_delay=1:2", "observation_noise=0:0.013", "action_gain=0.88:1.06"]
@@ -120,12 +152,19 @@ def test_a_record_of_run_is_identified(tmp_path, capsys, monkeypatch):
         (["none.npz", "--env", WORLD], "RECORD = 'none.npz': is not a file"),
         (["a.npz", "--env", "CartPole-v1"], "a.npz: "),
         (["a.npz", "--env", WORLD, "--controller", "non"], "--controller = 'non'"),
+        (
+            ["b.npz", "--env", WORLD],
+            "--controller = None: is needed: the record names '/etc/passwd.txt', which is not a controller file",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     run = "run", "--env", WORLD, "--episodes", 1, "--alone", "--steps", 30, "--record", "a.npz", "swing_up"
     assert call(capsys, *run)[0] == 0
+    with np.load("a.npz") as arrays:
+        origin = json.loads(str(arrays["origin"])) | {"controller": "/etc/passwd.txt"}
+        np.savez("b.npz", **(dict(arrays) | {"origin": np.array(json.dumps(origin))}))
     code, _, err = call(capsys, "identify", *arguments)
     assert code == 2
     assert re.search(f"^snn_control: {re.escape(message)}", err)

@@ -142,7 +142,11 @@ def test_quantize_compares_returns_and_writes_int8(tmp_path, capsys):
     assert found["after"] == found["trained" if found["written"].endswith("trained") else "rounded"]
     assert found["after"]["constants"] < 0.6 * found["before"]["constants"]
     assert [p.precision for p in load_spec(tmp_path / "q.yaml").network.projections][1:] == ["int8", "int8"]
-    assert main(["quantize", str(tmp_path / "c.yaml"), *arguments]) == 2
+    assert main(["quantize", str(tmp_path / "c.yaml"), *arguments, "--steps", "2048", "--json"]) == 0  # its own file
+    assert json.loads(capsys.readouterr().out) == found
+    with open(tmp_path / "q.yaml", "a") as file:
+        file.write("# mine\n")
+    assert main(["quantize", str(tmp_path / "c.yaml"), *arguments, "--steps", "2048"]) == 2
     assert "--force" in capsys.readouterr().err
 
 

@@ -8,7 +8,6 @@ subtracted. The spread of the estimates determines the confidence intervals.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,7 @@ from ...errors import NO_VALUE, DescriptionError, counted
 from ...gym_adapter.spaces import inputs_of
 from ..environments.perturbed.actions import ActionGain, ActionNoise
 from ..environments.perturbed.apply import perturbed
-from .linear_response import LAGS, LEAST_GAIN, MOST_DELAY, MOST_GAIN, Episode, LinearResponse
+from .linear_response import LAGS, LEAST_GAIN, MOST_DELAY, MOST_GAIN, SIGNIFICANT, Episode, LinearResponse
 
 __all__ = ["FEWEST", "MOST_STEPS", "Identified", "Simulation", "identify", "numbers_of"]
 
@@ -54,6 +53,7 @@ class Identified:
     noise : name of an observed number -> standard deviation of its noise in addition to the noise of the simulation, as
         a fraction of the number's range
     steps : number of steps of the record
+    unused : names of observed numbers that never change in the record
     """
 
     delay: float
@@ -62,6 +62,7 @@ class Identified:
     gain_intervals: tuple[tuple[float, float], ...]
     noise: Mapping[str, float]
     steps: int
+    unused: tuple[str, ...] = ()
 
     @property
     def perturbations(self) -> Perturbations:
@@ -105,12 +106,13 @@ class Simulation:
     steps : number of steps of the record, and of each simulation
     noise : observation noise of the record in addition to the noise of the simulation, as a fraction of the range
     noises : the same noise for each observed number
-    finite : (n,) bool, whether an observed number is always finite; the other numbers are ignored
+    used : (n,) bool, whether an observed number is always finite in the simulation, and changes in the record; the
+        other numbers are ignored
     """
 
     noise: float
     noises: np.ndarray
-    finite: np.ndarray | None = None
+    used: np.ndarray | None = None
 
     def __init__(self, make: Callable[[], Any], controller: Controller, steps: int) -> None:
         self.make, self.controller, self.steps = make, controller, steps
@@ -128,12 +130,16 @@ class Simulation:
 
         return np.asarray(flatten(self.space, action), np.float64).ravel()
 
-    @functools.cached_property
-    def responses(self) -> list[LinearResponse]:
-        """The linear responses of the simulation: for each action noise and horizon, with ``A`` free and fixed."""
+    def responses_of(self, changes: np.ndarray) -> list[LinearResponse]:
+        """Return the linear responses of the simulation: for each action noise and horizon, with ``A`` free and fixed.
+
+        changes : (n,) bool, which observed numbers change in the record
+        """
+        self.used = None
         dithers = [{}] if self.choices else [{"action_noise": dither} for dither in DITHERS]
         plays = [[one for k in range(EPISODES) for one in self.play(k, dither)] for dither in dithers]
-        self.finite = np.all([np.isfinite(one.seen).all(0) for play in plays for one in play], 0)
+        finite = np.all([np.isfinite(one.seen).all(0) for play in plays for one in play], 0)
+        self.used = finite & changes
         found = []
         for play, horizon in itertools.product(plays, HORIZONS):
             longest = 2 * horizon + LAGS + MOST_DELAY
@@ -196,10 +202,10 @@ class Simulation:
         return self.usable(Episode(np.array(seen), np.array(done)))
 
     def usable(self, one: Episode) -> Episode:
-        """Return an episode without the observed numbers that are not always finite."""
-        if self.finite is None:
+        """Return an episode without the observed numbers that are ignored."""
+        if self.used is None:
             return one
-        seen = one.seen[:, self.finite]
+        seen = one.seen[:, self.used]
         return Episode(np.nan_to_num(seen, posinf=0.0, neginf=0.0), one.done)
 
 
@@ -223,13 +229,18 @@ def identify(
     names : name of each observed number
     progress : function that is called with the completed fraction of the work
 
-    Raises DescriptionError if the record is too short or if no observed number responds to the actions.
+    Raises DescriptionError if the record is too short, or if no observed number responds to the actions, in the
+    simulation or in the record.
     """
     steps = sum(len(one.done) for one in record)
     if steps < FEWEST:
         rule = f"must have at least {FEWEST} steps"
         raise DescriptionError("RECORD", counted(steps, "step"), rule, "record a longer run")
-    responses = simulation.responses
+    changes = np.any([np.ptp(one.seen, 0) > 0 for one in record], 0)
+    if not changes.any():
+        fix = "check the sensors, and that the robot was moving"
+        raise DescriptionError("RECORD", NO_VALUE, "has no observed number that ever changes", fix)
+    responses = simulation.responses_of(changes)
     record = [simulation.usable(one) for one in record]
     progress(0.2)
     response = _best(simulation, responses, record)
@@ -251,7 +262,8 @@ def identify(
     return Identified(
         exact, (exact - float(half[0]), exact + float(half[0])),
         () if simulation.choices else tuple(now.gains.tolist()), () if simulation.choices else intervals,
-        dict(zip(np.array(names)[simulation.finite].tolist(), simulation.noises.tolist(), strict=True)), steps,
+        dict(zip(np.array(names)[simulation.used].tolist(), simulation.noises.tolist(), strict=True)), steps,
+        tuple(name for name, one in zip(names, changes, strict=True) if not one),
     )  # fmt: skip
 
 
@@ -262,6 +274,10 @@ def _best(simulation: Simulation, responses: Sequence[LinearResponse], record: S
     """
     first = responses[0]
     raw = [one.estimate(record) for one in responses]
+    if max(one.evidence for one in raw) < SIGNIFICANT:
+        rule = "shows no response to the commands: the observed numbers change as they would without them"
+        fix = "check the sensors, and record a run in which the commands change faster"
+        raise DescriptionError("RECORD", NO_VALUE, rule, fix)
     guess = _Guess(float(round(np.median([one.delay for one in raw]))), np.ones(len(simulation.low)))
     plain, noisy = (
         np.mean(

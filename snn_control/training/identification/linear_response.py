@@ -24,7 +24,7 @@ import numpy as np
 
 from ...errors import DescriptionError, counted
 
-__all__ = ["MOST_DELAY", "Episode", "Estimate", "LinearResponse"]
+__all__ = ["MOST_DELAY", "SIGNIFICANT", "Episode", "Estimate", "LinearResponse"]
 
 LAGS = 6  # steps after H in which an action still has an effect
 MOST_DELAY = 8  # steps
@@ -56,11 +56,14 @@ class Estimate(NamedTuple):
     delay : delay [steps], interpolated between whole steps
     gains : (m,), gain of each number of the action
     deviation : (n,), standard deviation of each observed number from its prediction
+    evidence : F ratio of the response to the actions, of the observed number with the largest one. Below `SIGNIFICANT`,
+        the record shows no response, and delay and gains mean nothing
     """
 
     delay: float
     gains: np.ndarray
     deviation: np.ndarray
+    evidence: float
 
 
 class _Table(NamedTuple):
@@ -135,8 +138,8 @@ class LinearResponse:
             delay += 0.5 * (before - after) / max(before - 2 * here + after, 1e-12)
         return Estimate(delay, *fits[best][1:])
 
-    def _fit(self, table: _Table, delay: int) -> tuple[float, np.ndarray, np.ndarray]:
-        """Fit the gains of a record for one delay. Return the cost, the gains, and each observed number's deviation."""
+    def _fit(self, table: _Table, delay: int) -> tuple[float, np.ndarray, np.ndarray, float]:
+        """Fit the gains of a record for one delay. Return the cost, and what `Estimate` has besides the delay."""
         y, z, past = table.y[:, self.responds], table.z, table.a[:, delay : delay + self.lags]
         if not self.free:
             y, z = y - (_with_one(z) @ self._drift)[:, self.responds], z[:, :0]
@@ -165,7 +168,9 @@ class LinearResponse:
         squares = np.median(plain**2, 0) / MEDIAN + 1e-30
         deviation = np.zeros(len(self.responds))
         deviation[self.responds] = np.sqrt(squares)
-        return float(np.log(squares).sum() * rows / self.horizon), gains, deviation
+        explained = (yp**2).mean(0) / (_variance(left) + floor) - 1
+        evidence = float(explained.max(initial=0.0) / m * rows / self.horizon)
+        return float(np.log(squares).sum() * rows / self.horizon), gains, deviation, evidence
 
 
 def _residuals(z: np.ndarray, weights: np.ndarray, *columns: np.ndarray) -> list[np.ndarray]:

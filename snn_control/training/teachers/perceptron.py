@@ -10,10 +10,11 @@ import numpy as np
 
 from ...gym_adapter.spaces import numbers_of
 
-__all__ = ["MOST_LAYERS", "MOST_WEIGHTS", "Normalization", "TrainedPolicy"]
+__all__ = ["LARGEST_WEIGHT", "MOST_LAYERS", "MOST_WEIGHTS", "Normalization", "TrainedPolicy"]
 
 MOST_LAYERS = 32
 MOST_WEIGHTS = 1 << 21  # of all layers
+LARGEST_WEIGHT = 1e9  # no trained network has such weights; their products would overflow
 ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "tanh": np.tanh,
     "relu": lambda x: np.maximum(x, 0),

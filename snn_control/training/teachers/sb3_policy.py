@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .perceptron import MOST_LAYERS, MOST_WEIGHTS, TrainedPolicy
+from .perceptron import LARGEST_WEIGHT, MOST_LAYERS, MOST_WEIGHTS, TrainedPolicy
 
 __all__ = ["ALGORITHMS", "sb3_policy"]
 
@@ -115,8 +115,8 @@ def _layers(weights: Mapping[str, np.ndarray], family: _Family) -> list[tuple[np
 def _float32(weights: np.ndarray, biases: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(over="ignore"):
         found = weights.astype(np.float32), biases.astype(np.float32)
-    if not all(np.isfinite(one).all() for one in found):
-        raise ValueError(f"{name} has weights that are not finite")
+    if not all((np.abs(one) <= LARGEST_WEIGHT).all() for one in found):
+        raise ValueError(f"{name} has weights that are not finite, or beyond {LARGEST_WEIGHT:g}")
     return found
 
 

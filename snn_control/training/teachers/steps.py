@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .perceptron import MOST_LAYERS, MOST_WEIGHTS, Normalization, TrainedPolicy
+from .perceptron import LARGEST_WEIGHT, MOST_LAYERS, MOST_WEIGHTS, Normalization, TrainedPolicy
 
 __all__ = ["Step", "perceptron"]
 
@@ -56,8 +56,8 @@ def perceptron(steps: list[Step], inputs: int) -> TrainedPolicy:
         layers, activation = _layers(first + steps[at[0] : end])
         policy = _headed(layers, _merged(steps[end:]))
         layers = [(w.astype(np.float32), b.astype(np.float32)) for w, b in policy.layers]
-    if not all(np.isfinite(one).all() for layer in layers for one in layer):
-        raise ValueError("its weights are not finite")
+    if not all((np.abs(one) <= LARGEST_WEIGHT).all() for layer in layers for one in layer):
+        raise ValueError(f"its weights are not finite, or beyond {LARGEST_WEIGHT:g}")
     return replace(policy, layers=tuple(layers), activation=activation, normalization=normalization)
 
 
