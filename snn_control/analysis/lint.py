@@ -103,6 +103,9 @@ def _limited(spec: ControllerSpec) -> Iterator[Finding]:
                 )
 
 
+POSITIONS = ("rad", "deg", "m", "mm")  # units
+
+
 def _on_topics(spec: ControllerSpec) -> Iterator[Finding]:
     """Warn of missing or unsuitable limits and rules of inputs and outputs on ROS topics.
 
@@ -121,8 +124,14 @@ def _on_topics(spec: ControllerSpec) -> Iterator[Finding]:
             yield warning(path, "cells of a picture are from 0 to 255, which its `range` cuts", "write [0, 255]")
     for output in spec.outputs:
         limited = all(np.isfinite(np.asarray(side, np.float64)).all() for side in output.limits)
-        if output.name in spec.ros_outputs and not limited and not isinstance(output.decoder, ArgmaxDecoder):
+        if output.name not in spec.ros_outputs or isinstance(output.decoder, ArgmaxDecoder):
+            continue
+        if not limited:
             yield warning(f"outputs.{output.name}", "the command may become any number", "give it finite `limits`")
+        jumps = not output.stays and not output.ramp and not (output.safe_numbers.any() or output.given("slew").any())
+        if jumps and (output.unit in POSITIONS or "position" in spec.ros_outputs[output.name].field):
+            text = "a position that a fault sets to 0 in one step"
+            yield warning(f"outputs.{output.name}", text, "give it `safe: hold`, or a `safe` position and `slew`")
 
 
 def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:

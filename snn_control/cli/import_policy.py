@@ -169,6 +169,8 @@ def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder
         )
         print(f"{what}: {100 * found.difference:.2g} %; through the skip: {100 * found.skip_share:.0f} %")
         print(f"page: {page}" if page else "no page")
+        for note in _notes(run):
+            print(f"note: {note}")
         if kept or options.keep:
             print(f"{options.out}: written. Next: snn_control run --env {options.env} {options.out}")
     if found.ended:
@@ -179,6 +181,21 @@ def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder
         print(f"{options.out}: {state}: {_shortfall(options, c)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _notes(run: Conversion) -> list[str]:
+    """Return what the user must know before the controller runs on a robot."""
+    low, high = (end(run.data["observations"], axis=0) for end in (np.min, np.max))
+    held = np.flatnonzero(low == high)
+    notes = ["observed numbers beyond what the episodes contained are limited to the `range` of the input, and counted"]
+    if held.size:
+        listed = ", ".join(str(k) for k in held[:20]) + ", ..." * (held.size > 20)
+        notes.append(f"observed numbers {listed} never changed, so that the controller ignores them")
+    if run.head.kind != "argmax":
+        notes.append(
+            "during a fault the commands are 0: for positions, write `safe: hold`, or a `safe` position and `slew`"
+        )
+    return notes
 
 
 def _shortfall(options: argparse.Namespace, c: Comparison) -> str:

@@ -182,3 +182,30 @@ def test_a_scan_that_rejects_inf_is_warned_of():
     )
     values["inputs"]["x"]["not_finite"] = "high"
     assert lint(parse_spec(values)) == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "field", "output", "warned"),
+    [
+        ("rad", "data", {}, True),
+        ("", "position[0]", {}, True),
+        ("rad/s", "data", {}, False),
+        ("rad", "data", {"safe": "hold"}, False),
+        ("rad", "data", {"safe": 0.5, "slew": 1.0}, False),
+    ],
+)
+def test_a_position_that_a_fault_sets_to_0_in_one_step_is_warned_of(unit, field, output, warned):
+    values = yaml.safe_load(SLOW)
+    for one in values["inputs"].values():
+        one["stale"] = 0.2
+    kind = "sensor_msgs/msg/JointState" if "position" in field else "std_msgs/msg/Float32"
+    number = {"topic": "n", "type": "std_msgs/msg/Float32", "field": "data"}
+    values["outputs"]["y"] |= {"limits": [-1, 1], "unit": unit} | output
+    values["ros"] = {
+        "inputs": {"x": number, "reward": number},
+        "outputs": {"y": {"topic": "n", "type": kind, "field": field}},
+    }
+    found = [line for line in lines_of(lint(parse_spec(values))) if "outputs.y" in line]
+    fix = "give it `safe: hold`, or a `safe` position and `slew`"
+    expected = f"outputs.y: a position that a fault sets to 0 in one step: {fix}"
+    assert found == ([expected] if warned else [])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from snn_control import Controller
+from snn_control.controller_file import load_spec
 from tests.fixtures import fixture
 from tests.training.policy_files import mlp, onnx_layers, statistics
 
@@ -50,6 +51,22 @@ def test_a_policy_becomes_a_controller_file_and_the_numbers_of_a_comparison(pend
     assert command.shape == (1,)
     assert (tmp_path / "runs/import-a/report.html").is_file()
     assert "Made by: snn_control import" in (tmp_path / "a.yaml").read_text()
+
+
+def test_beyond_the_episodes_the_observation_is_limited_and_counted(pendulum, tmp_path):
+    code, out, _ = pendulum(fixture("policies/sac-Pendulum-v1.zip"), "--least", "0.5")
+    assert code == 0
+    assert "limited to the `range` of the input" in out
+    assert "note: during a fault the commands are 0: for positions" in out
+    controller = Controller.load(tmp_path / "a.yaml")
+    (one,) = load_spec(tmp_path / "a.yaml").inputs
+    low, high = np.array(one.range)
+    assert (low[:2] >= -2.01).all()  # cosine and sine, and half of their span
+    assert (high[:2] <= 2.01).all()
+    far = controller.step({"observation": [-1e3, 1e3, 1e6]})["action"]
+    assert controller.counters()["inputs"]["observation"]["clamped"] > 0
+    controller.reset()
+    assert controller.step({"observation": [low[0], high[1], high[2]]})["action"] == far
 
 
 def test_the_same_command_replaces_its_own_file_and_no_other(pendulum, tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.c_reference import Reference
-from benchmarks.engine import Engine, verdict
+from benchmarks.engine import BARS, Engine, verdict
 from benchmarks.workloads import inputs, recurrent, synaptic_layers
 
 gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler")
@@ -51,8 +51,9 @@ def test_the_numbers_of_the_workloads():
 
 
 def test_the_verdict_needs_both_bars_and_the_same_network():
-    good = {"ratio": {"call": 0.4, "loop": 0.4}, "spikes": 1000, "spikes_c": 1001}
+    call, loop = BARS["A"]
+    good = {"ratio": {"call": call, "loop": loop}, "spikes": 1000, "spikes_c": 1001}
     assert verdict("A", good)
-    assert not verdict("A", good | {"ratio": {"call": 0.46, "loop": 0.3}})
-    assert not verdict("A", good | {"ratio": {"call": 0.4, "loop": 0.41}})
+    assert not verdict("A", good | {"ratio": {"call": call + 0.01, "loop": 0.1}})
+    assert not verdict("A", good | {"ratio": {"call": 0.1, "loop": loop + 0.01}})
     assert not verdict("A", good | {"spikes": 900})

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from ...coding import ValueInput
 from ...controller import Batch, build_program
 from ...controller.pruning import without
 from ...controller_file import ControllerSpec, Limits, Surrogate
@@ -25,7 +26,7 @@ from ..gradients.parameters import Parameters
 from ..gradients.student import Sequences, Student
 from ..progress import Folder, arrays_of, history_in, part_of, restore
 from ..result import FINAL, VALIDATION, Phase
-from .rectified import Rectified, rectified
+from .rectified import LEAST_STD, Rectified, rectified
 from .settings import ConversionSettings
 from .spiking import INPUT, OUTPUT, SAMPLES, Written, spiking_controller, thresholds
 
@@ -40,6 +41,7 @@ PRECISE = 0.005  # standard error of the best mean return, as a share of it, whi
 RANDOM = 20  # episodes with random actions
 EVALUATED = 100  # episodes of the comparison
 TOGETHER = 20  # environments
+BEYOND = 0.5  # margin of the input's range, as a share of what was observed
 RESAMPLED = 2_000  # bootstrap samples
 STRAIGHT = Surrogate("triangle", 2.0)  # the derivative of a count: 1 at each step of the staircase, 1/2 between
 TRAINED = {"hidden_*.bias": Limits(), "readout.bias": Limits(), "*->*.weights": Limits()}
@@ -266,7 +268,19 @@ class Conversion:
         self.imitator.use(self.imitator.means)
         rows, size = np.arange(len(self.data["observations"])), self.settings.batch_size
         parts = (self._sequences(rows[k : k + size]) for k in range(0, len(rows), size))
-        return without(self.imitator.parameters.spec, self.imitator.silent(parts))
+        return self._within_seen(without(self.imitator.parameters.spec, self.imitator.silent(parts)))
+
+    def _within_seen(self, spec: ControllerSpec) -> ControllerSpec:
+        """Return the controller with the input's ``range``: what was observed, and `BEYOND` of it on each side.
+
+        The controller imitates the policy only there. Beyond, the guard limits the numbers and counts them.
+        """
+        low, high = (end(self.data["observations"], axis=0).astype(np.float64) for end in (np.min, np.max))
+        beyond = np.maximum(BEYOND * (high - low), LEAST_STD)
+        (one,) = spec.inputs
+        assert isinstance(one, ValueInput)
+        within = np.maximum(one.range[0], low - beyond), np.minimum(one.range[1], high + beyond)
+        return replace(spec, inputs=(replace(one, range=within),))
 
     def _compared(self, spec: ControllerSpec, ended: bool) -> Converted:
         seeds = range(FINAL, FINAL + EVALUATED)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Layer", "Rectified", "rectified"]
+__all__ = ["LEAST_STD", "Layer", "Rectified", "rectified"]
 
 LEAST_STD = 1e-3  # of an observed number
 DRAWN = 128, 128  # sizes of the layers that are drawn for a policy whose own layers cannot be converted
