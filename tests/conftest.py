@@ -108,6 +108,6 @@ def pytest_testnodedown(node: Any) -> None:
     node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("deep", 0)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if n := config.stash.get(LEFT_OUT, 0):
         terminalreporter.write_line(f"{n} tests marked deep were not run: add --deep, or run `make test-all`")

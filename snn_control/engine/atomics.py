@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from numba import types
 
-from .memory import I64, emitted
+from .memory import I64, emitted, loaded_as
 
 __all__ = ["fence", "load_acquire", "read_word", "store_release", "write_word"]
 
@@ -18,7 +18,7 @@ __all__ = ["fence", "load_acquire", "read_word", "store_release", "write_word"]
 @emitted(types.int64, types.int64)
 def load_acquire(builder, address):
     """Read the int64 at an address. Later reads see all memory that was written before its `store_release`."""
-    return builder.load_atomic(builder.inttoptr(address, I64.as_pointer()), "acquire", 8, typ=I64)
+    return builder.load_atomic(builder.inttoptr(address, I64.as_pointer()), "acquire", 8, **loaded_as(I64))
 
 
 @emitted(types.void, types.int64, types.int64)

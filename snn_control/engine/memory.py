@@ -12,6 +12,8 @@ The functions check nothing: `snn_control.engine.bound.bind` checks addresses on
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -19,6 +21,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
+#: pointers of llvmlite before 0.44 (numba 0.61) carry the type of what they point to, and its loads take no other
+TYPED_POINTERS = "typ" not in inspect.signature(ir.IRBuilder.load).parameters
 
 
 def emitted(result, *arguments):
@@ -44,6 +48,11 @@ def emitted(result, *arguments):
 
 def _pointer(builder, address, llvm_type):
     return builder.inttoptr(address, llvm_type.as_pointer())
+
+
+def loaded_as(llvm_type):
+    """Return the keyword arguments with which a load of llvmlite returns a value of this type."""
+    return {} if TYPED_POINTERS else {"typ": llvm_type}
 
 
 def _view(dtype):
@@ -82,7 +91,7 @@ def _load(numba_type, llvm_type, extend=None):
 
     @emitted(numba_type, types.int64)
     def load(builder, address):
-        value = builder.load(_pointer(builder, address, llvm_type), typ=llvm_type)
+        value = builder.load(_pointer(builder, address, llvm_type), **loaded_as(llvm_type))
         value.align = 1
         return getattr(builder, extend)(value, I64) if extend else value
 
@@ -113,7 +122,7 @@ store_f32, store_f64 = _store(types.float32, ir.FloatType()), _store(types.float
 def word(builder, row, k):
     """Read word ``k`` of a row of the table of addresses. The compiler may assume that the word never changes."""
     at = builder.add(row, builder.mul(k, I64(8)))
-    value = builder.load(_pointer(builder, at, I64), typ=I64)
+    value = builder.load(_pointer(builder, at, I64), **loaded_as(I64))
     value.set_metadata("invariant.load", builder.module.add_metadata([]))
     return value
 
@@ -166,7 +175,7 @@ def magnitude_between(low, high):
 def flags64(builder, address):
     """Return a uint64 with the flags of 64 bytes: bit k is set if the byte at ``address + k`` is not zero."""
     vector = ir.VectorType(I8, 64)
-    value = builder.load(_pointer(builder, address, vector), typ=vector)
+    value = builder.load(_pointer(builder, address, vector), **loaded_as(vector))
     value.align = 1
     return builder.bitcast(builder.icmp_unsigned("!=", value, ir.Constant(vector, [0] * 64)), I64)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -33,16 +34,20 @@ NODE = """
 import os, sys, tempfile
 tempfile.tempdir = sys.argv[2] if sys.argv[2:] else None
 from snn_control.ros.ports.transport import remove_profile, shared_memory, use_udp
-told = use_udp() if sys.argv[1] == "udp" else []
+told = use_udp() if sys.argv[1] != "default" else []
+if sys.argv[1] == "unread":  # by a Fast DDS that looks elsewhere
+    for name in [name for name in os.environ if "PROFILES_FILE" in name]:
+        os.environ["OTHER_" + name] = os.environ.pop(name)
 import rclpy
 rclpy.init()
 node = rclpy.create_node("one")
 from std_msgs.msg import Float64
 publisher = node.create_publisher(Float64, "x", 1)
-remove_profile()
-use_udp()  # as a process that it starts does: the profile can be read
+if sys.argv[1] != "default":
+    remove_profile()
+    use_udp()  # as a process that it starts does: the profile can be read
+    remove_profile()
 print(int(shared_memory()), len(told), flush=True)
-remove_profile()
 os._exit(0)  # as if it was killed
 """
 
@@ -69,11 +74,39 @@ def test_the_environment_does_not_bring_it_back(kind, told):
     assert node("udp", FASTDDS_BUILTIN_TRANSPORTS=kind) == (0, told)
 
 
+@pytest.mark.parametrize("limit", ["ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST", "ROS_LOCALHOST_ONLY=1"])
+@pytest.mark.parametrize("transports", ["", "UDPv4"])
+def test_a_limit_to_this_machine_that_was_not_applied_is_refused(limit, transports):
+    key, value = limit.split("=")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        node("unread", **{"ROS_AUTOMATIC_DISCOVERY_RANGE": "", TRANSPORTS: transports, key: value})
+    assert f"{key} = '{value}': cannot be applied, because Fast DDS did not read the profile" in failed.value.stderr
+
+
+@pytest.mark.parametrize("distribution", ["", "jazzy", "kilted"])
+def test_either_fast_dds_reads_the_profile_and_other_middleware_keeps_its_limit(distribution, monkeypatch):
+    for name in (*VARIABLES, TRANSPORTS):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr("snn_control.ros.ports.transport._limits", set())
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.setenv("ROS_LOCALHOST_ONLY", "1")
+    monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_cyclonedds_cpp")
+    assert use_udp() == []
+    assert os.environ["ROS_LOCALHOST_ONLY"] == "1"
+    monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+    use_udp()
+    (file,) = {os.environ[name] for name in VARIABLES}
+    assert "127.0.0.1" in Path(file).read_text()
+    assert "ROS_LOCALHOST_ONLY" not in os.environ  # Jazzy warns of it, whatever its value
+
+
 def test_without_a_folder_that_takes_a_file_a_node_starts_all_the_same_or_says_so(monkeypatch):
     assert node("udp", "/none", ROS_AUTOMATIC_DISCOVERY_RANGE="SUBNET") == (0, 0)
     monkeypatch.setattr(tempfile, "tempdir", "/none")
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     monkeypatch.setenv("ROS_LOCALHOST_ONLY", "0")
+    monkeypatch.setattr("snn_control.ros.ports.transport._limits", set())
     with pytest.raises(DescriptionError, match=r"TMPDIR = .*: cannot write a profile for Fast DDS: No such file"):
         use_udp()
 

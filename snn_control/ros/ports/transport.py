@@ -8,7 +8,8 @@ this process. Other processes may use shared memory among themselves, and reach 
 
 If discovery is limited to this machine, rmw_fastrtps adds shared memory to any profile. The profile then limits
 discovery itself (no multicast, 127.0.0.1 as the only peer), and the environment variable that limited discovery is
-reset.
+reset. A node whose Fast DDS has not read the profile would then be seen in the whole network. Therefore
+`remove_profile` refuses it. Other middleware is left as it is.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from ...errors import DescriptionError
 
 __all__ = ["middleware", "profile_files", "remove_profile", "shared_memory", "use_udp"]
 
-VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # for Fast DDS 3 and for 2
-BEFORE_3 = ("humble", "iron", "jazzy")
+VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # Fast DDS 3 reads the first, 2 both
+RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 ALONE = ("UDPv4", "UDPv6")  # built-in transports without shared memory
 BUFFER = 4 << 20  # bytes that a socket may buffer for a camera's packet; the kernel's net.core.rmem_max limits it
@@ -38,6 +39,7 @@ DESCRIPTOR = f"""<transport_descriptor>
 </transport_descriptor>"""
 OPEN_FILES = "/proc/self/fd/"
 _open: dict[str, int] = {}  # profiles that no node has read yet: name -> file descriptor
+_limits: set[str] = set()  # variables that limited discovery, and which the profile replaces
 #: variables that influence how messages travel
 CHOICES = (TRANSPORTS, *VARIABLES, "CYCLONEDDS_URI", "ZENOH_CONFIG_OVERRIDE")
 USUAL = {"rmw_fastrtps_cpp": "UDP, no shared memory", "rmw_cyclonedds_cpp": "UDP"}
@@ -109,12 +111,18 @@ def use_udp() -> list[str]:
     Return a description of each overridden setting in environment variables or in the user's profile. Raises
     DescriptionError if the user's profile cannot be read, or the new profile cannot be written.
     """
+    if "fastrtps" not in os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp"):
+        return []
     said = os.environ.get(TRANSPORTS, "")
     variable = next((name for name in VARIABLES if os.environ.get(name)), "")
-    limited = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
-    limited |= os.environ.get("ROS_LOCALHOST_ONLY") == "1"
-    if limited:  # the profile expresses the limit instead
-        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"], os.environ["ROS_LOCALHOST_ONLY"] = "SYSTEM_DEFAULT", "0"
+    if os.environ.get(RANGE, "").upper() == "LOCALHOST":
+        _limits.add(f"{RANGE}=LOCALHOST")
+    if os.environ.pop("ROS_LOCALHOST_ONLY", "") == "1":
+        _limits.add("ROS_LOCALHOST_ONLY=1")
+    limited = bool(_limits)
+    if limited:  # the profile expresses the limit instead, and shared memory shows that the profile was not read
+        os.environ[RANGE] = "SYSTEM_DEFAULT"
+        os.environ.pop(TRANSPORTS, None)
     if not (variable or limited) and said.partition("?")[0] in ALONE:
         return []
     file = os.environ.get(variable, "")
@@ -139,9 +147,7 @@ def use_udp() -> list[str]:
             raise DescriptionError("TMPDIR", given, rule, "set it to a folder with room") from None
         os.environ[TRANSPORTS] = ALONE[0]  # the same transport, without the size of the buffers
         return changed
-    for key in VARIABLES:
-        os.environ.pop(key, None)
-    os.environ[VARIABLES[os.environ.get("ROS_DISTRO") in BEFORE_3]] = name
+    os.environ.update(dict.fromkeys(VARIABLES, name))
     _open[name] = handle
     return changed
 
@@ -150,12 +156,17 @@ def remove_profile() -> None:
     """Remove the profile's file, so that it does not remain after SIGKILL.
 
     Call this once a node exists, because a node reads the file when it is made. This process keeps the file open, and
-    the processes that it starts read the open file.
+    the processes that it starts read the open file. Raises DescriptionError if discovery was limited to this machine,
+    and Fast DDS did not read the profile.
     """
-    for key in VARIABLES:
-        if (name := os.environ.get(key, "")) in _open:
-            Path(name).unlink(missing_ok=True)
-            os.environ[key] = f"{OPEN_FILES}{_open.pop(name)}"
+    for name, handle in _open.items():
+        Path(name).unlink(missing_ok=True)
+        os.environ.update({key: f"{OPEN_FILES}{handle}" for key in VARIABLES if os.environ.get(key) == name})
+    _open.clear()
+    if _limits and shared_memory():
+        what, value = sorted(_limits)[0].split("=")
+        rule = "cannot be applied, because Fast DDS did not read the profile that limits it"
+        raise DescriptionError(what, value, rule, "unset it in a network of your own, or use another rmw")
 
 
 def profile_files() -> tuple[int, ...]:
@@ -163,7 +174,7 @@ def profile_files() -> tuple[int, ...]:
 
     A process that inherits the environment variables must inherit the file descriptor too.
     """
-    names = (os.environ.get(key, "") for key in VARIABLES)
+    names = {os.environ.get(key, "") for key in VARIABLES}
     return tuple(int(name.removeprefix(OPEN_FILES)) for name in names if name.startswith(OPEN_FILES))
 
 
@@ -188,7 +199,7 @@ def middleware(rclpy_version: str) -> dict[str, str]:
     guess = DISTRIBUTIONS.get(int(first)) if first.isdigit() else None
     rmw = get_rmw_implementation_identifier()
     chosen = [f"{key}={os.environ[key]}" for key in CHOICES if os.environ.get(key)]
-    reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # as launching.environment_of_child has it
+    reach = os.environ.get(RANGE, "LOCALHOST")  # as launching.environment_of_child has it
     usual = USUAL.get(rmw, f"default of {rmw}")
     return {
         "ROS distribution": name or f"{guess or 'unknown'}, as rclpy {rclpy_version} is",
