@@ -178,6 +178,9 @@ class Arrays(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._members)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._members  # that of Mapping would read the array
+
     @contextmanager
     def open(self, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype]]:
         """Open an array for reading in pieces, and yield a tuple: binary file, shape and dtype of the array.

@@ -222,7 +222,7 @@ def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
             "commit": commit(),
             "seeds": f"world {seed}; the controller draws nothing at random",
             **machine(),
-            **middleware(versions["rclpy"]),
+            **middleware(),
         },
         "versions": versions,
     }

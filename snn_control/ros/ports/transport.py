@@ -15,6 +15,7 @@ reset. A node whose Fast DDS has not read the profile would then be seen in the 
 from __future__ import annotations
 
 import atexit
+import importlib.metadata
 import os
 import tempfile
 import xml.etree.ElementTree as ET
@@ -24,7 +25,8 @@ from ...errors import DescriptionError
 
 __all__ = ["middleware", "profile_files", "remove_profile", "shared_memory", "use_udp"]
 
-VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # Fast DDS 3 reads the first, 2 both
+VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # for Fast DDS 3 and for 2
+BEFORE_3 = ("humble", "iron", "jazzy")  # distributions with Fast DDS 2; later ones warn of its variable
 RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 ALONE = ("UDPv4", "UDPv6")  # built-in transports without shared memory
@@ -43,7 +45,7 @@ _limits: set[str] = set()  # variables that limited discovery, and which the pro
 #: variables that influence how messages travel
 CHOICES = (TRANSPORTS, *VARIABLES, "CYCLONEDDS_URI", "ZENOH_CONFIG_OVERRIDE")
 USUAL = {"rmw_fastrtps_cpp": "UDP, no shared memory", "rmw_cyclonedds_cpp": "UDP"}
-DISTRIBUTIONS = {3: "humble", 7: "jazzy", 9: "kilted"}  # first number of rclpy's version -> distribution
+DISTRIBUTIONS = {"3": "humble", "7": "jazzy", "9": "kilted"}  # first number of rclpy's version -> distribution
 
 
 def _child(parent: ET.Element, name: str, text: str | None = None) -> ET.Element:
@@ -147,7 +149,9 @@ def use_udp() -> list[str]:
             raise DescriptionError("TMPDIR", given, rule, "set it to a folder with room") from None
         os.environ[TRANSPORTS] = ALONE[0]  # the same transport, without the size of the buffers
         return changed
-    os.environ.update(dict.fromkeys(VARIABLES, name))
+    for key in VARIABLES:
+        os.environ.pop(key, None)
+    os.environ[VARIABLES[distribution() in BEFORE_3]] = name
     _open[name] = handle
     return changed
 
@@ -187,22 +191,28 @@ def shared_memory() -> bool:
     return "/dev/shm/fastdds_" in maps or "/dev/shm/fastrtps_" in maps
 
 
-def middleware(rclpy_version: str) -> dict[str, str]:
+def distribution() -> str:
+    """Return the name of the ROS 2 distribution: what the environment says, or what rclpy's version tells."""
+    try:
+        first = importlib.metadata.version("rclpy").partition(".")[0]
+    except importlib.metadata.PackageNotFoundError:
+        first = ""
+    return os.environ.get("ROS_DISTRO") or DISTRIBUTIONS.get(first, "unknown")
+
+
+def middleware() -> dict[str, str]:
     """Return descriptions of the ROS 2 distribution and middleware that child processes of this process use.
 
     The keys are ``ROS distribution``, ``rmw`` and ``transport``.
     """
     from rclpy.utilities import get_rmw_implementation_identifier
 
-    name = os.environ.get("ROS_DISTRO")
-    first = rclpy_version.partition(".")[0]
-    guess = DISTRIBUTIONS.get(int(first)) if first.isdigit() else None
     rmw = get_rmw_implementation_identifier()
     chosen = [f"{key}={os.environ[key]}" for key in CHOICES if os.environ.get(key)]
     reach = os.environ.get(RANGE, "LOCALHOST")  # as launching.environment_of_child has it
     usual = USUAL.get(rmw, f"default of {rmw}")
     return {
-        "ROS distribution": name or f"{guess or 'unknown'}, as rclpy {rclpy_version} is",
+        "ROS distribution": distribution(),
         "rmw": rmw,
         "transport": "; ".join([usual, *chosen, f"discovery {reach}"]),
     }
