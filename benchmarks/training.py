@@ -1,4 +1,4 @@
-"""Training by the commands alone, with defaults: ``new`` and ``train`` for each task and seed.
+"""Training by the commands alone: ``new`` and ``train`` for each task and seed, with defaults or settings files.
 
 | column | meaning |
 |---|---|
@@ -6,9 +6,10 @@
 | CPU | CPU seconds of the whole command ``train``: training, validations, evaluation, page |
 | spikes | spikes of all neurons in a step of the environment |
 
-``python -m benchmarks.training [TASK ...] [--seeds N] [--set KEY=VALUE]``; ``--set spike_cost=0`` writes another value
-of the controller file's ``training.settings``; ``--curves FILE.png`` draws score and spikes of all seeds. LunarLander
-and BipedalWalker need ``pip install 'gymnasium[box2d]'``, HalfCheetah, Hopper and Walker2d ``'gymnasium[mujoco]'``.
+``python -m benchmarks.training [TASK ...] [--seeds N] [--tuned] [--set KEY=VALUE]``; ``--tuned`` uses the settings file
+``benchmarks/settings/TASK.yaml`` of a task that has one, whose values were found by trying on this task;
+``--set spike_cost=0`` sets another value; ``--curves FILE.png`` draws score and spikes of all seeds. LunarLander and
+BipedalWalker need ``pip install 'gymnasium[box2d]'``, HalfCheetah, Hopper and Walker2d ``'gymnasium[mujoco]'``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import yaml
 
 from snn_control.training.environments.gymnasium_calls import make
 from snn_control.training.environments.play_episode import play
@@ -39,6 +39,7 @@ from snn_control.training.training_run import EVALUATION_EPISODES
 
 from .processes import ROOT, verdict
 
+SETTINGS = ROOT / "benchmarks/settings"
 SETTLED = -159.3  # mean return of `benchmarks.parity.swing_up` in the episodes of the evaluation
 
 
@@ -113,23 +114,26 @@ def snn_control(*arguments: str, folder: Path) -> str:
     return done.stdout
 
 
-def run(name: str, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
+def run(name: str, seed: int, settings: list[str], tuned: bool) -> dict[str, Any]:
     """Train a task; returns its figures. This needs a process of its own, so that its children's CPU time is that of
-    the command."""
+    the command.
+
+    settings : values of the option ``--set``
+    tuned : whether to use the task's settings file, if it has one
+    """
     task = TASKS[name]
+    given = [part for pair in settings for part in ("--set", pair)]
+    if tuned and (file := SETTINGS / f"{name}.yaml").is_file():
+        given += ["--settings", str(file)]
     with tempfile.TemporaryDirectory() as there:
         folder = Path(there)
         snn_control("new", "start.yaml", "--env", task.env, "--seed", str(seed), folder=folder)
-        if settings:
-            start = folder / "start.yaml"
-            section = yaml.safe_dump({"training": {"settings": settings}})
-            start.write_text(start.read_text() + "\n" + section)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         found = json.loads(
             snn_control(
                 "train", "start.yaml", "--env", task.env, "--how", task.how, "--out", "trained.yaml", "--run", "run",
                 "--seed", str(seed), "--json", *(["--teacher", task.teacher] if task.teacher else []),
-                *(["--steps", str(task.steps)] if task.steps else []), folder=folder,
+                *(["--steps", str(task.steps)] if task.steps else []), *given, folder=folder,
             )
         )  # fmt: skip
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -194,13 +198,13 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--quick", action="store_true", help=f"one seed of {' and '.join(QUICK)}")
     parser.add_argument("--seeds", type=int, help="number of seeds (default: 5; locomotion: 3)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the learner")
+    parser.add_argument("--tuned", action="store_true", help="use the tasks' files in benchmarks/settings")
     parser.add_argument("--processes", type=int, default=1, help="runs at a time (default 1)")
     parser.add_argument("--curves", metavar="FILE.png", help="draw the learning curves (needs matplotlib)")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    settings = {key: yaml.safe_load(value) for key, _, value in (pair.partition("=") for pair in options.set)}
     if options.one:
-        print(json.dumps(run(options.one[0], int(options.one[1]), settings)))
+        print(json.dumps(run(options.one[0], int(options.one[1]), options.set, options.tuned)))
         return {}
     if unknown := [name for name in options.tasks if name not in TASKS]:
         parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(TASKS)}")
@@ -211,13 +215,13 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
     def one(job: tuple[str, int]) -> dict[str, Any]:
         command = [sys.executable, "-m", "benchmarks.training", "--one", job[0], str(job[1])]
-        command += [part for pair in options.set for part in ("--set", pair)]
+        command += [part for pair in options.set for part in ("--set", pair)] + ["--tuned"] * options.tuned
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(done.stderr)
         return json.loads(done.stdout)
 
-    figures: dict[str, Any] = {"settings": settings}
+    figures: dict[str, Any] = {"set": options.set, "tuned": options.tuned}
     passed = True
     with ThreadPoolExecutor(options.processes) as pool:
         for name in names:

@@ -238,15 +238,13 @@ def _page(options: argparse.Namespace, found: Converted, folder: Path) -> str | 
 
     c, e = found.comparison, found.evaluation
     text = f"{100 * c.share:.1f} % of the way from chance to the policy (95 %: at least {100 * c.low:.1f} %)"
-    kept = Finding(
-        "return", "note", text, f"{100 * found.skip_share:.0f} % of the last layer's values pass the spikes by"
-    )
+    kept = Finding("skip", "note", f"{100 * found.skip_share:.0f} % of the last layer's values pass the spikes by")
     trained = Trained(found.spec, f"imitation of {Path(options.file).name}", e, found.history,
                       found.history[-1]["steps"] if found.history else 0, warnings=[kept])  # fmt: skip
     compared = {"policy": spread(c.policy), "chance": spread(np.array([c.chance]))}
     scores = {"controller": spread(e.returns)} | compared
     where = folder, Path(options.out), options.env, common.keywords(options.arg)
-    page = make_page(*where, {"controller": trained}, scores, compared, conduct_of(trained))
+    page = make_page(*where, {"controller": trained}, scores, compared, conduct_of(trained), text)
     return None if page is None else str(page)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import math
 import os
 import shlex
 import subprocess
@@ -48,7 +49,7 @@ examples:
   snn_control train event_tracker --seed 2
 """
 #: options that no recipe accepts; that only taught recipes accept; that only evolved recipes accept
-OF_FILES = ("how", "teacher", "trainable", "set", "seeds", "ray", "steps", "json", "watch", "perturb")
+OF_FILES = ("how", "teacher", "trainable", "set", "settings", "seeds", "ray", "steps", "json", "watch", "perturb")
 OF_WORKERS, OF_EVOLUTION = ("workers",), ("arg", "generations", "population", "episodes")
 
 
@@ -70,6 +71,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--trainable", action="append", default=[], metavar="PATTERN", help=text)
     text = "setting of the way to train, e.g. learning_rate=0.001; may be repeated"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
+    text = "YAML file of settings (NAME: VALUE), and optionally how: HOW; --set takes precedence"
+    parser.add_argument("--settings", metavar="FILE", help=text)
     parser.add_argument("--out", metavar="FILE", help="file for the trained controller (default: in the run's folder)")
     common.add_shared(parser, "--force", help="replace the file of --out if it exists already")
     parser.add_argument("--run", metavar="FOLDER", help="folder for checkpoints and progress (default runs/train-NAME)")
@@ -92,7 +95,7 @@ def add_to(commands: Any) -> None:
     text = "candidates per generation (default 12, or those of the checkpoint)"
     evolve.add_argument("--population", type=common.whole(2), help=text)
     evolve.add_argument("--episodes", type=common.whole(1), default=3, help="per candidate and setting (default 3)")
-    parser.set_defaults(usual=parser.get_default)
+    parser.set_defaults(usual=parser.get_default, cut=[])  # cut: what limits the episodes of a world without a limit
 
 
 def run(options: argparse.Namespace) -> int:
@@ -125,13 +128,14 @@ def _file(options: argparse.Namespace) -> int:
             "--arg max_episode_steps=N sets another limit",
             file=sys.stderr,
         )
-        options.arg = [*options.arg, f"max_episode_steps={LIMIT}"]
-    arguments = common.arguments_of(options)
+        options.cut = [f"max_episode_steps={LIMIT}"]
     asked = {
-        "controller": path, "env": options.env, "arguments": arguments, "how": options.how, "teacher": options.teacher,
+        "controller": path, "env": options.env, "arguments": common.arguments_of(options), "how": options.how,
+        "teacher": options.teacher,
         "trainable": {pattern: {} for pattern in options.trainable} or None,
         "settings": common.keywords(options.set, "--set")
         | ({"total_timesteps": options.steps} if options.steps else {}),
+        "settings_file": options.settings,
     }  # fmt: skip
     first = 1 if options.seed is None else options.seed
     if options.watch and (options.seeds > 1 or options.ray is not None):
@@ -148,7 +152,7 @@ def _file(options: argparse.Namespace) -> int:
     trained.spec.save(out, _head(options, trained))
     common.note_result(folder, out)
     print(f"{out}: written; plays the same episodes with others to compare", file=sys.stderr)
-    _tell(options, {first: trained}, first, folder, out, arguments)
+    _tell(options, {first: trained}, first, folder, out)
     return _ended(trained.ended, bool(trained.history))
 
 
@@ -218,7 +222,7 @@ def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], fol
         best = max(trained, key=lambda seed: trained[seed].validation)
         trained[best].spec.save(out, heads[best])
         common.note_result(folder, out)
-        _tell(options, trained, best, folder, out, asked["arguments"])
+        _tell(options, trained, best, folder, out)
     if failed:
         raise RuntimeFault("; ".join(failed))
     return _ended(len(trained) < len(found) or any(one.ended for one in trained.values()))
@@ -227,8 +231,8 @@ def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], fol
 def _head(options: argparse.Namespace, trained: Trained) -> str:
     """Return the comment at the head of the trained controller file: the training command, and the evaluated return."""
     given = [options.file, "--env", *_given(options)]
-    own = {key: getattr(options, key) for key in ("how", "teacher", "seed", "steps")}
-    given += [f"--{key} {value}" for key, value in own.items() if value is not None]
+    own = {key: getattr(options, key) for key in ("how", "teacher", "seed", "steps", "settings")}
+    given += [f"--{key} {shlex.quote(str(value))}" for key, value in own.items() if value is not None]
     given += [f"--{key} {shlex.quote(one)}" for key in ("trainable", "set") for one in getattr(options, key)]
     e = trained.evaluation
     score = f"return {e.score:.4g} +- {e.returns.std():.3g}, worst {e.returns.min():.4g}"
@@ -238,14 +242,7 @@ def _head(options: argparse.Namespace, trained: Trained) -> str:
     )
 
 
-def _tell(
-    options: argparse.Namespace,
-    trained: Mapping[int, Trained],
-    best: int,
-    folder: Path,
-    out: Path,
-    arguments: dict[str, Any],
-) -> None:
+def _tell(options: argparse.Namespace, trained: Mapping[int, Trained], best: int, folder: Path, out: Path) -> None:
     """Print the scores of the best seed and, if there are several, of all seeds. Write a page about the best seed.
 
     trained : results of the training by seed
@@ -257,20 +254,24 @@ def _tell(
 
     e, conduct = trained[best].evaluation, conduct_of(trained[best])
     several = options.seeds > 1
+    options.arg = [*options.arg, *options.cut]
+    arguments = common.arguments_of(options)
     fixed = trained[best].fixed
-    others = {} if fixed is None else {"learning off": spread(fixed.returns)}
     with common.our_output():
-        others |= _others(out, options.env, arguments, e.seeds)
+        others = _others(out, options.env, arguments, e.seeds)
+    learned = _learned(spread(e.returns), others, len(e.returns), _threshold(options.env))
+    if fixed is not None:
+        others = {"learning off": spread(fixed.returns)} | others
     means = spread(np.array([one.evaluation.score for one in trained.values()]))
     names = {seed: f"seed {seed}" if several else "controller" for seed in sorted(trained, key=lambda k: k != best)}
     rows = {name: spread(trained[seed].evaluation.returns) for seed, name in names.items()}
     rows |= ({"means of the seeds": means} if several else {}) | others
     runs = {name: trained[seed] for seed, name in names.items()}
-    page = make_page(folder, out, options.env, arguments, runs, rows, others, conduct)
+    page = make_page(folder, out, options.env, arguments, runs, rows, others, conduct, _said(learned))
     if options.json:
         found = {
             "file": str(out), "env": options.env, "arguments": arguments, **_numbers(trained[best]), "compared": others,
-            "page": None if page is None else str(page),
+            "learned": learned, "page": None if page is None else str(page),
         }  # fmt: skip
         if several:
             seeds = [
@@ -282,12 +283,53 @@ def _tell(
         return
     title = f"{options.env}: returns of {counted(len(e.returns), 'new episode')}, {e.spikes.mean():.3g} spikes per step"
     common.table(title, ["", *means], [[who, *row.values()] for who, row in rows.items()])
+    print(_said(learned))
     print_statistics(conduct)
     where = " ".join(_given(options))
     which = f" (seed {best}, the best in validation)" if several else ""
     if page is not None:
         print(f"page: {page}")
     print(f"{out}: written{which}. Next: snn_control run --env {where} {out}")
+
+
+def _threshold(env: str) -> float | None:
+    import gymnasium
+
+    return gymnasium.spec(env.rpartition(":")[2]).reward_threshold
+
+
+def _learned(
+    own: Mapping[str, float], others: Mapping[str, Mapping[str, float]], episodes: int, threshold: float | None
+) -> dict[str, Any]:
+    """Return what was learned, measured from random actions.
+
+    ``above_chance``: whether the mean return is above that of random actions by two standard errors of the difference.
+    ``share``: name of a goal (a baseline, or the environment's threshold) -> share of the way from random actions to
+    it. Goals that are not above random actions are left out.
+
+    own : result of `spread` for the controller
+    others : name -> result of `spread` for random actions (`CHANCE`) and baselines, in the same episodes
+    episodes : number of these episodes
+    threshold : return at which the environment counts as solved; None if it names none
+    """
+    from .episodes import CHANCE
+
+    chance = others[CHANCE]
+    error = math.hypot(own["std"], chance["std"]) / math.sqrt(episodes)
+    goals = {name: one["mean"] for name, one in others.items() if name != CHANCE}
+    goals |= {} if threshold is None else {f"the reward threshold {threshold:g}": threshold}
+    gained = own["mean"] - chance["mean"]
+    ways = {name: goal - chance["mean"] for name, goal in goals.items()}
+    share = {name: gained / way for name, way in ways.items() if way > error}
+    return {"above_chance": gained > 2 * error, "share": share}
+
+
+def _said(learned: Mapping[str, Any]) -> str:
+    """Return the result of `_learned` as a sentence."""
+    if not learned["above_chance"]:
+        return "not better than random actions: see docs/howto/troubleshooting.md#training-does-not-learn"
+    ways = [f"{share:.0%} of the way from random actions to {name}" for name, share in learned["share"].items()]
+    return "better than random actions" + (": " + ", ".join(ways) if ways else "")
 
 
 def _numbers(trained: Trained) -> dict[str, Any]:

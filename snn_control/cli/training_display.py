@@ -37,7 +37,7 @@ class Display:
             self.say(f"warning: {one}" if len(self._lines) == 1 else f"warning: {name}: {one}")
         state = "" if phase.stage == "learning" else f"{phase.stage}, "
         state += f"score {phase.score:.4g}, best {phase.best:.4g}, {phase.spikes:.3g} spikes per step"
-        state += "; compares in new episodes" if phase.last else ""
+        state += f"; {phase.stage} ends: {phase.why}; compares in new episodes" if phase.why else ""
         done = {"total": phase.total_timesteps, "completed": phase.steps}
         self._bars.update(self._lines[name], description=f"{name}: {state}", **done)
         if self._bars.disable:

@@ -14,9 +14,11 @@ from ..controller import Controller
 from ..errors import DescriptionError, counted
 from ..files import reason, replace_text
 from ..record.recorded_run import RecordedRun
+from ..report.kit import MUTED, Picture, axes_in_rows, legend_above, paint
 from ..report.page import REPORT, Clip, Omitted, Page
 from ..report.table import Section, count, number
 from ..report.video_file import EpisodeVideo
+from ..watch.colours import PALETTE
 from ..watch.page_file import embedded
 from ..watch.training import curve_of
 from .common import make_environment, our_output
@@ -28,13 +30,14 @@ __all__ = ["make_page"]
 
 MOST_STEPS = 1_000  # length of the longest episode
 FPS, PICTURES, WIDEST = 10.0, 100, 360  # limits of the video, which is embedded in the page
-STAGES = {"saves": "spikes are reduced", "adjusts": "gains are searched"}  # key of a phase's row -> name
+STAGE = "saves"  # key of the rows of the phases that reduce spikes
+STAGES = {STAGE: "spikes are reduced", "adjusts": "gains are searched"}  # key of a phase's row -> name
 PATIENCE = 4.0  # s, longest time for drawing the frames
 
 
 def make_page(
     folder: Path, file: Path, env: str, arguments: Mapping[str, Any], runs: Mapping[str, Trained],
-    scores: Mapping[str, Mapping[str, float]], compared: Mapping[str, Any], conduct: Mapping[str, Any],
+    scores: Mapping[str, Mapping[str, float]], compared: Mapping[str, Any], conduct: Mapping[str, Any], learned: str,
 ) -> Path | None:  # fmt: skip
     """Write the page to a run's folder, and return the page's path.
 
@@ -45,6 +48,7 @@ def make_page(
     scores : name -> mean, std, worst and best of the returns in new episodes; the controller comes first
     compared : the names in ``scores`` that are not runs of this training, such as baselines
     conduct : result of `command_rows`
+    learned : sentence that says how the controller compares with random actions
     """
     kept = next(iter(runs.values()))
     e = kept.evaluation
@@ -59,11 +63,11 @@ def make_page(
         title = f"{file.name} in {env}"
         page = Page(
             title=title,
-            facts=[f"trained by {kept.how}", counted(kept.steps, "step"), counted(len(kept.history), "phase"),
+            facts=[learned, f"trained by {kept.how}", counted(kept.steps, "step"), counted(len(kept.history), "phase"),
                    *(f"{key} = {value}" for key, value in arguments.items()), f"below: {stimulus.text}"],
             tiles=_tiles(scores, compared, len(e.returns), sum(spikes.values()), sum(operations.values())),
             live=embedded(RecordedRun({}, stimulus.log, kept.spec), title, training=curve),
-            pictures=[video] if curve else [none, video],
+            pictures=[*_choice(kept), *([video] if curve else [none, video])],
             sections=_sections(scores, len(e.returns), conduct, {"Spikes": spikes, "Synaptic operations": operations}),
             notes=[str(one) for one in kept.warnings],
         )  # fmt: skip
@@ -89,6 +93,31 @@ def _curve(histories: Sequence[Sequence[Mapping[str, Any]]], actors: Mapping[str
         "seeds": [curve_of(rows) for rows in others if rows], "actors": dict(actors) if "worst" in kept[0] else {},
         "stages": [(name, steps[0], steps[-1]) for name, steps in stages if steps],
     }  # fmt: skip
+
+
+def _choice(kept: Trained) -> list[Picture]:
+    """Return the picture of score over spikes, from which a controller with few spikes was chosen, if there was one."""
+    rows = [row for row in kept.history if STAGE in row]
+    if not rows:
+        return []
+
+    def fill(figure: Any) -> tuple[str, str]:
+        (axes,) = axes_in_rows(figure, 1, 1, 3.2)
+        before = [row for row in kept.history if STAGE not in row and "adjusts" not in row]
+        for found, label, colour in ((before, "learning", MUTED), (rows, "reducing spikes", PALETTE[0])):
+            spikes, score, error = ([row[key] for row in found] for key in ("spikes_a_step", "score", "error"))
+            axes.errorbar(spikes, score, error, fmt="o", markersize=4, elinewidth=1, color=colour, label=label)
+        e = kept.evaluation
+        axes.plot(e.spikes.mean(), e.score, "*", markersize=16, color=PALETTE[1], label="the trained controller")
+        axes.set(xscale="log", xlabel="spikes in a step of the environment", ylabel="score")
+        legend_above(axes, 3)
+        return (
+            "Each point is the validation after a phase, with its standard error. The star is the trained controller "
+            "in the episodes of the table below.",
+            "Score over spikes, one point for each phase of training.",
+        )
+
+    return [paint("Score over spikes", fill)]
 
 
 def _tiles(

@@ -12,16 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-
 from ..coding import Guard, Input, Output
-from ..errors import NO_VALUE, DescriptionError
+from ..errors import NO_VALUE, DescriptionError, in_file
 from ..files import read_text, reason
 from ..network import Network
 from ..network.checks import TICK_SEED, Checked, Seconds, Whole
 from .descriptions import read_fields, read_network, read_output, read_training
 from .keys import INPUTS
-from .reader import VERSION, Loader, Reader, nearest
+from .reader import VERSION, Reader, nearest, read_yaml
 from .ros import RosTopic, read_topics
 from .training import Limits, Surrogate, Training
 from .tunable import Tunable, take_tunable, value_at
@@ -114,14 +112,6 @@ def load_spec(path: str | os.PathLike) -> ControllerSpec:
             raise DescriptionError(str(file), NO_VALUE, "is a NIR network, not a controller file", fix) from None
         rule = f"cannot be read: {reason(error)}"
         raise DescriptionError(str(file), NO_VALUE, rule, "see 'snn_control new'") from None
-    try:
-        return parse_spec(yaml.load(text, Loader), file.parent, str(file))
-    except (ValueError, RecursionError) as error:  # from the loader: an invalid date, deep nesting
-        if isinstance(error, DescriptionError):
-            raise error.in_file(str(file)) from None
-        raise DescriptionError(str(file), type(error).__name__, f"cannot be read as YAML: {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
-        problem = " ".join(str(getattr(error, "problem", error)).split())
-        raise DescriptionError(f"{file}", where, f"is not YAML: {problem}") from None
+    values = read_yaml(text, str(file))
+    with in_file(str(file)):
+        return parse_spec(values, file.parent, str(file))

@@ -20,7 +20,7 @@ import yaml
 from ..errors import NO_VALUE, DescriptionError, close_match, counted, nearest
 from ..files import Arrays, reason
 
-__all__ = ["VERSION", "Loader", "Reader", "nearest"]
+__all__ = ["VERSION", "Loader", "Reader", "nearest", "read_yaml"]
 
 VERSION = 1  # of the file format
 NUMBERS = "must be a number, lists of numbers or 'file.npz#name'"
@@ -93,6 +93,24 @@ Loader.yaml_implicit_resolvers = {
     )
     for first, rules in Loader.yaml_implicit_resolvers.items()
 }
+
+
+def read_yaml(text: str, file: str) -> Any:
+    """Return the values in the text of a YAML file. Raises DescriptionError, which names the file.
+
+    file : name of the file
+    """
+    try:
+        return yaml.load(text, Loader)
+    except (ValueError, RecursionError) as error:  # from the loader: an invalid date, deep nesting
+        if isinstance(error, DescriptionError):
+            raise error.in_file(file) from None
+        raise DescriptionError(file, type(error).__name__, f"cannot be read as YAML: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
+        problem = " ".join(str(getattr(error, "problem", error)).split())
+        raise DescriptionError(file, where, f"is not YAML: {problem}") from None
 
 
 def without_unit(value: Any) -> str:

@@ -36,7 +36,8 @@ class Phase:
     seconds : time since this call of `train` started [s]
     report : measures that the learner reports, such as losses: name -> number
     warnings : new findings about obstacles to learning (`LearningDiagnosis`)
-    last : whether the stage ends with this phase; the best controllers of the stage are then compared in new episodes
+    why : reason why the stage ends with this phase; the best controllers of the stage are then compared in new
+        episodes. "": the stage goes on
     """
 
     number: int
@@ -49,7 +50,7 @@ class Phase:
     report: Mapping[str, float]
     warnings: Sequence[Finding] = ()
     stage: str = "learning"
-    last: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True)

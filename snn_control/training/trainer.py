@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from ..controller.int8 import with_int8
 from ..controller_file import ControllerSpec, Limits, Reader, Surrogate, load_spec, nearest
 from ..controller_file.descriptions import read_limits
 from ..controller_file.perturbations import Perturbations
+from ..controller_file.reader import read_yaml
 from ..errors import DescriptionError, in_file, optional
-from ..files import digest_of
+from ..files import digest_of, read_text, reason
 from ..resources import controller_path
 from . import training_run
 from .algorithms.evolution import Evolution, EvolutionSettings, near_the_output
@@ -52,6 +53,7 @@ LEARNERS: dict[str, tuple[type[Learner], type[Settings]]] = {
     "imitate": (Imitation, ImitationSettings),
     "evolve": (Evolution, EvolutionSettings),
 }
+HOW = ("rl", *LEARNERS, "adapt")  #: values of the argument ``how`` of `train`
 
 
 def train(
@@ -67,6 +69,7 @@ def train(
     surrogate: Surrogate | None = None,
     run: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
+    settings_file: str | Path | None = None,
     progress: Callable[[Phase], object] = lambda phase: None,
 ) -> Trained:
     """Train a controller in a Gymnasium environment. See ``docs/explanation/training.md``.
@@ -85,23 +88,26 @@ def train(
         default all weights and biases after the encoders, for "evolve" those of `near_the_output`
     surrogate : surrogate derivative of spikes; None: the surrogate derivative in the controller file
     run : folder of checkpoints, from which the same call resumes an interrupted training with the same bits
-    settings : name -> setting of the learner. They take precedence over the settings in the controller file, which
-        apply only if the file names this learner or no learner. ``weights`` is "float32" or "int8", see
-        `snn_control.controller_file.Training`
+    settings : name -> setting of the learner. They take precedence over those in the settings file, and these over the
+        settings in the controller file, which apply only if it names this learner or no learner. ``weights`` is
+        "float32" or "int8", see `snn_control.controller_file.Training`
+    settings_file : YAML file with names and values of settings, and optionally ``how``
     progress : function that is called after each phase
 
-    Raises DescriptionError if an argument or the controller is invalid.
+    Raises DescriptionError if an argument or a file is invalid.
     """
     threads = optional("threadpoolctl", "training needs threadpoolctl", "training")
     spec = controller if isinstance(controller, ControllerSpec) else load_spec(controller_path(controller))
-    given, probe = _environment(spec, env, arguments or {}, perturb or {})
+    own = dict(settings or {})
+    how, of_file = (how, {}) if settings_file is None else _settings_in(settings_file, how)
+    settings = {**of_file, **own}
+    given, limit, probe = _environment(spec, env, arguments or {}, perturb or {})
     made = functools.partial(make, env, given, disable_env_checker=True)
-    settings = dict(settings or {})
-    with in_file(spec.path, "--", "settings", "trainable"):
+    with _naming(settings_file, of_file.keys() - own.keys()), in_file(spec.path, "--", "settings", "trainable"):
         if _precision(settings.pop("weights", spec.training.weights)) == "int8":
             spec = with_int8(spec)
         how = _way(how, teacher, spec.training.how, probe.action_space)
-        learner, chosen = _learner(spec, how, probe, seed, trainable, settings, teacher)
+        learner, chosen = _learner(spec, how, probe, limit, seed, trainable, settings, teacher)
     probe.close()
     asked = {"env": env, "arguments": given, "how": how, "seed": seed, "settings": asdict(chosen)}
     asked["controller"] = _digest(spec)
@@ -116,20 +122,58 @@ def train(
         return TrainingRun(learner, chosen, made, folder, seed, how, progress).to_the_end()
 
 
+def _settings_in(file: str | Path, how: str | None) -> tuple[str | None, dict[str, Any]]:
+    """Read a settings file. Return the name of the learner, and the settings: name -> value.
+
+    how : as in `train`; the file must be for this learner, unless this is None
+
+    Raises DescriptionError if the file cannot be read, or is for another learner.
+    """
+    try:
+        text = read_text(Path(file))
+    except (OSError, ValueError) as error:
+        raise DescriptionError("--settings", str(file), f"cannot be read: {reason(error)}") from None
+    values = read_yaml(text, str(file))
+    with in_file(str(file)):
+        r = Reader(values, "", Path())
+        of_file = r.plain("how", str, "") or how
+        if of_file not in (None, *HOW):
+            raise DescriptionError("how", of_file, "is not known", nearest(of_file, HOW))
+    if how not in (None, of_file):
+        raise DescriptionError("--how", how, f"{file} has settings of {of_file}", "leave --how or --settings out")
+    return of_file, {str(name): value for name, value in r.values.items()}
+
+
+@contextmanager
+def _naming(file: str | Path | None, names: Collection[str]) -> Iterator[None]:
+    """Context that names the settings file in a DescriptionError about one of its settings ``names``."""
+    try:
+        yield
+    except DescriptionError as error:
+        name = error.path.removeprefix("settings.")
+        if name not in names:
+            raise
+        raise DescriptionError(f"{file}: {name}", error.value, error.rule, error.fix) from None
+
+
 def _environment(
     spec: ControllerSpec, env: str, arguments: Mapping[str, Any], perturb: Mapping[str, Any]
-) -> tuple[dict[str, Any], Any]:
-    """Return the environment's arguments, with perturbations and a limit of episode length, and the environment."""
+) -> tuple[dict[str, Any], int | None, Any]:
+    """Return the environment's arguments, the limit of an episode's steps that it names, and the environment.
+
+    The arguments include perturbations. If the environment names no limit, they include `LIMIT`.
+    """
     given = dict(arguments)
     asked_for = Perturbations.of({**given.get(PERTURB, {}), **perturb}, PERTURB)
     if perturbations := spec.training.perturb.replaced_by(asked_for).plain:
         given[PERTURB] = perturbations
     probe = make(env, given, disable_env_checker=True)
-    if episode_limit(probe) is None:
+    limit = episode_limit(probe)
+    if limit is None:
         given["max_episode_steps"] = LIMIT
         probe.close()
         probe = make(env, given, disable_env_checker=True)
-    return given, probe
+    return given, limit, probe
 
 
 def _precision(value: Any) -> str:
@@ -148,21 +192,23 @@ def _way(how: str | None, teacher: Any, of_file: str, space: Any) -> str:
     found = how or ("imitate" if teacher is not None else of_file or "rl")
     if found == "rl":
         found = "sac" if type(space).__name__ == "Box" else "ppo"
-    if found not in (*LEARNERS, "adapt"):
+    if found not in HOW:
         path = "training.how" if found == of_file and not how else "--how"
-        raise DescriptionError(path, found, "is not known", nearest(found, ["rl", *LEARNERS, "adapt"]))
+        raise DescriptionError(path, found, "is not known", nearest(found, HOW))
     if found == "imitate" and teacher is None:
         raise DescriptionError("--teacher", None, "is needed to imitate", "name one, or choose another --how")
     return found
 
 
 def _learner(
-    spec: ControllerSpec, how: str, env: Any, seed: int, trainable: Any, given: Mapping[str, Any], teacher: Any
-) -> tuple[Learner | None, Any]:
+    spec: ControllerSpec, how: str, env: Any, limit: int | None, seed: int, trainable: Any, given: Mapping[str, Any],
+    teacher: Any,
+) -> tuple[Learner | None, Any]:  # fmt: skip
     """Return the learner ``how`` for an environment, and the learner's settings. For "adapt", the learner is None.
 
+    limit : the limit of an episode's steps that the environment names
     trainable, teacher : as in `train`
-    given : the argument ``settings`` of `train`
+    given : settings that take precedence over those in the controller file
     """
     if how == "adapt":
         return None, settings_of(how, AdaptationSettings, spec.training.settings, given)
@@ -170,7 +216,7 @@ def _learner(
     own = spec.training.settings if spec.training.how in ("", "rl", how) else {}  # not those of another learner
     if how == "imitate" and not {**own, **given}.get("solve") and (policy := policy_in(teacher)) is not None:
         cls, kind, teacher = PolicyImitation, PolicyImitationSettings, policy_for(policy, env)
-    defaults = kind.defaults_for(spec, episode_limit(env) or LIMIT)
+    defaults = kind.defaults_for(spec, limit)
     chosen = settings_of(how, kind, {**defaults, **own}, given)
     spec = replace(spec, reset_each_tick=getattr(chosen, "reset_each_tick", spec.reset_each_tick))
     gains = getattr(chosen, "gains", False)

@@ -8,7 +8,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from ..findings import Finding, warning
 from .algorithms.evolution import EvolutionSettings
 from .algorithms.gains import MOST_GAINS, Gains, gains_of
 from .algorithms.imitation import ImitationSettings
-from .algorithms.learner import LONG_HORIZON_STEPS, Learner
+from .algorithms.learner import Learner
 from .algorithms.networks import set_array
 from .algorithms.self_imitation import SelfImitation, spike_reduction_settings
 from .environments.evaluation import Evaluation, evaluate, standard_error, with_environments
@@ -33,25 +33,31 @@ from .environments.vector_env import VectorEnv
 from .progress import Folder, arrays_of, history_in, restore
 from .result import FINAL, PHASE_SEEDS, VALIDATION, Phase, Trained, first_episode
 from .schedule.learning_diagnosis import LearningDiagnosis
-from .schedule.stages import LONG_PATIENCE, REDUCTION, Candidate, GainSearch, Learning, SpikeReduction, Stage, select
+from .schedule.stages import REDUCTION, Candidate, GainSearch, Learning, SpikeReduction, Stage
 
 __all__ = ["TrainingRun"]
 
 VALIDATION_EPISODES, COMPARISON_EPISODES, EVALUATION_EPISODES = 10, 40, 100  # of a phase, a candidate, the result
 CONFIRMING = 1000  # episodes that confirm the end of a search; without them, one in a hundred may still fail
+MOST_LOOKS = 4  # times the episodes of the evaluation, in which a candidate is compared with the learned one
+STAGE_SEEDS = 100_000_000  # seeds of the comparisons of a stage
 TIMES = 10  # a search for gains may take this many times the steps of learning
 STEPS, FEWEST = 2_000, 4  # if episodes are longer than STEPS, fewer are played, but at least FEWEST
 
 
 class Best(NamedTuple):
-    """The best candidate of a stage.
+    """The chosen candidate of a stage, and its results in the episodes in which the candidates were compared.
 
-    score : mean return in the episodes in which the candidates were compared; without a comparison, in the validation
-    silent : neurons that did not fire in the episodes of the comparison: population -> (n,) bool
+    score : mean return
+    worst : lowest return
+    steps : mean number of steps of an episode
+    silent : neurons that did not fire: population -> (n,) bool
     """
 
     candidate: Candidate
     score: float
+    worst: float
+    steps: int
     silent: dict[str, np.ndarray]
 
 
@@ -78,9 +84,7 @@ class TrainingRun:
         self.validate = with_environments(make, [VALIDATION + k for k in range(self.n_validation)])
         self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
         phases = max(1, settings.total_timesteps // learner.steps_of_a_phase)
-        unclear = self.threshold is None and self.limit >= LONG_HORIZON_STEPS
-        patience = learner.patience * (LONG_PATIENCE if unclear else 1)
-        rules = patience, learner.anneals, learner.judged_by, learner.confirms
+        rules = learner.patience, learner.anneals, learner.judged_by, learner.confirms
         self.stage: Stage = Learning(phases, self.threshold, *rules, lambda: self.chance)
         self.before: list[dict[str, Any]] = []  # the history of earlier stages
         self.total_timesteps = settings.total_timesteps
@@ -127,12 +131,12 @@ class TrainingRun:
             while chosen is None:
                 while not self.stage.has_ended:
                     self._phase()
+                best = self._best()
                 if self._can_reduce_spikes():
-                    self._reduce_spikes(self._best().candidate)
-                elif self._can_adjust():
-                    self._adjust()
+                    self._reduce_spikes(best.candidate)
+                elif self._can_adjust(best):
+                    self._adjust(best.candidate, best.steps)
                 else:
-                    best = self._best()
                     chosen, validation = best.candidate, best.score
                     silent = best.silent if self._removes_silent else {}
             spec, final = self._evaluated(chosen, self.n_evaluation, silent)
@@ -205,7 +209,7 @@ class TrainingRun:
         self._save()
         best, seconds = self._best_so_far().score, time.monotonic() - self.begun
         done = len(self.history), self.steps, self.total_timesteps
-        where = self.stage.name, self.stage.has_ended
+        where = self.stage.name, self.stage.why
         self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, *where))
 
     def _confirm(self, phase: int, returns: np.ndarray, threshold: float) -> np.ndarray:
@@ -231,30 +235,57 @@ class TrainingRun:
         return self.stage.best or Candidate(-math.inf, 0.0, math.inf, self.untrained)
 
     def _best(self) -> Best:
-        """Compare the candidates of the stage in additional episodes, and return the best candidate.
+        """Choose a candidate of the stage in new episodes (rule 3 of `snn_control.training.schedule.stages`)."""
+        if isinstance(self.stage, SpikeReduction):
+            return self._fewest_spikes(self.stage)
+        n = self.n_evaluation if self.reduces_spikes and self.before else self.n_comparison
+        look = with_environments(self.make, range(self._fresh, self._fresh + n))
+        candidates = self.stage.candidates or [self._best_so_far()]
+        results = [look(self._take(one.values), self.envs.interface) for one in candidates]
+        k = max(range(len(results)), key=lambda k: (results[k].score, -results[k].spikes.mean()))
+        return self._chosen(candidates[k], results[k : k + 1])
 
-        The episodes also show which neurons never fire. If silent neurons are not removed, a single candidate is
-        returned without additional episodes.
+    def _fewest_spikes(self, stage: SpikeReduction) -> Best:
+        """Return the candidate with the fewest spikes that keeps the learned score, else the learned one.
+
+        Each candidate plays the same new episodes as the learned one, until the difference of the returns is known:
+        until it is above or below the accepted loss by its standard error, but in at most MOST_LOOKS times the episodes
+        of the result's evaluation. A candidate that is still in doubt then is not accepted.
         """
-        candidates = self.stage.candidates
-        if not candidates or (len(candidates) < 2 and not self._removes_silent):
-            best = self._best_so_far()
-            return Best(best, best.score, {})
-        first, n = VALIDATION + self.n_validation, self.n_comparison
-        if self.before:  # other episodes than those that selected what was learned
-            first, n = first + n, self.n_evaluation if self.reduces_spikes else n
-        look = with_environments(self.make, [first + k for k in range(n)])
-        found: dict[int, Evaluation] = {}  # by the identity of a candidate, because groups share candidates
-        for group in self.stage.groups:
-            for one in group:
-                if id(one) not in found:
-                    found[id(one)] = look(self._take(one.values), self.envs.interface)
-            results = [found[id(one)] for one in group]
-            chosen = select([one.returns for one in results], [one.spikes for one in group], self.chance)
-            if group[chosen] is not group[-1]:
-                break
-        result = results[chosen]
-        return Best(group[chosen], result.score, result.silent(self.learner.parameters.program))
+        n = self.n_evaluation
+        looks = [with_environments(self.make, range(first, first + n)) for first in
+                 range(self._fresh, self._fresh + MOST_LOOKS * n, n)]  # fmt: skip
+        *others, learned = stage.candidates
+        results: dict[int, list[Evaluation]] = {id(one): [] for one in stage.candidates}
+
+        def returns(one: Candidate, count: int) -> np.ndarray:
+            found = results[id(one)]
+            for look in looks[len(found) : count]:
+                found.append(look(self._take(one.values), self.envs.interface))
+            return np.concatenate([result.returns for result in found[:count]])
+
+        for one in others:
+            for count in range(1, MOST_LOOKS + 1):
+                lost = returns(learned, count) - returns(one, count)
+                error = standard_error(lost)
+                if lost.mean() + error <= stage.loss:
+                    return self._chosen(one, results[id(one)])
+                if lost.mean() - error > stage.loss:
+                    break
+        returns(learned, 1)
+        return self._chosen(learned, results[id(learned)])
+
+    def _chosen(self, one: Candidate, found: Sequence[Evaluation]) -> Best:
+        """Return a candidate with its results in the episodes of the comparison."""
+        returns, steps = (np.concatenate([getattr(each, name) for each in found]) for name in ("returns", "steps"))
+        silent = [each.silent(self.learner.parameters.program) for each in found]
+        never = {name: np.all([each[name] for each in silent], axis=0) for name in silent[0]}
+        return Best(one, float(returns.mean()), float(returns.min()), int(steps.mean()), never)
+
+    @property
+    def _fresh(self) -> int:
+        """First of the seeds of episodes that choose a candidate of this stage, and were used for nothing before."""
+        return VALIDATION + STAGE_SEEDS * (1 + (Learning, SpikeReduction, GainSearch).index(type(self.stage)))
 
     @property
     def _removes_silent(self) -> bool:
@@ -280,44 +311,39 @@ class TrainingRun:
         """Begin the reduction of spikes, in which the learner imitates the candidate ``learned``."""
         program = self._take(learned.values)
         # validate again in twice as many new episodes: the score of the best of many candidates is luck in part
-        first, n = VALIDATION + self.n_validation + self.n_comparison + self.n_evaluation, 2 * self.n_validation
-        self.validate = with_environments(self.make, [first + k for k in range(n)])
+        first = self._fresh + STAGE_SEEDS // 2
+        self.validate = with_environments(self.make, range(first, first + 2 * self.n_validation))
         learned = self._candidate(self.validate(program, self.envs.interface))
         settings, phases = self._reduction()
         learner = SelfImitation(self.learner.parameters, settings)
         learner.learned = build_program(self.learner.parameters.spec)
-        self._go_on(learner, SpikeReduction(learned, self.chance, phases))
+        loss = self.settings.score_loss * (learned.score - self.chance)
+        self._go_on(learner, SpikeReduction(learned, loss, phases))
 
     # adjusting gains -----------------------------------------------------------------------------------------
-    def _can_adjust(self) -> bool:
+    def _can_adjust(self, best: Best) -> bool:
         """Return whether the next stage is the search for gains. The reason is a return below the threshold."""
         gains, most = gains_of(self.learner.parameters), getattr(self.settings, "gain_generations", 0)
         if self.threshold is None or not (0 < gains <= MOST_GAINS and most > 0) or isinstance(self.stage, GainSearch):
             return False
-        if isinstance(self.stage, Learning) and not self.stage.above_chance:
+        if best.worst >= self.threshold or (isinstance(self.stage, Learning) and not self.stage.above_chance):
             return False
         if importlib.util.find_spec("cma") is None:
             text = "were not searched (this needs cma)"
             self.diagnosis.reported["gains"] = warning("gains", text, how_to_install("training"))
             return False
-        return bool(self._to_adjust.returns.min() < self.threshold)
+        return True
 
-    @functools.cached_property
-    def _to_adjust(self) -> Evaluation:
-        """Evaluation of the candidate with which the search for gains begins."""
-        look = with_environments(self.make, [VALIDATION + self.n_validation + k for k in range(self.n_comparison)])
-        return look(self._take(self.stage.candidates[0].values), self.envs.interface)
+    def _adjust(self, start: Candidate, steps: int) -> None:
+        """Begin the stage that searches for gains of the candidate ``start``.
 
-    def _adjust(self) -> None:
-        """Begin the stage that searches for gains, with the best candidate."""
-        if isinstance(self.stage, Learning):  # the others were worse; more episodes would hardly change that
-            self.stage.candidates = self.stage.candidates[:1]
-        steps = int(self._to_adjust.steps.mean())
-        self._take(self.stage.candidates[0].values)
+        steps : mean number of steps of its episodes
+        """
+        self._take(start.values)
         learner = Gains(self.learner.parameters, EvolutionSettings(gains=True, episode_steps=steps))
-        learner.counts_spikes = isinstance(self.stage, SpikeReduction)
+        learner.counts_spikes = any(SpikeReduction.key in row for row in self.history)
         most = TIMES * self.settings.total_timesteps // learner.steps_of_a_phase
-        self._go_on(learner, GainSearch(self.stage, min(self.settings.gain_generations, max(1, most))))
+        self._go_on(learner, GainSearch(start, min(self.settings.gain_generations, max(1, most))))
 
     def _go_on(self, learner: Learner, stage: Stage) -> None:
         """Begin ``stage`` with its learner, in new environments."""
@@ -342,6 +368,7 @@ class TrainingRun:
             arrays[f"candidate/{k}"] = np.array([one.score, one.error, one.spikes])
             arrays |= {f"candidate/{k}/{name}": value for name, value in one.values.items()}
         arrays["history"] = np.array(json.dumps(self.history))
+        arrays["episode_steps"] = np.array(getattr(learner.settings, "episode_steps", 0))
         arrays["reported"] = np.array(json.dumps({key: asdict(one) for key, one in self.diagnosis.reported.items()}))
         self.folder.save(arrays, self.history)
         self.folder.keep_newest(lambda: learner.parameters.spec)
@@ -362,12 +389,10 @@ class TrainingRun:
         learning = history[: len(history) - len(reducing) - len(adjusting)]
         self.stage.history, self.stage.candidates = learning, candidates
         if reducing:
-            learned = candidates[-2 if adjusting else -1]
-            self._reduce_spikes(learned)
+            self._reduce_spikes(candidates[0 if adjusting else -1])
             self.stage.history, self.stage.candidates = reducing, candidates
         if adjusting:
-            self.stage.candidates = candidates[:-1]
-            self._adjust()
+            self._adjust(candidates[0], int(arrays["episode_steps"]))
             self.stage.history, self.stage.candidates = adjusting, candidates
         self._take(self._values_in(arrays, "parameter"))
         for name in self.learner.checkpointed:

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import sys
+from dataclasses import replace
 from typing import ClassVar
 
 import gymnasium
@@ -65,6 +66,7 @@ def trained():
 SHORT = ["--steps", 768, "--set", "n_envs=4", "--set", "n_steps=64", "--set", "rollouts=1"]
 SCORES = {"controller": {"mean": -3.0, "std": 1.5, "worst": -9.0, "best": -0.25}}
 CHANCE = {"chance": {"mean": -20.0, "std": 4.0, "worst": -30.0, "best": -7.0}}
+LEARNED = "better than random actions"
 CONDUCT = {
     "commands": [{"where": "outputs.u", "changes_hz": None, "sign_changes_hz": 2.5, "at_a_limit": 0.25}],
     "neurons": [{"where": "network.populations.h", "neurons": 24, "never": 5, "always": 1}],
@@ -74,7 +76,7 @@ CONDUCT = {
 def page_of(folder, trained, **arguments):
     scores = SCORES | CHANCE
     file = folder / "mine.yaml"
-    path = make_page(folder, file, "Drawn-v0", arguments, {"controller": trained}, scores, CHANCE, CONDUCT)
+    path = make_page(folder, file, "Drawn-v0", arguments, {"controller": trained}, scores, CHANCE, CONDUCT, LEARNED)
     assert path == folder / "report.html"
     return path.read_text()
 
@@ -89,8 +91,17 @@ def test_it_shows_how_training_went_and_what_came_of_it(tmp_path, trained):
     scene = json.loads(text.partition('id="scene">')[2].partition("</script>")[0])
     assert scene["training"]["steps"] == [row["steps"] for row in trained.history]
     assert scene["training"]["actors"] == {"chance": -20.0}
-    for said in ("mine.yaml in Drawn-v0", "trained by ppo", "-30", "outputs.u", "sign changes [1/s]", "never fired"):
+    for said in (
+        LEARNED,
+        "mine.yaml in Drawn-v0",
+        "trained by ppo",
+        "-30",
+        "outputs.u",
+        "sign changes [1/s]",
+        "never fired",
+    ):
         assert said in text
+    assert "never fired" in text
     assert "changes [1/s]</th>" in text
     assert ">changes [1/s]" not in text, "no column of what does not apply"
     (gif,) = [image["src"] or "" for image in page.images if (image["src"] or "").startswith("data:image/gif")]
@@ -99,6 +110,14 @@ def test_it_shows_how_training_went_and_what_came_of_it(tmp_path, trained):
     assert video.n_frames == 20  # 40 steps at 20 a second, 10 pictures a second
     assert "The first 2.0 s of the same episode" in text
     assert len(text) < 1_500_000
+
+
+def test_score_over_spikes_is_drawn_where_spikes_were_reduced(tmp_path, trained):
+    assert "Score over spikes" not in page_of(tmp_path, trained)
+    reduced = [*trained.history, *({**row, "saves": 1, "spikes_a_step": 2.0} for row in trained.history)]
+    text = page_of(tmp_path, replace(trained, history=reduced))
+    assert "Score over spikes" in text
+    assert len(Page(text).images) == 2
 
 
 def test_what_cannot_be_drawn_is_said_in_its_place(tmp_path, trained, monkeypatch):

@@ -61,10 +61,11 @@ def test_ctrl_c_in_the_last_evaluation_keeps_what_the_comparison_chose(monkeypat
     monkeypatch.setattr(training_run, "COMPARISON_EPISODES", 4)
     monkeypatch.setattr(training_run, "EVALUATION_EPISODES", 4)
     monkeypatch.setattr(Stage, "consider", consider)
-    monkeypatch.setattr(training_run, "select", lambda returns, spikes, chance: len(returns) - 1)
     monkeypatch.setattr(training_run.TrainingRun, "_evaluated", interrupted)
+    chosen, best = [], training_run.TrainingRun._best
+    monkeypatch.setattr(training_run.TrainingRun, "_best", lambda run: chosen.append(best(run)) or chosen[-1])
     trained = train(small("CartPole-v1"), "CartPole-v1", settings=QUICK)
     assert trained.ended
     assert len(seen) > 1
     for one in trained.spec.network.projections:
-        np.testing.assert_array_equal(one.weights, seen[-1].values[f"{one.pre}->{one.post}.weights"])
+        np.testing.assert_array_equal(one.weights, chosen[-1].candidate.values[f"{one.pre}->{one.post}.weights"])

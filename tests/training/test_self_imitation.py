@@ -85,7 +85,8 @@ def test_spikes_are_saved_after_learning_unless_they_have_no_price(monkeypatch):
     monkeypatch.setattr(sparing, "CHANGED", {"n_envs": 8, "gradient_steps": 20})
     phases = []
     settings = {"n_envs": 4, "n_steps": 64, "rollouts": 8, "total_timesteps": 2 * 2048, "gain_generations": 2}
-    trained = train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=phases.append)
+    given = {"arguments": {"max_episode_steps": 256}, "progress": phases.append}
+    trained = train(small("CartPole-v1"), "CartPole-v1", settings=settings, **given)
     assert ["saves" in row for row in trained.history] == [False] * 2 + [True] * 2 + [False] * 2
     assert ["adjusts" in row for row in trained.history] == [False] * 4 + [True] * 2
     assert [phase.stage for phase in phases] == ["learning"] * 2 + ["reducing spikes"] * 2 + ["adjusting gains"] * 2
@@ -94,5 +95,5 @@ def test_spikes_are_saved_after_learning_unless_they_have_no_price(monkeypatch):
     assert phases[-1].steps == phases[-1].total_timesteps
     phases.clear()
     settings |= {"spike_cost": 0.0, "gain_generations": 0}
-    train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=phases.append)
+    train(small("CartPole-v1"), "CartPole-v1", settings=settings, **given)
     assert [phase.stage for phase in phases] == ["learning"] * 2

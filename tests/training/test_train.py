@@ -9,9 +9,12 @@ import gymnasium
 import numpy as np
 import pytest
 import threadpoolctl
+import yaml
 
+from benchmarks import training
 from benchmarks.parity import swing_policy
 from snn_control import Model
+from snn_control.cli.train import _learned, _said
 from snn_control.coding import ArgmaxDecoder, MembraneDecoder, PopulationEncoder
 from snn_control.controller import Controller
 from snn_control.controller_file import Limits, Surrogate, Training, load_spec
@@ -19,6 +22,7 @@ from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, Normal
 from snn_control.training import train
 from snn_control.training.gradients.gradient import Gradient
+from snn_control.training.trainer import LEARNERS, settings_of
 from tests.cli.common import call
 
 DT, TAU = 0.005, 0.0174
@@ -128,6 +132,7 @@ def test_the_command_writes_a_controller_and_says_how_good_it_is(tmp_path, capsy
     assert found["episodes"] == 4
     assert found["worst"] <= found["mean"] <= found["best"]
     assert 5 < found["compared"]["chance"]["mean"] < 60
+    assert found["learned"]["share"]["the reward threshold 475"] < 1
     text = (tmp_path / "trained.yaml").read_text()
     assert f"# Made by: snn_control train {file} --env CartPole-v1 --seed 2 --steps 768 --set " in text
     assert "of 4 episodes" in text
@@ -234,6 +239,76 @@ def test_what_the_section_says_wrong_is_named(tmp_path):
         train(file, "CartPole-v1", settings={"learning_rate": -1}, trainable={"*.bias": {}})
     with pytest.raises(DescriptionError, match=r"^trainable\.h\.bias\.lo = 1: is not a known key; did you mean 'low'"):
         train(file, "CartPole-v1", trainable={"h.bias": {"lo": 1}})
+
+
+@pytest.mark.usefixtures("few_episodes", "no_page")
+def test_a_settings_file_goes_before_the_controller_file_and_after_the_command(tmp_path, capsys):
+    spec = replace(small("Pendulum-v1"), training=Training("sac", settings={"n_envs": 3, "gamma": 0.5}))
+    file, tuned = spec.save(tmp_path / "my.yaml"), tmp_path / "tuned.yaml"
+    tuned.write_text("how: ppo\nn_envs: 4\nn_steps: 64\nrollouts: 1\nlearning_rate: 1e-3\ntotal_timesteps: 768\n")
+    command = ["train", file, "--env", "Pendulum-v1", "--run", tmp_path / "run", "--out", tmp_path / "trained.yaml"]
+    assert call(capsys, *command, "--settings", tuned, "--set", "learning_rate=0.002", "--steps", 512)[0] == 0
+    asked = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert asked["how"] == "ppo"
+    wanted = {"n_envs": 4, "learning_rate": 0.002, "total_timesteps": 512, "gamma": 1 - 4 / 200}
+    assert {name: asked["settings"][name] for name in wanted} == wanted
+    head = (tmp_path / "trained.yaml").read_text()
+    assert f"train {file} --env Pendulum-v1 --steps 512 --settings {tuned} --set learning_rate=0.002" in head
+    run = train(file, "Pendulum-v1", settings_file=tuned, settings={"total_timesteps": 256})
+    assert (run.how, run.steps) == ("ppo", 256)
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "says"),
+    [
+        (None, (), "--settings = '{0}': cannot be read: "),
+        ("- 1", (), "{0}: file = [1]: must be a mapping"),
+        ("gamma: 1\ngamma: 2", (), "{0}: gamma = 'line 2': a key may occur only once"),
+        ("gamma: [", (), "{0} = 'line 1, column 9': is not YAML: "),
+        ("gama: 1", (), "{0}: gama = 1: is not a setting of ppo; did you mean 'gamma'"),
+        ("gamma: -1", (), "{0}: gamma = -1: must be >= 0"),
+        ("gamma: 1", ("--set", "gamma=-1"), "settings.gamma = -1: must be >= 0"),
+        ("how: 3", (), "{0}: how = 3: must be a text"),
+        ("how: imitat", (), "{0}: how = 'imitat': is not known; did you mean 'imitate'"),
+        ("how: sac", ("--how", "ppo"), "--how = 'ppo': {0} has settings of sac; leave --how or --settings out"),
+        ("weights: int4", (), "{0}: weights = 'int4': must be float32 or int8"),
+    ],
+)
+def test_what_a_settings_file_says_wrong_is_named(tmp_path, capsys, text, more, says):
+    file, tuned = small("CartPole-v1").save(tmp_path / "my.yaml"), tmp_path / "tuned.yaml"
+    if text is not None:
+        tuned.write_text(text)
+    command = ["train", file, "--env", "CartPole-v1", "--run", tmp_path / "run", "--settings", tuned]
+    code, _, err = call(capsys, *command, *more)
+    assert (code, err.count("\n")) == (2, 1)
+    assert says.format(tuned) in err
+
+
+def test_the_settings_files_of_the_benchmark_are_settings():
+    files = sorted(training.SETTINGS.glob("*.yaml"))
+    assert files
+    for file in files:
+        task = training.TASKS[file.stem]
+        settings = yaml.safe_load(file.read_text())
+        assert settings.pop("how") == task.how
+        settings_of(task.how, LEARNERS[task.how][1], {}, settings)
+
+
+def test_a_verdict_compares_with_random_actions_and_goals():
+    def row(mean, std=10.0):
+        return {"mean": mean, "std": std}
+
+    others = {"chance": row(20.0), "expert": row(420.0), "worse": row(10.0)}
+    good = _learned(row(320.0), others, 100, 470.0)
+    assert good == {"above_chance": True, "share": {"expert": 0.75, "the reward threshold 470": 300 / 450}}
+    assert _said(good) == (
+        "better than random actions: 75% of the way from random actions to expert, "
+        "67% of the way from random actions to the reward threshold 470"
+    )
+    assert not _learned(row(22.0), others, 100, None)["above_chance"]  # the standard error is 1.41
+    assert _learned(row(23.0), others, 100, None)["above_chance"]
+    assert "docs/howto/troubleshooting.md#training-does-not-learn" in _said(_learned(row(20.0), others, 100, None))
+    assert _said(_learned(row(99.0), {"chance": row(20.0)}, 100, None)) == "better than random actions"
 
 
 @pytest.mark.usefixtures("few_episodes")

@@ -27,6 +27,7 @@ from ...controller_file import ControllerSpec, Limits
 from ...errors import DescriptionError, optional
 from ...network.checks import Flag, Whole
 from ..environments.evaluation import played
+from ..environments.gymnasium_calls import LIMIT
 from ..environments.vector_env import VectorEnv
 from ..gradients.parameters import Parameters
 from .directions import DEVIATION, contrasts, directions
@@ -71,8 +72,8 @@ class EvolutionSettings(Settings):
     total_timesteps: int = 4_000_000
 
     @classmethod
-    def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        return {"episode_steps": limit}
+    def defaults_for(cls, spec: ControllerSpec, limit: int | None) -> dict[str, Any]:
+        return {"episode_steps": limit or LIMIT}
 
 
 def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
@@ -92,7 +93,7 @@ class Evolution(Learner):
     """The learner of the training method ``evolve`` (CMA-ES). One phase is one generation."""
 
     settings: EvolutionSettings
-    patience, confirms = 0.25, True
+    confirms = True
     checkpointed: tuple[str, ...] = ("origin", "ways", "told")
 
     def __init__(self, parameters: Parameters, settings: EvolutionSettings) -> None:

@@ -78,7 +78,7 @@ class ImitationSettings(Settings):
     gain_generations: Annotated[int, Whole(0)] = 4
 
     @classmethod
-    def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
+    def defaults_for(cls, spec: ControllerSpec, limit: int | None) -> dict[str, Any]:
         """Return default settings that suit a controller.
 
         A sequence lasts 0.2 s, but has 16 to 256 steps. A round lasts 2 s, but has 256 to 4,096 steps. Outputs that

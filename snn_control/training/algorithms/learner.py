@@ -18,15 +18,22 @@ from ..environments.vector_env import VectorEnv
 from ..gradients.parameters import Parameters
 from ..gradients.student import Student
 
-__all__ = ["LONG_HORIZON_STEPS", "Learner", "Settings"]
-
-LONG_HORIZON_STEPS = 1000  # in episodes this long or longer, a learner looks further ahead and may take more steps
+__all__ = ["Learner", "Settings", "discount"]
 
 
 def check_layers(path: str, value: Any) -> None:
     """Raise DescriptionError unless a value is a list of layer sizes of a perceptron: whole numbers >= 1."""
     if not isinstance(value, list | tuple) or not all(type(size) is int and size > 0 for size in value):
         raise DescriptionError(path, value, "must be a list of whole numbers >= 1")
+
+
+def discount(limit: int | None) -> float:
+    """Return the discount factor for episodes of at most ``limit`` steps; None: the environment names no limit.
+
+    Rewards within the next quarter of an episode count: the horizon 1 / (1 - gamma) is a quarter of the limit, but 10
+    to 1,000 steps. Without a limit it is that of stable-baselines3, 0.99.
+    """
+    return 0.99 if limit is None else float(np.clip(1 - 4 / limit, 0.9, 0.999))
 
 
 class Settings(Checked):
@@ -65,8 +72,11 @@ class Settings(Checked):
         return found
 
     @classmethod
-    def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Return default settings that suit a controller and episodes of at most ``limit`` steps."""
+    def defaults_for(cls, spec: ControllerSpec, limit: int | None) -> dict[str, Any]:
+        """Return the default settings that depend on the controller or on the length of episodes.
+
+        limit : maximum number of steps of an episode; None: the environment names no limit
+        """
         return {}
 
 
@@ -81,7 +91,7 @@ class Learner:
     #: names of the attributes that a checkpoint holds, see `snn_control.training.progress.arrays_of`
     checkpointed: tuple[str, ...] = ()
     #: arguments of `snn_control.training.schedule.stages.Learning`
-    patience, anneals, judged_by, confirms = 0.1, False, "score", False
+    patience, anneals, judged_by, confirms = 0.25, False, "score", False
     prunes = False  # whether the result lacks the neurons that no longer fire
     reduces_spikes = False  # whether `snn_control.training.schedule.stages.SpikeReduction` follows
     surrogate = Surrogate()

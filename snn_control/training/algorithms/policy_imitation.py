@@ -69,8 +69,8 @@ class PolicyImitationSettings(Settings):
     total_timesteps: int = 100_000
 
     @classmethod
-    def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Return default settings that suit a controller and episodes of at most ``limit`` steps.
+    def defaults_for(cls, spec: ControllerSpec, limit: int | None) -> dict[str, Any]:
+        """Return the default settings that depend on the controller or on the length of episodes.
 
         A controller with delays, events or learning rules should remember its past, so its state is not reset in each
         tick. It is trained with sequences of 0.2 s, but of 16 to 256 steps.
@@ -79,7 +79,7 @@ class PolicyImitationSettings(Settings):
         remembers = any(isinstance(one, EventsInput) for one in spec.inputs)
         remembers |= any(np.any(p.delay) or p.learning is not None for p in projections)
         length = int(np.clip(SEQUENCE / spec.period, 16, 256)) // 8 * 8 if remembers else 1
-        steps = int(np.clip(limit, STEPS, MOST_STEPS)) // length * length
+        steps = int(np.clip(limit or MOST_STEPS, STEPS, MOST_STEPS)) // length * length
         return {
             "reset_each_tick": not remembers or spec.reset_each_tick,
             "n_steps": steps,

@@ -17,7 +17,7 @@ from ...controller_file import ControllerSpec
 from ...network.checks import Flag, Whole
 from ..environments.vector_env import VectorEnv
 from .distributions import COLD, Categorical, distributions
-from .learner import LONG_HORIZON_STEPS, Learner, Settings
+from .learner import Learner, Settings, discount
 from .networks import Adam, FrameStack, Perceptron, RunningMeanStd
 
 __all__ = ["PPO", "PPOSettings"]
@@ -49,6 +49,8 @@ class PPOSettings(Settings):
     std_init : initial standard deviation of the sampled actions, in units of half the distance between the limits
     spike_cost : initial weight of the mean spikes per neuron and step in the loss of the spike-reduction phases, which
         adjust it; 0 skips these phases
+    score_loss : score that the reduction of spikes may cost, as a fraction of the way from the score of random actions
+        to the learned score
     critic_layers : sizes of the critic's hidden layers
     n_stack : number of newest observations that the critic sees
     gain_generations : see `snn_control.training.algorithms.imitation.ImitationSettings`
@@ -63,7 +65,7 @@ class PPOSettings(Settings):
     n_steps: int = 128
     sequence_length: int = 16
     batch_size: int = 256
-    n_epochs: int = 6
+    n_epochs: int = 10
     gamma: float = 0.99
     gae_lambda: float = 0.95
     clip_range: float = 0.2
@@ -74,22 +76,15 @@ class PPOSettings(Settings):
     max_grad_norm: float = 0.5
     std_init: float = 0.6
     spike_cost: float = 0.3
+    score_loss: float = 0.01
     critic_layers: tuple[int, ...] = (64, 64)
     n_stack: int = 3
     rollouts: int = 5
     total_timesteps: int = 400_000
 
     @classmethod
-    def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Return default settings that suit episodes of at most ``limit`` steps.
-
-        The discount factor is chosen so that rewards within the next quarter of an episode count; in long episodes,
-        nearly all rewards count. If episodes are long, rollouts and updates have more steps.
-        """
-        if limit >= LONG_HORIZON_STEPS:
-            steps = {"n_steps": 256, "rollouts": 4, "batch_size": 512, "total_timesteps": 650_000}
-            return {"gamma": 0.999, "gae_lambda": 0.98, **steps}
-        return {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
+    def defaults_for(cls, spec: ControllerSpec, limit: int | None) -> dict[str, Any]:
+        return {"gamma": discount(limit)}
 
 
 def _in_sequences(value: np.ndarray, parts: int, length: int) -> np.ndarray:
@@ -99,7 +94,24 @@ def _in_sequences(value: np.ndarray, parts: int, length: int) -> np.ndarray:
 
 
 class PPO(Learner):
-    """The learner of the training method ``ppo`` (proximal policy optimisation)."""
+    """The learner of the training method ``ppo`` (proximal policy optimisation).
+
+    Differences from stable-baselines3
+    ----------------------------------
+    - **Recurrence**: a minibatch consists of sequences of steps, which the engine runs again from recorded states.
+    - **Critic**: a network of its own with its own Adam, in place of ``vf_coef``. It sees the ``n_stack`` newest
+      observations. Its minibatches are drawn independently of the controller's.
+    - **Rewards** are divided by the running standard deviation of discounted returns, as VecNormalize does it.
+    - **Learning rates and the weight of the entropy** fall linearly to 0; in stable-baselines3 they are constant.
+    - **Passes** over a rollout stop when the Kullback-Leibler divergence of a minibatch exceeds ``target_kl``; in
+      stable-baselines3, by default never, or at 1.5 times this setting.
+    - **Discrete actions**: once the task is learned, the temperature of the softmax falls with the learning rate, so
+      that sampled actions approach those of the finished controller, which takes the largest score.
+    - **Squashed outputs**: actions are sampled before the tanh.
+    - **Defaults**: ``learning_rate`` 0.001 is that of Adam's paper. Minibatches of 256 steps, rollouts of 128 steps,
+      and ``ent_coef`` 0.01 are those for Atari in the paper of PPO. ``gamma`` depends on the length of episodes
+      (`discount`). All others are those of stable-baselines3.
+    """
 
     settings: PPOSettings
     anneals, judged_by, reduces_spikes = True, "training_return", True
@@ -227,6 +239,8 @@ class PPO(Learner):
         new = np.zeros_like(part["log"])
         for one in self.policy:
             new += one.log_probability(heads[one.name], part[f"tried.{one.name}"])
+        # L = -mean(min(r A, clip(r, 1 - clip_range, 1 + clip_range) A)), r = exp(new - old), equation 7 of the paper.
+        # dr/dnew = r, so dL/dnew = -A r / N, and 0 where the clipped product is the smaller one.
         ratio = np.exp(new - part["log"])
         clipped = ((advantages > 0) & (ratio > 1 + s.clip_range)) | ((advantages < 0) & (ratio < 1 - s.clip_range))
         g = np.where(clipped, 0, -advantages * ratio / ratio.size).astype(np.float32)

@@ -21,15 +21,15 @@ from ..gradients.student import heads_of
 from .distributions import COLD, Categorical, DiagGaussian, only_chooses
 from .imitation import Imitation, ImitationSettings
 from .imitator import adjusted_price
-from .learner import LONG_HORIZON_STEPS
 
 __all__ = ["SelfImitation", "spike_reduction_settings"]
 
-#: Settings that differ from those of `Imitation`: more environments and updates, because every new target needs them;
-#: and an average over most updates, without which a controller fails once in a hundred episodes.
-CHANGED = {"n_envs": 16, "gradient_steps": 100, "averaging": 1.5}
-NUMBERS = 250  # updates if actions are numbers, whose small errors add up; choices can be without error
-LONG = 4  # times as many updates in long tasks, whose rounds last a whole episode
+#: Settings that differ from those of `Imitation`: more environments, because every new target needs more data; and an
+#: average over most updates, without which a controller fails once in a hundred episodes.
+CHANGED = {"n_envs": 16, "averaging": 1.5}
+#: Steps for each update. Numbers need more updates: their small errors add up, while choices can be without error.
+OF_CHOICES, OF_NUMBERS = 40, 16
+ROUND = 4096  # longest round, in steps
 MOST = 1 << 17  # newest steps that are kept as data
 LEAST_PRICE = 0.01  # as a share of the first price, so that it is soon high again when it is needed
 GROUP = 2  # environments that take the same commands
@@ -38,15 +38,15 @@ GROUP = 2  # environments that take the same commands
 def spike_reduction_settings(spec: ControllerSpec, limit: int, cost: float) -> ImitationSettings:
     """Return the settings of the stage in which `SelfImitation` reduces spikes.
 
+    A round is at least as long as an episode, so that its data contain the states at the end of episodes.
+
     limit : maximum number of steps of an episode
     cost : first price of spikes, the setting ``spike_cost``
     """
     found = ImitationSettings.defaults_for(spec, limit) | CHANGED | {"spike_cost": cost}
-    if not only_chooses(spec):
-        found["gradient_steps"] = NUMBERS
-    if limit >= LONG_HORIZON_STEPS:
-        length = found["sequence_length"]
-        found |= {"n_steps": limit // length * length, "gradient_steps": LONG * found["gradient_steps"]}
+    length = found["sequence_length"]
+    found["n_steps"] = max(found["n_steps"], min(limit, ROUND) // length * length)
+    found["gradient_steps"] = found["n_envs"] * found["n_steps"] // (OF_CHOICES if only_chooses(spec) else OF_NUMBERS)
     return ImitationSettings(**found)
 
 

@@ -16,8 +16,7 @@ from ...coding import ValueInput
 from ...controller import Batch
 from ...engine.kernels.input_checks import REJECTED
 from ...engine.program import Program
-from .gymnasium_calls import reset
-from .stepping import stepper
+from .gymnasium_calls import reset, step
 from .vector_env import Interface
 
 __all__ = ["Evaluation", "evaluate", "played", "standard_error", "with_environments"]
@@ -112,15 +111,14 @@ def played(
 
     for k in range(batch.n):
         begin(k)
-    moved = stepper(envs[: batch.n])
     while plays:
         rows = list(plays)
         inputs = interface.observe(observations)
         sees(inputs, rows)
         commands = batch.step(inputs)
         actions = interface.act([commands[one.name] for one in interface.outputs])
-        found = moved(rows, [actions[k] for k in rows])
-        for k, (observations[k], reward, terminated, truncated, _) in zip(rows, found, strict=True):
+        for k in rows:
+            observations[k], reward, terminated, truncated, _ = step(envs[k], actions[k])
             e = plays[k]
             returns[e] += reward
             steps[e] += 1

@@ -21,8 +21,7 @@ from ...gym_adapter.spaces import (
     parts_of,
     released,
 )  # fmt: skip
-from .gymnasium_calls import name_of, reset
-from .stepping import stepper
+from .gymnasium_calls import name_of, reset, step
 
 __all__ = ["Interface", "Transition", "VectorEnv"]
 
@@ -212,7 +211,6 @@ class VectorEnv:
         self.not_finite: Counter[str] = Counter()
         values = (one for one in spec.inputs if isinstance(one, ValueInput))
         self._rejected = {one.name: np.array(one.rules()) == "reject" for one in values}
-        self._step = stepper(self.envs)
         self._met: list[dict[str, Any]] = []
 
     def reset(self, seed: int) -> dict[str, Any]:
@@ -230,7 +228,7 @@ class VectorEnv:
     def step(self, commands: Sequence[np.ndarray]) -> Transition:
         """Step all copies. ``commands`` is a list with the commands of each output, see `Interface.act`."""
         actions = self.interface.act(commands)
-        last, reward, terminated, truncated, infos = zip(*self._step(range(self.n), actions), strict=True)
+        last, reward, terminated, truncated, infos = zip(*map(step, self.envs, actions), strict=True)
         for k in range(self.n):
             self.returns[k] += reward[k]
             self._now[k] = last[k], infos[k]

@@ -1,21 +1,13 @@
-"""The stages of a training run: when each stage ends, the target for the spikes, and the selection of parameter values.
+"""The stages of a training run: learn, reduce spikes, search gains. They decide when a stage ends and what to compare.
 
-1. **Score**: The score of a phase is the mean return of its validation (with ``ppo``, of its training episodes),
-   averaged over three phases.
-2. **Learning** ends when the best score and the best validation have reached the environment's threshold, and no new
-   best score has appeared for the learner's ``patience``. If the environment has no threshold, the best validation must
-   instead be three standard errors above the score of random actions; if its episodes are also long, the patience is
-   five times as long, because standing still may be better than random actions, and the score does not tell whether
-   more can be learned.
-3. **Reducing spikes**: After ``ppo`` or ``sac``, the controller imitates itself with fewer spikes. The target for the
-   number of spikes falls by a fifth from phase to phase, down to a twelfth of the spikes after learning. It stays after
-   a phase whose score is clearly lower than after learning: by more than two standard errors of the difference, and by
-   more than 1 % of the distance to the score of random actions. The other phases give the candidates. The stage ends
-   after six of these phases with about a tenth of the spikes, or after twenty phases at the latest.
-4. **Selection**: The four best candidates play the same new episodes. The candidate with the fewest spikes is
-   selected from those whose score is as good as the best: lower by at most two standard errors of the best score, or by
-   at most 1 % as in rule 3. After the reduction of spikes, the four candidates with the fewest spikes are compared with
-   the learned one; if none of them is selected, the next four are.
+1. **Learn** until the score has had no new best for a quarter of the phases, or all steps are used. The score is the
+   mean return of a phase's validation (with ``ppo``, of its training episodes), averaged over three phases. The quarter
+   begins at the earliest when the task counts as learned: when the score has reached the environment's threshold or,
+   without a threshold, is clearly above random actions.
+2. **Reduce spikes** after ``ppo`` and ``sac``: the controller imitates itself, and the target for its spikes falls by a
+   fifth after each phase that keeps the score.
+3. **Choose**: the candidate with the highest score in new episodes; after the reduction, the one with the fewest spikes
+   that loses at most ``score_loss`` of the way from random actions to the learned score, in the same new episodes.
 """
 
 from __future__ import annotations
@@ -27,22 +19,20 @@ from typing import Any
 
 import numpy as np
 
-from ..environments.evaluation import standard_error
+from ...errors import counted
 
-__all__ = ["Candidate", "GainSearch", "Learning", "SpikeReduction", "Stage", "select"]
+__all__ = ["Candidate", "GainSearch", "Learning", "SpikeReduction", "Stage"]
 
 RECENT = 3  # phases whose scores are averaged, because a single validation of ten episodes may be luck
 ERRORS = 2.0  # standard errors; a larger difference is luck once in twenty times
 CLEARLY = 3.0  # standard errors above random actions; luck puts the best of many validations one or two above
-LONG_PATIENCE = 5  # factor of the patience in long episodes of an environment without a threshold
 ANNEALING = 6  # phases after the task is learned, in which learning rate and temperature of sampled choices fall
 REDUCTION = 20  # largest number of phases in which spikes are reduced
 FALL = 0.8  # factor of the target for the spikes from phase to phase; with larger steps the score would be lost
 GOAL = 12  # the goal is this many times fewer spikes than learned: with SIMILAR, about a tenth
 AT_GOAL = 6  # phases at the goal, so that the score recovers and there are candidates to compare
-CANDIDATES = 4  # number of candidates compared at the end of a stage; each costs 40 or 100 episodes
+CANDIDATES = 4  # number of candidates compared after learning; each costs 40 episodes
 FAIR = 0.9  # share of the best score, counted from random actions, that a target for the spikes may leave
-SLIGHT = 0.01  # differences below this share of what was learned above random actions do not count
 SIMILAR = 1.25  # numbers of spikes within this ratio count as equal, because they vary so much from phase to phase
 
 
@@ -60,23 +50,6 @@ class Candidate:
     error: float
     spikes: float
     values: dict[str, np.ndarray]
-
-
-def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float) -> int:
-    """Select a candidate by rule 4 of this module: few spikes, and a score close to the best. Return its index.
-
-    If several accepted candidates have nearly the fewest spikes, the candidate with the highest score is selected.
-
-    returns : returns of each candidate, all from the same episodes
-    spikes : spikes per step of each candidate
-    chance : score of random actions
-    """
-    score = [float(one.mean()) for one in returns]
-    best = returns[int(np.argmax(score))]
-    least = max(score) - max(ERRORS * standard_error(best), SLIGHT * (max(score) - chance))
-    good = [k for k, one in enumerate(score) if one >= least]
-    fewest = min(spikes[k] for k in good)
-    return max((k for k in good if spikes[k] <= SIMILAR * fewest), key=lambda k: score[k])
 
 
 class Stage:
@@ -110,9 +83,9 @@ class Stage:
         return self.candidates[0] if self.candidates else None
 
     @property
-    def groups(self) -> list[list[Candidate]]:
-        """The candidates to compare. The next group is compared only if this group's last candidate is selected."""
-        return [self.candidates]
+    def why(self) -> str:
+        """The reason why the stage has ended, for the console; "" if it goes on."""
+        return "its steps are used" if self.has_ended else ""
 
     def progress_remaining(self, number: int) -> float:
         """Return the learning rate at the beginning of phase ``number``, as a fraction of the initial learning rate."""
@@ -128,10 +101,9 @@ class Learning(Stage):
 
     threshold : score at which the environment counts as solved; None if the environment has no such score
     patience : number of phases without a new best score after which learning ends, as a fraction of ``phases``; at
-        least RECENT phases
-    anneals : whether learning ends with ANNEALING phases, to which the patience does not apply. These phases begin once
-        the task is learned; if it is not learned, they are the last phases. During them the learning rate falls to 0,
-        and sampled actions approach the actions of the controller
+        least RECENT phases. They are counted from the phase in which the task is learned, or a later one
+    anneals : whether learning ends with ANNEALING more phases, in which the learning rate falls to 0, and sampled
+        actions approach the actions of the controller. If the task is not learned, they are the last of all phases
     judged_by : key of a second score in the history. Learning ends only if this score and the score of the validation
         have reached the threshold
     confirms : whether the worst episode must also reach the threshold before learning ends
@@ -149,20 +121,31 @@ class Learning(Stage):
 
     @property
     def has_ended(self) -> bool:
-        if super().has_ended:
-            return True
+        return super().has_ended or self._has_settled
+
+    @property
+    def _has_settled(self) -> bool:
         if self.anneals:
-            return self.annealing_phase > ANNEALING
-        if not (self._solved(self.history) and self._settled(self.history)):
-            return False
-        return not self.confirms or self.history[-1]["worst"] >= self.threshold
+            return 0 < self._annealed_from <= len(self.history) - ANNEALING
+        return self._settled(self.history) and (not self.confirms or self.history[-1]["worst"] >= self.threshold)
+
+    @property
+    def why(self) -> str:
+        if not (self.has_ended and self._has_settled and self._settled(self.history)):
+            return super().why
+        learned = "above random actions" if self.threshold is None else f"at least {self.threshold:g}"
+        return f"the score is {learned}, and no new best came in {counted(self.patience, 'phase')}"
+
+    @property
+    def _annealed_from(self) -> int:
+        """Number of phases before the annealing; 0: it has not begun."""
+        phases = range(1, len(self.history) + 1)
+        return next((k for k in phases if self._settled(self.history[:k]) or k >= self.phases - ANNEALING), 0)
 
     @property
     def annealing_phase(self) -> int:  # type: ignore[override]
-        phases = range(1, len(self.history) + 1)
-        learned = (k for k in phases if self._learned(self.history[:k]) or k >= self.phases - ANNEALING)
-        first = next(learned, None) if self.anneals else None
-        return 0 if first is None else 1 + len(self.history) - first
+        first = self._annealed_from if self.anneals else 0
+        return first and 1 + len(self.history) - first
 
     def progress_remaining(self, number: int) -> float:
         annealed = max(0, self.annealing_phase + number - len(self.history) - 1) if self.annealing_phase else 0
@@ -218,15 +201,12 @@ class Learning(Stage):
         return all(max(self._means(rows, one), default=-math.inf) >= self.threshold for one in scores)
 
     def _settled(self, rows: Sequence[dict[str, Any]]) -> bool:
-        """Return whether the last ``patience`` phases brought no clearly better score than the phases before them."""
-        n, means = self.patience, self._means(rows)
-        if len(means) <= n:
+        """Return whether the task was learned, and the best score set, at least ``patience`` phases ago."""
+        before = len(rows) - self.patience
+        if before < RECENT or not self._solved(rows[:before]):
             return False
-        best = max(means[:-n])
-        return all(mean <= best + ERRORS * row["error"] for mean, row in zip(means[-n:], rows[-n:], strict=True))
-
-    def _learned(self, rows: Sequence[dict[str, Any]]) -> bool:
-        return self._solved(rows) and (self.threshold is not None or self._settled(rows))
+        means = self._means(rows)
+        return int(np.argmax(means)) < len(means) - self.patience
 
 
 class SpikeReduction(Stage):
@@ -235,16 +215,21 @@ class SpikeReduction(Stage):
     When the target for the spikes falls, the score may fall. While the target then stays constant, the score recovers.
 
     learned : the candidate with which the stage begins; it remains the last element of the list of candidates
-    chance : score of random actions
+    loss : return that may be lost
     """
 
     name, key = "reducing spikes", "saves"
 
-    def __init__(self, learned: Candidate, chance: float, phases: int = REDUCTION) -> None:
+    def __init__(self, learned: Candidate, loss: float, phases: int = REDUCTION) -> None:
         super().__init__(phases)
         self.candidates = [learned]
         self.few = SIMILAR * learned.spikes / GOAL
-        self.slight = SLIGHT * (learned.score - chance)
+        self.loss = loss
+
+    @property
+    def why(self) -> str:
+        few = self._phases_at_goal >= AT_GOAL
+        return f"a tenth of the spikes keeps the score in {counted(AT_GOAL, 'phase')}" if few else super().why
 
     @property
     def spike_target(self) -> float:  # type: ignore[override]
@@ -257,7 +242,7 @@ class SpikeReduction(Stage):
 
     def _keeps_the_score(self, score: float, error: float) -> bool:
         learned = self.candidates[-1]
-        return score >= learned.score - max(ERRORS * math.hypot(learned.error, error), self.slight)
+        return score >= learned.score - max(ERRORS * math.hypot(learned.error, error), self.loss)
 
     @property
     def _phases_at_goal(self) -> int:
@@ -278,39 +263,26 @@ class SpikeReduction(Stage):
             others = sorted([new, *others], key=lambda one: (max(one.spikes, self.few), -one.score))
         self.candidates = [*others, learned]
 
-    @property
-    def groups(self) -> list[list[Candidate]]:
-        *others, learned = self.candidates
-        firsts = range(0, max(1, len(others)), CANDIDATES)
-        return [[*others[k : k + CANDIDATES], learned] for k in firsts]
-
 
 class GainSearch(Stage):
-    """The stage that searches for better gains of the best candidate, by an evolution strategy.
+    """The stage that searches for better gains of a candidate, by an evolution strategy.
 
-    candidates : the candidates of the previous stage, followed by the newest mean of the search distribution
+    start : the candidate; the list of candidates holds it and the newest mean of the search
     """
 
     name, key = "adjusting gains", "adjusts"
 
-    def __init__(self, before: Stage, generations: int) -> None:
+    def __init__(self, start: Candidate, generations: int) -> None:
         super().__init__(generations)
-        self.before, self.candidates = before, list(before.candidates)
+        self.candidates = [start]
 
     @property
-    def best(self) -> Candidate | None:
-        """The newest mean of the search, or the best candidate of the previous stage if this has a higher score."""
-        new = self.candidates[len(self.before.candidates) :]
-        return max((one for one in (self.before.best, *new) if one), key=lambda one: one.score, default=None)
-
-    @property
-    def groups(self) -> list[list[Candidate]]:
-        first, *others = self.before.groups
-        return [[*self.candidates[len(self.before.candidates) :], *first], *others]
+    def best(self) -> Candidate:
+        return max(self.candidates, key=lambda one: one.score)
 
     def consider(self, new: Candidate) -> None:
         """Replace the mean of the search by the newest one, even if its score in the validation is lower.
 
         The search itself plays many more episodes than a validation, so its judgement is more reliable.
         """
-        self.candidates = [*self.before.candidates, new]
+        self.candidates = [self.candidates[0], new]
