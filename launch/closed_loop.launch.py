@@ -3,16 +3,16 @@
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
-from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
-from snn_control.ros.nodes.launching import ARGUMENTS, closed_loop, node_arguments
+from snn_control.ros.nodes.launching import ARGUMENTS, check_names, closed_loop, declarations, node_arguments
 
 
 def start(context):
-    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    processes = closed_loop(**values)
+    given = context.launch_configurations
+    check_names(given, ARGUMENTS)
+    processes = closed_loop(**{name: given[name] for name in ARGUMENTS})
     nodes = [Node(**node_arguments(process)) for process in processes]
     # neither the world nor the controller is of use without the other
     ends = [
@@ -24,8 +24,5 @@ def start(context):
 
 
 def generate_launch_description():
-    arguments = [
-        DeclareLaunchArgument(name, default_value=str(default), description=text)
-        for name, (default, text) in ARGUMENTS.items()
-    ]
+    arguments = [DeclareLaunchArgument(**one) for one in declarations(ARGUMENTS)]
     return LaunchDescription([*arguments, OpaqueFunction(function=start)])

@@ -145,8 +145,15 @@ class McapRecorder:
         self._name, self._done, self._spikes, self.error = name.strip("/"), 0, 0, ""
         self.lost = 0  # number of ticks that were overwritten before they were written
         self._over = threading.Event()
+        first, faulted, state = inputs.beginning
+        head = {"tick": first, "period_ns": inputs.period_ns, "faulted": faulted, "state": state}
+        names = {"populations": activity.populations, "tunable": inputs.tunable}
+        self._head: list[tuple[str, str, dict[str, Any]]] = [("state", "State", head | names)]
+        for file, data in files.items():
+            self._head.append(("files", "File", {"name": file, "data": np.frombuffer(data, np.uint8)}))
         try:
-            self._begin(files)
+            self._bag.start(profile="ros2", library="snn_control")
+            self._sync()
         except OSError:
             with suppress(OSError):
                 self._file.close()
@@ -155,16 +162,14 @@ class McapRecorder:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def _begin(self, files: Mapping[str, bytes]) -> None:
-        """Write the messages that precede the first tick: the state, and the controller's files."""
-        self._bag.start(profile="ros2", library="snn_control")
-        first, faulted, state = self._inputs.beginning
-        head = {"tick": first, "period_ns": self._inputs.period_ns, "faulted": faulted, "state": state}
-        names = {"populations": self._activity.populations, "tunable": self._inputs.tunable}
-        self._put("state", "State", 0, 0, head | names)
-        for file, content in files.items():
-            self._put("files", "File", 0, 0, {"name": file, "data": np.frombuffer(content, np.uint8)})
-        self._sync()
+    def _begin(self, stamp: int) -> None:
+        """Write the messages that precede the first tick, once: the state, and the controller's files.
+
+        stamp : time of the first tick [ns]; with another one, a player of bags would wait for the time between
+        """
+        for topic, kind, message in self._head:
+            self._put(topic, kind, stamp, 0, message)
+        self._head = []
 
     def close(self) -> None:
         """Write the remaining ticks and close the file. Call this after the loop has ended."""
@@ -172,6 +177,7 @@ class McapRecorder:
         self._thread.join()
         try:
             if not self.error:
+                self._begin(0)
                 self._bag.finish()
                 self._file.flush()
         except OSError as error:
@@ -223,6 +229,7 @@ class McapRecorder:
         steps = self._inputs.steps * (log.first_tick + 1 + np.arange(log.ticks))  # at the end of each tick
         ends = np.searchsorted(found["spike_step"], steps)
         spikes, begin = {key: found[key].astype(kind) for key, kind in SPIKES.items()}, 0
+        self._begin(int(found["stamp_ns"][0]))
         for k, (stamp, end) in enumerate(zip(found["stamp_ns"].tolist(), ends.tolist(), strict=True)):
             number = log.first_tick + k + 1
             if k in log.handed:

@@ -12,7 +12,6 @@ import yaml
 from rclpy.exceptions import NameValidationException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from rosidl_parser.definition import AbstractNestedType, BasicType, NamespacedType
@@ -185,6 +184,8 @@ def call_service(service: str, kind: str, values: str) -> None:
 
 def set_parameter(target: str, name: str, text: str) -> None:
     """Set a parameter of a node. Raises DescriptionError with the node's reason if the node refuses the value."""
+    from rclpy.parameter_client import AsyncParameterClient  # not in ROS 2 Humble
+
     value = yaml.safe_load(text)
     with _node() as node:
         client = AsyncParameterClient(node, target)

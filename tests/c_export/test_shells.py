@@ -61,8 +61,56 @@ def test_the_controller_of_a_crazyflie_compiles(controller, tmp_path):
     assert ("EDIT" in source.read_text().partition("static void give")[2]) == (controller == "cartpole")
 
 
+LIFE = r"""
+#include "ros2_control/quadrotor_attitude_controller.cpp"
+
+int main() {
+    quadrotor_attitude::Controller one;
+    rclcpp_lifecycle::State state;
+    auto configured = [&] { return one.on_configure(state) == controller_interface::CallbackReturn::SUCCESS; };
+    std::array<double, 4> command{1.0, 2.0, 3.0, 4.0};
+    std::array<double, 16> sensed{};
+    one.node->parameters["command_interfaces"] = {"a", "b", "c"};
+    for (const auto &input : quadrotor_attitude::INPUTS)
+        one.node->parameters[std::string("state_interfaces.") + input.name] = {};
+    one.update_rate = 1000;
+    if (configured()) return 1;
+    one.update_rate = 500;
+    if (configured()) return 2;
+    one.node->parameters["command_interfaces"] = {"a", "b", "c", "d"};
+    one.node->parameters["state_interfaces.attitude"] = {"x"};
+    if (configured()) return 3;
+    one.node->parameters["state_interfaces.attitude"] = {};
+    if (!configured()) return 4;
+    for (double &value : command) one.command_interfaces_.push_back({&value});
+    for (double &value : sensed) one.state_interfaces_.push_back({&value});
+    one.on_activate(state);
+    for (double &value : command) value = 7.0;
+    one.on_deactivate(state);
+    for (double value : command) std::printf("%g ", value);
+    for (double &value : command) value = 7.0;
+    one.on_error(state);
+    for (double value : command) std::printf("%g ", value);
+}
+"""
+
+
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
-def test_the_plug_in_for_ros2_control_compiles(tmp_path):
-    shell("ros2_control", "quadrotor_attitude", tmp_path)
-    flags = ["-std=c++17", *STRICT, "-fsyntax-only", "-I", STUBS / "ros2_control", "-I", tmp_path]
-    compile_c(["g++"], [*flags, tmp_path / "ros2_control/quadrotor_attitude_controller.cpp"])
+def test_the_plug_in_for_ros2_control_refuses_another_rate_and_ends_with_the_safe_commands(tmp_path):
+    program = shell("ros2_control", "quadrotor_attitude", tmp_path)
+    (tmp_path / "life.cpp").write_text(LIFE)
+    include = ["-I", STUBS / "ros2_control", "-I", tmp_path]
+    compile_c(["g++"], ["-std=c++17", *STRICT, "-c", *include, tmp_path / "life.cpp", "-o", tmp_path / "life.o"])
+    sources = [tmp_path / f"quadrotor_attitude{part}.c" for part in ("", "_selftest")]
+    for file in sources:
+        compile_c(host_compiler(), ["-std=c99", "-c", file, "-o", file.with_suffix(".o")])
+    objects = [tmp_path / "life.o", *(file.with_suffix(".o") for file in sources)]
+    compile_c(["g++"], [*objects, "-lm", "-o", tmp_path / "life"])
+    done = subprocess.run([tmp_path / "life"], capture_output=True, text=True, check=True)
+    *refused, safe = done.stdout.splitlines()
+    assert refused == [
+        "quadrotor_attitude: update_rate is 1000 Hz, must be 500.000000",
+        "quadrotor_attitude: command_interfaces has 3 names, needs 4",
+        "quadrotor_attitude: state_interfaces.attitude has 1 names, needs 0 or 2",
+    ]
+    assert [float(one) for one in safe.split()] == 2 * program.names["safe"].view(program.constants).tolist()

@@ -76,6 +76,9 @@ def test_others_read_it_with_its_own_definitions(tmp_path):
         header = reader.get_header()
     counts = {summary.channels[k].topic: n for k, n in summary.statistics.channel_message_counts.items()}
     assert header.profile == "ros2"
+    first = recorded(tmp_path / "b.mcap", 1)[0].arrays()["stamp_ns"][0]
+    with open(tmp_path / "b.mcap", "rb") as file:  # no gap before the first tick, in which a player would wait
+        assert mcap.make_reader(file).get_summary().statistics.message_start_time == first
     assert counts == {
         "/robot/controller/ticks": 300, "/robot/controller/inputs/camera": 300, "/robot/controller/state": 1,
         "/robot/controller/inputs/joint_velocity": 300, "/robot/controller/files": 2,

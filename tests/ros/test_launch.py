@@ -21,7 +21,15 @@ from snn_control.errors import DescriptionError
 from snn_control.ros.nodes import launching
 from snn_control.ros.nodes.controller_node import ControllerNode
 from snn_control.ros.nodes.encoder_node import EncoderNode
-from snn_control.ros.nodes.launching import ARGUMENTS, CONTROLLER_ARGUMENTS, closed_loop, command_line, controller
+from snn_control.ros.nodes.launching import (
+    ARGUMENTS,
+    CONTROLLER_ARGUMENTS,
+    check_names,
+    closed_loop,
+    command_line,
+    controller,
+    declarations,
+)
 from snn_control.ros.nodes.view_node import ViewNode
 from snn_control.ros.nodes.world_node import WorldNode
 from tests.ros.node_processes import CHECKOUT, wait
@@ -91,7 +99,7 @@ def test_launch_files_take_everything_from_the_description(name):
     tree = ast.parse((LAUNCH / f"{name}.launch.py").read_text())
     imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)
                 and n.module == launching.__name__ for a in n.names}  # fmt: skip
-    assert {"ARGUMENTS", "node_arguments", name} <= imported
+    assert {"check_names", "declarations", "node_arguments", name} <= imported
     assert imported <= set(dir(launching))
     functions = [n.name for n in tree.body if isinstance(n, ast.FunctionDef)]
     assert "generate_launch_description" in functions
@@ -102,6 +110,60 @@ def test_launch_files_take_everything_from_the_description(name):
     words = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
     assert not words & set(ARGUMENTS)
     assert set(CONTROLLER_ARGUMENTS) <= set(ARGUMENTS)
+
+
+def test_what_is_given_wrong_names_argument_and_rule(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given, says in (
+        ({"priority": "high"}, "priority = 'high': must be a whole number"),
+        ({"rate": "fast"}, "rate = 'fast': must be a number"),
+        ({"controller_file": "/no/such.yaml"}, "controller_file = '/no/such.yaml': there is no such file"),
+        ({"controller_file": "such.yaml"}, f"there is no such file in {tmp_path}; give an absolute path"),
+        ({"params_file": "such.yaml"}, f"params_file = 'such.yaml': there is no such file in {tmp_path}"),
+        ({"log_level": "loud"}, "log_level = 'loud': must be one of debug, info, warn, error, fatal"),
+        ({"autostart": "no"}, "autostart = 'no': must be true or false"),
+    ):
+        with pytest.raises(DescriptionError, match=re.escape(says)):
+            controller(**{"controller_file": "cartpole"} | given)
+
+
+def test_a_controller_for_a_robot_is_named_and_supervised():
+    """A misspelt controller_file must not start another controller on the robot."""
+    declared = {one["name"]: one["default_value"] for one in declarations(CONTROLLER_ARGUMENTS)}
+    assert declared["controller_file"] is None
+    assert declared["supervise"] == "-1.0"
+    started = controller(controller_file="cartpole", **{k: v for k, v in declared.items() if v is not None})
+    assert started.parameters["supervise"] == -1.0
+    assert "phase" not in declared
+    assert declarations(ARGUMENTS)[0]["default_value"] == ARGUMENTS["world"][0]
+
+
+def test_a_misspelt_argument_is_refused_and_what_other_launch_files_set_is_not():
+    defaults = {name: str(default) for name, (default, _) in CONTROLLER_ARGUMENTS.items()}
+    for name, near in (("supervize", "supervise"), ("prioritiy", "priority"), ("record_", "record")):
+        rule = f"{name} = '1': is not an argument of this launch file, and {near} has its default; write {near}:=1"
+        with pytest.raises(DescriptionError, match=re.escape(rule)):
+            check_names(defaults | {name: "1"}, CONTROLLER_ARGUMENTS)
+    check_names(defaults | {"map": "a.yaml", "world": "b", "use_rviz": "true"}, CONTROLLER_ARGUMENTS)
+    check_names(defaults | {"rates": "1", "rate": "50"}, CONTROLLER_ARGUMENTS)
+
+
+def test_arguments_of_all_nodes(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text("{}")
+    given = {"namespace": "left", "params_file": str(file), "use_sim_time": "true", "log_level": "debug"}
+    processes = closed_loop(view="true", autostart="false", **given)
+    assert len(processes) == 4
+    for process in processes:
+        found = launching.node_arguments(process)
+        assert found["namespace"] == "left"
+        assert found["parameters"] == [dict(process.parameters), str(file)]  # the file's parameters apply last
+        assert process.parameters["use_sim_time"] is True
+        assert found["ros_arguments"] == ["--log-level", "debug"]
+        assert command_line(process)[-6:] == [
+            "-r", "__ns:=left", "--params-file", str(file), "--log-level", "debug",
+        ]  # fmt: skip
+    assert processes[1].parameters["autostart"] is False
 
 
 def test_a_node_is_the_workspaces_executable_or_else_a_module_of_this_python(tmp_path, monkeypatch):
@@ -150,6 +212,8 @@ def test_launch_files_in_launch(name):
     assert list(arguments) == list(ARGUMENTS if name == "closed_loop" else CONTROLLER_ARGUMENTS)
     context = launch.LaunchContext()
     for argument in arguments.values():
+        if argument.name == "controller_file":
+            context.launch_configurations["controller_file"] = "cartpole" if name == "controller" else "event_tracker"
         argument.execute(context)
     start = next(e for e in description.entities if isinstance(e, OpaqueFunction))
     nodes = [n for n in start.execute(context) if isinstance(n, Node)]

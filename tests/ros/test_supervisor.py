@@ -26,9 +26,9 @@ from tests.ros.test_replay import replayed
 LIMIT, PERIOD = 0.05, CONTROLLER["period"]
 
 
-def supervised(start, robot, folder, values=CONTROLLER, **more):
+def supervised(start, robot, folder, values=CONTROLLER, supervise=LIMIT, **more):
     """A node that commands 1, and what it publishes."""
-    process = start("controller_node", controller_file=str(write(folder, values)), supervise=LIMIT, **more)
+    process = start("controller_node", controller_file=str(write(folder, values)), supervise=supervise, **more)
     commands = robot.commands()
     feeder = robot.feed(robot.publisher(), 1.0, 0.0)
     robot.status(
@@ -223,6 +223,13 @@ def test_a_limit_that_no_loop_keeps_is_refused(tmp_path, start, robot):
     process = start("controller_node", controller_file=str(write(tmp_path, CONTROLLER)), supervise=PERIOD)
     assert process.wait() == 2
     assert "supervise = 0.01: must be at least two periods: 0.02 s" in process.text
+
+
+def test_below_0_the_limit_is_that_of_the_node(tmp_path, start, robot):
+    process, commands, _ = supervised(start, robot, tmp_path, supervise=-1.0)
+    begin = time.time_ns()
+    process.send(signal.SIGKILL)
+    assert late(commands, begin) <= LIMIT + 2 * PERIOD + 0.05
 
 
 def test_a_supervisor_that_is_gone_is_an_error(tmp_path, start, robot):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from ...engine import registry
+from ...engine.command_limiter import STAY
+from ...engine.program import Place
 from ..exported import Exported
 
 __all__ = ["files"]
@@ -20,6 +25,7 @@ SOURCE = """\
 
 #include "controller_interface/controller_interface.hpp"
 #include "pluginlib/class_list_macros.hpp"
+#include "rclcpp/rclcpp.hpp"
 #include "std_msgs/msg/float64_multi_array.hpp"
 
 #include "{n}.h"
@@ -50,6 +56,7 @@ static const std::array<Input, {inputs}> INPUTS = {{{{
 {table}
 }}}};
 static const size_t COMMANDS = {commands};
+static const std::array<double, {commands}> SAFE{{{{{safe}}}}};  // NaN: the last command stays
 
 class Controller : public controller_interface::ControllerInterface {{
   public:
@@ -72,11 +79,21 @@ class Controller : public controller_interface::ControllerInterface {{
     }}
 
     CallbackReturn on_configure(const rclcpp_lifecycle::State &) override {{
-        if ({n}_selftest_in(&state_) != 0) return CallbackReturn::ERROR;
-        if (names("command_interfaces").size() != COMMANDS) return CallbackReturn::ERROR;
+        if ({n}_selftest_in(&state_) != 0) return refuse("the self-test found other bits than those of the engine");
+        // a step of the network is a fixed time: at another rate, the controller would be faster or slower
+        if (std::fabs(get_update_rate() * {big}_PERIOD_NS * 1e-9 - 1.0) > 0.01)
+            return refuse("update_rate is " + std::to_string(get_update_rate()) + " Hz, must be " +
+                          std::to_string(1e9 / {big}_PERIOD_NS));
+        const size_t has = names("command_interfaces").size();
+        if (has != COMMANDS)
+            return refuse("command_interfaces has " + std::to_string(has) + " names, needs " +
+                          std::to_string(COMMANDS));
         for (size_t k = 0; k < INPUTS.size(); k++) {{
-            claimed_[k] = names(std::string("state_interfaces.") + INPUTS[k].name).size();
-            if (claimed_[k] != 0 && claimed_[k] != INPUTS[k].size) return CallbackReturn::ERROR;
+            const std::string parameter = std::string("state_interfaces.") + INPUTS[k].name;
+            claimed_[k] = names(parameter).size();
+            if (claimed_[k] != 0 && claimed_[k] != INPUTS[k].size)
+                return refuse(parameter + " has " + std::to_string(claimed_[k]) + " names, needs 0 or " +
+                              std::to_string(INPUTS[k].size));
             if (claimed_[k] == 0)
                 topics_[k] = get_node()->create_subscription<Numbers>(
                     std::string("~/") + INPUTS[k].name, 1, [this, k](const Numbers::SharedPtr message) {{
@@ -93,7 +110,15 @@ class Controller : public controller_interface::ControllerInterface {{
         return CallbackReturn::SUCCESS;
     }}
 
-    CallbackReturn on_deactivate(const rclcpp_lifecycle::State &) override {{ return CallbackReturn::SUCCESS; }}
+    CallbackReturn on_deactivate(const rclcpp_lifecycle::State &) override {{
+        write_safe();
+        return CallbackReturn::SUCCESS;
+    }}
+
+    CallbackReturn on_error(const rclcpp_lifecycle::State &) override {{
+        write_safe();
+        return CallbackReturn::SUCCESS;
+    }}
 
     controller_interface::return_type update(const rclcpp::Time &, const rclcpp::Duration &since) override {{
         size_t first = 0;
@@ -114,6 +139,17 @@ class Controller : public controller_interface::ControllerInterface {{
   private:
     std::vector<std::string> names(const std::string &parameter) const {{
         return get_node()->get_parameter(parameter).as_string_array();
+    }}
+
+    CallbackReturn refuse(const std::string &why) const {{
+        RCLCPP_ERROR(get_node()->get_logger(), "{n}: %s", why.c_str());
+        return CallbackReturn::ERROR;
+    }}
+
+    // At once, without limits of slew: after this, nothing is written any more.
+    void write_safe() {{
+        for (size_t k = 0; k < command_interfaces_.size() && k < COMMANDS; k++)
+            if (!std::isnan(SAFE[k])) static_cast<void>(command_interfaces_[k].set_value(SAFE[k]));
     }}
 
     template <class Value>
@@ -182,6 +218,20 @@ PLUGIN = """\
 """
 
 
+def _safe(e: Exported) -> np.ndarray:
+    """Return the safe commands, (m,) float64; NaN for those that stay at the last command."""
+    program = e.program
+    guard = next(one for one in program.operations if one.kernel == "guard")
+    way = guard.operands[registry.kernel("guard").words.index("way")]
+    assert isinstance(way, Place)
+    stays = way.view(program.constants) == STAY
+    return np.where(stays, np.nan, program.names["safe"].view(program.constants))
+
+
+def _literal(value: float) -> str:
+    return "std::numeric_limits<double>::quiet_NaN()" if np.isnan(value) else repr(float(value))
+
+
 def files(e: Exported) -> dict[str, str]:
     n = e.name
     values = [one for one in e.inputs if one.facts.kind == "value"]
@@ -193,7 +243,8 @@ def files(e: Exported) -> dict[str, str]:
     )
     words = {
         "n": n, "big": e.big, "inputs": len(values), "table": table, "write": write,
-        "commands": sum(one.size for one in e.outputs), "most": max([1, *(one.facts.size for one in values)]),
+        "commands": sum(one.size for one in e.outputs), "safe": ", ".join(map(_literal, _safe(e))),
+        "most": max([1, *(one.facts.size for one in values)]),
     }  # fmt: skip
     return {
         f"ros2_control/{n}_controller.cpp": SOURCE.format(**words),

@@ -86,8 +86,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
         "cpu": Parameter(-1, "CPU of the loop; -1: any", -1, 1023),
         "publish_budget": Parameter(0.05, "Maximum time for a tick's publications [s]; more is a fault", 0.001, 10.0),
         "supervise": Parameter(
-            0.0, "Age of the loop's heartbeat at which a separate process publishes the safe command [s]; 0: none",
-            0.0, 10.0,
+            0.0, "Age of the loop's heartbeat at which a separate process publishes the safe command [s]; 0: none; "
+            "below 0: 0.05 s, or two periods if they are longer", -1.0, 10.0,
         ),
         "record": Parameter("", "File of the run: .npz, written at its end, or .mcap, written during it; empty: none"),
         "dry_run": Parameter(False, "Publish commands on dry_run/TOPIC, where no robot listens"),

@@ -292,7 +292,7 @@ def _supervisor(node: Any) -> list[DiagnosticStatus]:
         return [status(node, "supervisor", ERROR, "is gone", {})]
     if not node.supervisor.matched:
         return [status(node, "supervisor", WARN, "has no subscriber yet", {})]
-    said = f"publishes the safe command after {node.given.supervise:g} s without a heartbeat"
+    said = f"publishes the safe command after {node.supervisor.limit:g} s without a heartbeat"
     return [status(node, "supervisor", OK, said, {})]
 
 

@@ -5,10 +5,11 @@ This module does not import any ROS package.
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ import yaml
 from ...coding import EventsInput
 from ...controller_file import load_spec
 from ...errors import DescriptionError
-from ...resources import DEFAULT_CONTROLLER, DEFAULT_WORLD, shipped
+from ...resources import DEFAULT_CONTROLLER, DEFAULT_WORLD, controller_path
 
 __all__ = [
-    "ARGUMENTS", "NodeProcess", "closed_loop", "command_line", "controller", "environment_of_child", "node_arguments",
-    "viewers",
+    "ARGUMENTS", "CONTROLLER_ARGUMENTS", "NodeProcess", "check_names", "closed_loop", "command_line", "controller",
+    "declarations", "environment_of_child", "node_arguments", "viewers",
 ]  # fmt: skip
 
 PACKAGE = "snn_control"
@@ -47,11 +48,39 @@ ARGUMENTS: dict[str, tuple[Any, str]] = {
     "state": ("", "file of learned weights, read at the start and written at the end; empty: none"),
     "watch": ("", "populations published on ~/watch/NAME, separated by commas, or all; empty: none"),
     "bond": ("", "topic of a bond for a lifecycle manager; empty: none"),
+    "autostart": (True, "false: a lifecycle manager configures and activates the controller"),
     "dry_run": (False, "true: commands go to dry_run/TOPIC, where no robot listens"),
     "view": (False, "true: also publish images and clouds of the events and input spikes, for RViz or Foxglove"),
+    "namespace": ("", "namespace of the nodes; empty: that of the launch file"),
+    "params_file": ("", "YAML file of node parameters, which take precedence over these arguments; empty: none"),
+    "use_sim_time": (False, "true: the nodes' ROS clocks follow /clock"),
+    "log_level": ("", "debug, info, warn, error or fatal; empty: that of rcl"),
 }
-PASSED_ON = ("rate", "phase", "priority", "cpu", "trigger", "supervise", "state", "watch", "bond", "dry_run")
-CONTROLLER_ARGUMENTS = ("controller_file", *(name for name in PASSED_ON if name != "phase"), "event", "record")
+PASSED_ON = (
+    "rate",
+    "phase",
+    "priority",
+    "cpu",
+    "trigger",
+    "supervise",
+    "state",
+    "watch",
+    "bond",
+    "autostart",
+    "dry_run",
+)
+OF_ALL_NODES = ("namespace", "params_file", "use_sim_time", "log_level")
+LEVELS = ("", "debug", "info", "warn", "error", "fatal")
+NEARLY = 0.85  # similarity at which a name counts as a misspelt other one
+KINDS: dict[type, str] = {int: "a whole number", float: "a number"}
+
+#: launch arguments of a controller on a robot, as in `ARGUMENTS`; None: the argument has no default, and must be given
+CONTROLLER_ARGUMENTS: dict[str, tuple[Any, str]] = {
+    name: ARGUMENTS[name] for name in (*PASSED_ON, "event", "record", *OF_ALL_NODES) if name != "phase"
+} | {
+    "controller_file": (None, ARGUMENTS["controller_file"][1]),
+    "supervise": (-1.0, "as of the node; 0: no other process stops the robot if this one is killed"),
+}
 
 
 @dataclass(frozen=True)
@@ -59,15 +88,45 @@ class NodeProcess:
     """A process to start: an executable of this package, with the name and the parameters of its node.
 
     needed : whether the other processes must be stopped when this process ends
+    namespace : namespace of the node; "": that of the launch file
+    params_file : file of parameters, which take precedence over ``parameters``; "": none
+    log_level : level of the node's log; "": that of rcl
     """
 
     executable: str
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     needed: bool = True
+    namespace: str = ""
+    params_file: str = ""
+    log_level: str = ""
+
+
+def declarations(arguments: Mapping[str, tuple[Any, str]]) -> list[dict[str, Any]]:
+    """Return the arguments of ``launch.actions.DeclareLaunchArgument`` for each launch argument."""
+    return [
+        {"name": name, "default_value": None if default is None else str(default), "description": text}
+        for name, (default, text) in arguments.items()
+    ]
+
+
+def check_names(given: Mapping[str, str], arguments: Mapping[str, tuple[Any, str]]) -> None:
+    """Raise DescriptionError if a name looks like a misspelt launch argument that has its default value.
+
+    launch itself accepts any name: it sets a launch configuration, which an included launch file may read.
+
+    given : all launch configurations: name -> value
+    arguments : launch arguments, as in `ARGUMENTS`
+    """
+    for name in given.keys() - arguments.keys():
+        (near,) = difflib.get_close_matches(name, arguments, 1, NEARLY) or [""]
+        if near and given.get(near) == str(arguments[near][0]):
+            rule = f"is not an argument of this launch file, and {near} has its default"
+            raise DescriptionError(name, given[name], rule, f"write {near}:={given[name]}")
 
 
 def _values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert launch arguments to the types of their defaults. Raises DescriptionError."""
     found = {}
     for name, (default, _) in ARGUMENTS.items():
         value = given.get(name, default)
@@ -75,8 +134,25 @@ def _values(given: Mapping[str, Any]) -> dict[str, Any]:
             if str(value).lower() not in ("true", "false"):
                 raise DescriptionError(name, value, "must be true or false")
             value = str(value).lower() == "true"
-        found[name] = type(default)(value)
+        try:
+            found[name] = type(default)(value)
+        except ValueError:
+            raise DescriptionError(name, value, f"must be {KINDS[type(default)]}") from None
+    if found["log_level"] not in LEVELS:
+        raise DescriptionError("log_level", found["log_level"], f"must be one of {', '.join(LEVELS[1:])}")
+    if (file := found["params_file"]) and not Path(file).is_file():
+        raise DescriptionError("params_file", file, f"there is no such file in {Path.cwd()}", "give an absolute path")
     return found
+
+
+def _controller_file(name: str) -> str:
+    """Return the absolute path of a controller file. ``name``: a path, or the name of a shipped controller."""
+    file = controller_path(name, "controller_file")
+    if not file.is_file():
+        raise DescriptionError(
+            "controller_file", name, f"there is no such file in {Path.cwd()}", "give an absolute path"
+        )
+    return str(file.resolve())
 
 
 def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any) -> NodeProcess:
@@ -86,19 +162,27 @@ def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any
     same : names of the launch arguments that are passed on as node parameters of the same name
     more : further parameters of the node
     """
-    file = Path(values["controller_file"])
     parameters = {
-        "controller_file": str(file.resolve() if file.is_file() else shipped(values["controller_file"])),
+        "controller_file": _controller_file(values["controller_file"]),
         "mode": "lockstep" if values["lockstep"] else "realtime",
         "record": f"{values['record']}/{name}.npz" if values["record"] else "",
     }
-    return NodeProcess(f"{name}_node", name, parameters | {key: values[key] for key in same} | more)
+    process = NodeProcess(f"{name}_node", name, parameters | {key: values[key] for key in same} | more)
+    return _of_all_nodes(process, values)
+
+
+def _of_all_nodes(process: NodeProcess, values: Mapping[str, Any]) -> NodeProcess:
+    """Return a process with the launch arguments `OF_ALL_NODES`. ``values``: the launch arguments."""
+    parameters = {**process.parameters, **({"use_sim_time": True} if values["use_sim_time"] else {})}
+    file = str(Path(values["params_file"]).resolve()) if values["params_file"] else ""
+    same = {"namespace": values["namespace"], "params_file": file, "log_level": values["log_level"]}
+    return replace(process, parameters=parameters, **same)
 
 
 def controller(**given: Any) -> NodeProcess:
     """Return the process of a controller node for a robot, without a world node.
 
-    given : launch arguments as in `ARGUMENTS`, except that ``phase`` is 0 by default
+    given : launch arguments as in `ARGUMENTS`; ``phase`` is 0 by default
 
     Raises DescriptionError.
     """
@@ -123,7 +207,7 @@ def closed_loop(**given: Any) -> list[NodeProcess]:
     same = ("world", "seed", "duration", "episodes", "step")
     world = _node("world", values, same, arguments=values["world_arguments"], priority=priority)
     nodes = viewers(world.parameters["controller_file"]) if values["view"] else []
-    return [world, controller(**values), *nodes]
+    return [world, controller(**values), *(_of_all_nodes(one, values) for one in nodes)]
 
 
 def viewers(file: str) -> list[NodeProcess]:
@@ -153,7 +237,12 @@ def node_arguments(process: NodeProcess) -> dict[str, Any]:
     In a colcon workspace, where launch finds the executable, the arguments name the executable. In an installation by
     pip, they run the node's module with the Python interpreter that reads the launch file.
     """
-    found: dict[str, Any] = {"name": process.name, "parameters": [dict(process.parameters)], "output": "screen"}
+    files = [process.params_file] if process.params_file else []
+    found: dict[str, Any] = {
+        "name": process.name, "parameters": [dict(process.parameters), *files], "output": "screen",
+    }  # fmt: skip
+    found |= {"namespace": process.namespace} if process.namespace else {}
+    found |= {"ros_arguments": ["--log-level", process.log_level]} if process.log_level else {}
     if _in_workspace(process.executable):
         return found | {"package": PACKAGE, "executable": process.executable}
     return found | {"executable": sys.executable, "arguments": _module(process), "exec_name": process.executable}
@@ -177,7 +266,9 @@ def command_line(process: NodeProcess) -> list[str]:
     for key, value in process.parameters.items():
         text = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
         line += ["-p", f"{key}:={text}"]
-    return line
+    line += ["-r", f"__ns:={process.namespace}"] if process.namespace else []
+    line += ["--params-file", process.params_file] if process.params_file else []
+    return line + (["--log-level", process.log_level] if process.log_level else [])
 
 
 def environment_of_child() -> dict[str, str]:

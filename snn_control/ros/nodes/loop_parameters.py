@@ -10,6 +10,8 @@ from ...errors import NO_VALUE, DescriptionError, close_match
 
 __all__ = ["heartbeat_limit", "trigger_of"]
 
+AGE = 0.05  # s
+
 
 def trigger_of(node: Any, spec: ControllerSpec) -> Any:
     """Return the port whose messages start the loop's ticks; None if a clock starts them. Raises DescriptionError."""
@@ -32,12 +34,16 @@ def trigger_of(node: Any, spec: ControllerSpec) -> Any:
 def heartbeat_limit(node: Any, controller: Controller) -> float:
     """Return the age of the loop's heartbeat at which the supervisor takes over [s]; 0: no supervisor takes over.
 
-    Raises DescriptionError if the parameter ``supervise`` is shorter than two control periods.
+    A parameter ``supervise`` below 0 selects `AGE`, or two control periods if they are longer.
+
+    Raises DescriptionError if the parameter is shorter than two control periods.
     """
     limit = node.given.supervise
     if node.mode == "lockstep" or not limit:
         return 0.0
     least = 2 * controller.period_ns * 1e-9
+    if limit < 0:
+        return max(AGE, least)
     if limit < least:
         raise DescriptionError("supervise", limit, f"must be at least two periods: {least:g} s")
     return limit

@@ -83,6 +83,8 @@ class Supervisor:
         os.ftruncate(self._files[0], 8 * sum(self._sizes))
         self.table, self.motion, *rows, self._matched = _parts(self._files[0], self._sizes)
         self.rows = [part.reshape(-1, ROW) for part in rows]
+        self.limit = 0.0  # s; 0: only a publication that hangs is followed by the safe command
+        self.limit = 0.0  # s, as in `start`
         self._process: subprocess.Popen | None = None
         self._pipe = NOBODY
         self.program: list[str] = []
@@ -107,6 +109,7 @@ class Supervisor:
         given, priority : as in `wait_for_a_hang`
         limit : age of the loop's heartbeat above which the supervisor publishes commands [s]
         """
+        self.limit = limit
         theirs, self._pipe = os.pipe2(os.O_CLOEXEC)
         ready, told = os.pipe2(os.O_CLOEXEC)
         self._process = subprocess.Popen(

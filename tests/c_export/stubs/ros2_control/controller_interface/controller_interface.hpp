@@ -1,6 +1,7 @@
 // The part of controller_interface, hardware_interface and rclcpp that the shell uses.
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,8 +12,10 @@ class Duration {
   long nanoseconds() const { return 0; }
 };
 struct Parameter {
-  std::vector<std::string> as_string_array() const { return {}; }
+  std::vector<std::string> value;
+  std::vector<std::string> as_string_array() const { return value; }
 };
+struct Logger {};
 template <class Message>
 struct Subscription {
   using SharedPtr = std::shared_ptr<Subscription>;
@@ -21,7 +24,9 @@ struct Subscription {
 namespace rclcpp_lifecycle {
 class State {};
 struct LifecycleNode {
-  rclcpp::Parameter get_parameter(const std::string &) const { return {}; }
+  std::map<std::string, std::vector<std::string>> parameters;
+  rclcpp::Parameter get_parameter(const std::string &name) const { return {parameters.at(name)}; }
+  rclcpp::Logger get_logger() const { return {}; }
   template <class Message>
   typename rclcpp::Subscription<Message>::SharedPtr create_subscription(
       const std::string &, int, std::function<void(const std::shared_ptr<Message>)>) { return {}; }
@@ -29,10 +34,12 @@ struct LifecycleNode {
 }  // namespace rclcpp_lifecycle
 namespace hardware_interface {
 struct LoanedStateInterface {
-  double get_value() const { return 0.0; }
+  double get_value() const { return *value; }
+  const double *value;
 };
 struct LoanedCommandInterface {
-  [[nodiscard]] bool set_value(double) { return true; }
+  [[nodiscard]] bool set_value(double x) { *value = x; return true; }
+  double *value;
 };
 }  // namespace hardware_interface
 namespace controller_interface {
@@ -52,12 +59,16 @@ class ControllerInterface {
   virtual CallbackReturn on_configure(const rclcpp_lifecycle::State &) = 0;
   virtual CallbackReturn on_activate(const rclcpp_lifecycle::State &) = 0;
   virtual CallbackReturn on_deactivate(const rclcpp_lifecycle::State &) = 0;
+  virtual CallbackReturn on_error(const rclcpp_lifecycle::State &) { return CallbackReturn::FAILURE; }
   virtual return_type update(const rclcpp::Time &, const rclcpp::Duration &) = 0;
 
- protected:
+  // public for the test
   template <class T>
   void auto_declare(const std::string &, const T &) {}
-  std::shared_ptr<rclcpp_lifecycle::LifecycleNode> get_node() const { return {}; }
+  std::shared_ptr<rclcpp_lifecycle::LifecycleNode> get_node() const { return node; }
+  unsigned get_update_rate() const { return update_rate; }
+  std::shared_ptr<rclcpp_lifecycle::LifecycleNode> node = std::make_shared<rclcpp_lifecycle::LifecycleNode>();
+  unsigned update_rate = 0;
   std::vector<hardware_interface::LoanedStateInterface> state_interfaces_;
   std::vector<hardware_interface::LoanedCommandInterface> command_interfaces_;
 };
