@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ..controller_file import ControllerSpec, load_spec
 from ..errors import DescriptionError, RuntimeFault, counted
 from ..resources import DEFAULT_WORLD, shipped
+from ..training.environments.gymnasium_calls import baselines_of
 from . import common
 from .demo_report import Finished
-from .episodes import baselines_of
 from .processes import failure, run_processes
 
 if TYPE_CHECKING:

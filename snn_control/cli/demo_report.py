@@ -14,9 +14,9 @@ import numpy as np
 from ..coding import EventsInput
 from ..controller_file import ControllerSpec
 from ..network import LI
+from ..training.environments.gymnasium_calls import baselines_of
 from ..training.environments.play_episode import play
 from .common import make_environment
-from .episodes import baselines_of
 
 if TYPE_CHECKING:
     from sim_worlds.core import Goal, Tracking

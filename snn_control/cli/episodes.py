@@ -18,17 +18,18 @@ from ..analysis.episode_statistics import EpisodeStatistics, Watcher, command_ro
 from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
 from ..engine.program import Program
-from ..errors import DescriptionError, RuntimeFault, SnnControlError, describe_exception
+from ..errors import NO_VALUE, DescriptionError, RuntimeFault, SnnControlError, describe_exception
 from ..gym_adapter.flat import unflattened
 from ..resources import controller_path
-from ..training.environments.gymnasium_calls import PERTURB, drawn_in
+from ..training.environments.gymnasium_calls import PERTURB, baselines_of, drawn_in
 from ..training.environments.play_episode import play, random_actions
+from ..training.teachers.teacher import teacher_of
 from .common import make_environment, table
 from .processes import end_with_parent
 from .processor import processor_of
 
 __all__ = [
-    "CHANCE", "CONTROLLER", "Player", "Task", "World", "baselines_of", "in_processes", "print_statistics",
+    "CHANCE", "CONTROLLER", "Player", "Task", "World", "in_processes", "print_statistics",
     "statistics_of",
 ]  # fmt: skip
 
@@ -58,11 +59,6 @@ class World:
     target: str = ""
 
 
-def baselines_of(env: Any) -> Mapping[str, Any]:
-    """Return the classical controllers of an environment: name -> controller, see `sim_worlds.core.World.baselines`."""
-    return env.unwrapped.baselines() if hasattr(env.unwrapped, "baselines") else {}
-
-
 class Player:
     """Plays episodes in this process, with a controller or a baseline in an environment."""
 
@@ -89,9 +85,12 @@ class Player:
             self._more = more
 
     def others(self) -> tuple[str, ...]:
-        """Return the names of the actors for comparison: chance, and the environment's baselines."""
+        """Return the names of the actors for comparison: chance, and the environment's baselines.
+
+        The environment's ``metadata["compared_with"]`` names the baselines; without this key, these are all.
+        """
         there = baselines_of(self.env)
-        return CHANCE, *(name for name in self.env.metadata.get("compared_with", ()) if name in there)
+        return CHANCE, *(name for name in self.env.metadata.get("compared_with", there) if name in there)
 
     def play(
         self, who: str, seed: int, more: More = (), before_step: Callable[[], object] | None = None
@@ -126,8 +125,18 @@ class Player:
     def _other(self, who: str, seed: int) -> Callable[[Any, Mapping[str, Any]], Any]:
         if who == CHANCE:
             return random_actions(self.env, seed)
-        baseline = baselines_of(self.env)[who]
-        return lambda observation, info: baseline.predict(unflattened(self.env, observation), info)[0]
+        baseline = teacher_of(who, self.env)
+        baseline.reset()
+
+        def choose(observation: Any, info: Any) -> Any:
+            try:
+                return baseline(self.env, unflattened(self.env, observation), info)
+            except RuntimeFault as error:
+                what = describe_exception(error.__cause__ or error)
+                where = f"baseline {who} of {self.world.environment}"
+                raise DescriptionError(where, NO_VALUE, f"raised {what}") from None
+
+        return choose
 
     def _controller(self, seed: int, before_step: Callable[[], object] | None) -> dict[str, Any]:
         controller, space, observing = self.controller, self.env.action_space, 0.0

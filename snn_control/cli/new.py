@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import shlex
+import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -190,7 +192,8 @@ def for_environment(options: argparse.Namespace) -> str:
         return start_file.read_text(encoding="utf-8")
     command = " ".join(["snn_control new", environment, *(f"--{key} {value}" for key, value in given.items())])
     try:
-        return starting_point(env, command, environment, options.seed or 0, options.steps or STEPS)
+        tell = functools.partial(print, file=sys.stderr)
+        return starting_point(env, command, environment, options.seed or 0, options.steps or STEPS, tell)
     except DescriptionError as error:
         raise error.within(f"--env {options.env}") from None
     except (Exception, SystemExit) as error:  # environments raise any exception

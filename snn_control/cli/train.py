@@ -358,13 +358,24 @@ def spread(returns: Any) -> dict[str, float]:
 
 
 def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Collection[int]) -> dict[str, dict[str, float]]:
-    """Return the scores of chance and of the environment's baselines, in the episodes with these seeds, by name."""
+    """Return the scores of chance and of the environment's baselines, in the episodes with these seeds, by name.
+
+    A baseline that raises an exception is left out, and reported on standard error.
+    """
     import numpy as np
 
-    from .episodes import Player, World
+    from ..errors import DescriptionError
+    from .episodes import CHANCE, Player, World
 
-    player = Player(World(str(file), env, arguments))
-    return {who: spread(np.array([player.play(who, int(seed))["return"] for seed in seeds])) for who in player.others()}
+    player, found = Player(World(str(file), env, arguments)), {}
+    for who in player.others():
+        try:
+            found[who] = spread(np.array([player.play(who, int(seed))["return"] for seed in seeds]))
+        except DescriptionError as error:
+            if who == CHANCE:
+                raise
+            print(f"not compared: {error}", file=sys.stderr)
+    return found
 
 
 # a recipe --------------------------------------------------------------------------------------------------------

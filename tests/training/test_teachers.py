@@ -9,8 +9,11 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control import PendulumEnv
 
 import sim_worlds.quadruped
+from snn_control.cli.episodes import Player, World
+from snn_control.cli.train import _others
 from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError, RuntimeFault, SnnControlError
 from snn_control.training import train
@@ -18,7 +21,9 @@ from snn_control.training.algorithms.imitation import Imitation, ImitationSettin
 from snn_control.training.environments.gymnasium_calls import make
 from snn_control.training.environments.vector_env import VectorEnv
 from snn_control.training.gradients.parameters import DEFAULT, Parameters
+from snn_control.training.teachers.function_policy import FunctionPolicy
 from snn_control.training.teachers.teacher import teacher_of
+from tests.training.test_train import small
 
 START = Path(sim_worlds.quadruped.__file__).with_name("start.yaml")
 
@@ -95,6 +100,86 @@ def test_a_teacher_chooses_one_of_the_actions(action, fits):
         return
     with pytest.raises(RuntimeFault, match=r"the environment takes Discrete\(2\)"):
         teacher.command(env, *env.reset(seed=1))
+
+
+class Counts:
+    """A controller with a state: its action is the number of actions before in the episode."""
+
+    def __init__(self):
+        self.n = -1
+
+    def reset(self):
+        self.n = -1
+
+    def predict(self, observation, info):
+        self.n += 1
+        return np.array([self.n / 10]), None
+
+
+class OfWorld:
+    """A controller that is made for an environment."""
+
+    def __init__(self, env):
+        self.env = env
+
+    def predict(self, observation, info):
+        return np.array([self.env.max_torque]), None
+
+
+class Raises:
+    def predict(self, observation, info):
+        raise ValueError("no way")
+
+
+class Nothing:
+    pass
+
+
+class WithBaselines(PendulumEnv):
+    BASELINES = (Counts, Raises)
+
+
+@pytest.mark.parametrize("what", [Counts, "tests.training.test_teachers:Counts", "Counts"])
+def test_a_teacher_with_a_state_is_a_class(what):
+    env = gymnasium.wrappers.TimeLimit(WithBaselines(), 5)
+    teacher = teacher_of(what, env)
+    for _ in range(2):
+        teacher.reset()
+        observation, info = env.reset(seed=1)
+        said = [float(teacher.command(env, observation, info)[0]) for _ in range(3)]
+        assert said == pytest.approx([0.0, 0.1, 0.2])
+
+
+def test_the_class_of_a_teacher_may_need_the_environment():
+    env = gymnasium.make("Pendulum-v1")
+    assert teacher_of(OfWorld, env).command(env, *env.reset(seed=1)) == [2.0]
+    with pytest.raises(DescriptionError, match="Nothing': is a class without a method predict"):
+        teacher_of("tests.training.test_teachers:Nothing", env)
+
+
+def test_a_plain_environment_is_compared_with_its_baselines(tmp_path, monkeypatch, capsys):
+    """Those of its attribute BASELINES; one that raises is named, and costs only its own line."""
+    monkeypatch.setitem(
+        gymnasium.registry, "Own-v0", gymnasium.envs.registration.EnvSpec("Own-v0", WithBaselines, max_episode_steps=9)
+    )
+    file = small("Pendulum-v1").save(tmp_path / "my.yaml")
+    player = Player(World(str(file), "Own-v0", {}))
+    assert player.others() == ("chance", "Counts", "Raises")
+    assert player.play("Counts", 1)["return"] == player.play("Counts", 1)["return"]
+    with pytest.raises(
+        DescriptionError, match=r"^baseline Raises of Own-v0: raised ValueError: no way \(test_teachers"
+    ):
+        player.play("Raises", 1)
+    assert list(_others(file, "Own-v0", {}, [1, 2])) == ["chance", "Counts"]
+    assert capsys.readouterr().err.startswith("not compared: baseline Raises of Own-v0: raised ValueError")
+
+
+def test_a_function_of_a_dict_is_imitated_and_not_imported():
+    env = make("tests.worlds:Mixed-v0", {})
+    with pytest.raises(
+        DescriptionError, match=r"observes Dict.*: import needs one array; imitate it: snn_control train"
+    ):
+        FunctionPolicy("tests.training.test_teachers:fails", env)
 
 
 def test_modules_of_the_current_folder_are_found(tmp_path, monkeypatch):

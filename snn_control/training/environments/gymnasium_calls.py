@@ -19,6 +19,7 @@ from ...gym_adapter.flat import flat_environment
 __all__ = [
     "LIMIT",
     "PERTURB",
+    "baselines_of",
     "drawn_in",
     "episode_limit",
     "import_installed",
@@ -122,6 +123,19 @@ def episode_limit(env: Any) -> int | None:
     The limit comes from the registration of the environment, or from an attribute.
     """
     return env.spec.max_episode_steps or getattr(env.unwrapped, "max_episode_steps", None)
+
+
+def baselines_of(env: Any) -> dict[str, Any]:
+    """Return the classical controllers of an environment: name -> controller.
+
+    They come from its method ``baselines()`` or, without one, are made from the classes in its attribute ``BASELINES``.
+    A controller has a method ``predict(observation, info)``, which returns a pair (action, anything), as in
+    stable-baselines3, and may have a method ``reset()``, which is called at the start of an episode.
+    """
+    own = env.unwrapped
+    if hasattr(own, "baselines"):
+        return dict(own.baselines())
+    return {one.__name__: one() for one in getattr(own, "BASELINES", ())}
 
 
 def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:

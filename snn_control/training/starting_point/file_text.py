@@ -19,7 +19,7 @@ import itertools
 import math
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ from ...gym_adapter.flat import flat_environment
 from ...gym_adapter.period import stated_period
 from ..environments.observation_statistics import actions_of, observe, ranges
 from . import event_pictures
-from .hidden_state import past_helps
+from .hidden_state import GAIN, left_by_the_past
 from .space_parts import MAX_OBSERVATION_NUMBERS, SpaceInput, SpaceOutput, inputs_of, outputs_of
 
 __all__ = ["STEPS", "starting_point"]
@@ -49,13 +49,17 @@ GRID = 8  # columns and rows of a camera's cells
 DRIVE = {"numbers": 2.5, "choices": 1.4, "events": 32.0}
 
 
-def starting_point(env: Any, command: str, environment: str, seed: int = 0, steps: int = STEPS) -> str:
+def starting_point(
+    env: Any, command: str, environment: str, seed: int = 0, steps: int = STEPS,
+    tell: Callable[[str], object] = lambda text: None,
+) -> str:  # fmt: skip
     """Return the text of a controller file for a Gymnasium environment. Episodes are played to measure ranges.
 
     command : the command that makes the file, for the first line of the file
     environment : command-line options that name the environment, ``--env ID --arg KEY=VALUE``
     seed : seed of the weights, and of the first episode
     steps : number of steps with random actions, and number of further steps with constant actions
+    tell : function that gets a sentence on whether past observations are needed
 
     Raises DescriptionError if a controller cannot have inputs or outputs for one of the environment's spaces.
     """
@@ -79,7 +83,7 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
     if short:
         lines += _pictures_text(inputs, outputs, period / ticks, seed)
     else:
-        lines += _network_text(inputs, outputs, period / ticks, seed, measured.remembers)
+        lines += _network_text(inputs, outputs, period / ticks, seed, _on_the_past(measured.left, tell))
     text = "\n".join([*lines, *_outputs_text(outputs, _readouts(inputs, outputs))]) + "\n"
     build_program(parse_spec(yaml.load(text, Loader)))  # check that the text can be built
     return text
@@ -91,12 +95,12 @@ class _Measured(NamedTuple):
     found : key of an observation of numbers -> low ends and high ends of the ranges, flags of the measured ranges, and
         whether all numbers were finite
     says : a comment for the file that explains the measurement of the ranges
-    remembers : whether an additional past observation clearly improves the prediction of the next observation
+    left : see `left_by_the_past`
     """
 
     found: dict[str | None, tuple[np.ndarray, np.ndarray, np.ndarray, bool]]
     says: str = ""
-    remembers: bool = False
+    left: float | None = None
 
 
 def _measure(
@@ -115,7 +119,7 @@ def _measure(
         "range are clamped; training widens it where a controller gets further"
     )
     observations = np.concatenate([seen[one.key].random for one in numbers], axis=1)
-    return _Measured(found, says, past_helps(observations, played.actions, played.first))
+    return _Measured(found, says, left_by_the_past(observations, played.actions, played.first))
 
 
 def _inputs_text(inputs: Sequence[SpaceInput], measured: _Measured, period: float, short: bool) -> list[str]:
@@ -204,8 +208,23 @@ def _readouts(inputs: Sequence[SpaceInput], outputs: Sequence[SpaceOutput]) -> l
     return [_free(inputs, one.name.replace("action", "readout")) for one in outputs]
 
 
+def _on_the_past(left: float | None, tell: Callable[[str], object]) -> str:
+    """Return a comment on the past observations that the network reads; "" if it reads none. Tell the same.
+
+    left : see `left_by_the_past`
+    """
+    if left is None:
+        return ""
+    reads = f"observations of {PAST} periods ago are read too" if left < GAIN else "past observations are not read"
+    said = (
+        f"{reads}: the past leaves {left:.0%} of the error of predicting the next one (hidden values: below {GAIN:.0%})"
+    )
+    tell(said)
+    return said if left < GAIN else ""
+
+
 def _network_text(
-    inputs: Sequence[SpaceInput], outputs: Sequence[SpaceOutput], dt: float, seed: int, remembers: bool
+    inputs: Sequence[SpaceInput], outputs: Sequence[SpaceOutput], dt: float, seed: int, past: str
 ) -> list[str]:
     membrane = f"tau_mem: {-dt / math.log(KEPT):.9g}, r: {1 / (1 - KEPT):g}"
     first, second = (_free(inputs, name) for name in ("hidden_1", "hidden_2"))
@@ -217,8 +236,8 @@ def _network_text(
     wires += [(second, name, 0.1 / math.sqrt(layer)) for name in readouts]
     seeds = itertools.count(1000 * seed)
     lines = [_projection(*wire, next(seeds)) for wire in wires]
-    if remembers:
-        lines += comment(f"observations of {PAST} periods ago, which help to predict the next observation")
+    if past:
+        lines += comment(past)
         more = f", delay: {PAST * TICKS * dt:.12g}"
         lines += [_projection(*wire, next(seeds), more) for wire in wires[: len(inputs)]]
     reads = f"neuron: {{type: li, {membrane}}}"

@@ -16,8 +16,8 @@ __all__ = ["FunctionPolicy"]
 class FunctionPolicy:
     """A policy that is a function of the observation. It has the attributes of `TrainedPolicy`, but no ``layers``.
 
-    Raises DescriptionError if the function cannot be imported, or if the environment's action space is neither a Box
-    with bounds nor Discrete.
+    Raises DescriptionError if the function cannot be imported, if the observation is not one array, or if the action
+    space is neither a Box with bounds nor Discrete.
     """
 
     layers: tuple[()] = ()
@@ -25,6 +25,10 @@ class FunctionPolicy:
 
     def __init__(self, name: str, env: Any) -> None:
         space, self._env = env.action_space, env
+        if not env.observation_space.shape and hasattr(env.observation_space, "spaces"):
+            rule = f"observes {env.observation_space}: import needs one array"
+            fix = f"imitate it: snn_control train FILE --env {env.spec.id} --teacher {name}"
+            raise DescriptionError("--env", str(env.spec.id), rule, fix)
         self._teacher = teacher_of(name, env)
         if hasattr(space, "low"):
             self.head, self.low, self.high = "clip", space.low, space.high

@@ -13,7 +13,7 @@ from ...controller_file import nearest
 from ...errors import DescriptionError, RuntimeFault, describe_exception, message_of
 from ...gym_adapter.flat import unflattened
 from ...gym_adapter.spaces import as_command
-from ..environments.gymnasium_calls import import_module, reset
+from ..environments.gymnasium_calls import baselines_of, import_module, reset
 from .trained_policy import POLICY_FILES, TrainedPolicy, load_policy
 
 __all__ = ["Teacher", "check_teacher", "policy_for", "teacher_of"]
@@ -74,6 +74,9 @@ def teacher_of(what: Any, env: Any) -> Teacher:
     - the result of `snn_control.training.teachers.trained_policy.load_policy`
     - the name of a baseline of the environment
     - ``module:function``, or a callable
+    - ``module:Class``, or a class: an object of it is made, with the environment if the class needs an argument. Its
+      method ``predict(observation, info)`` returns a pair (action, anything); ``reset()``, if it has this method, is
+      called at the start of each episode
 
     The parameters of a function select its arguments:
 
@@ -86,12 +89,11 @@ def teacher_of(what: Any, env: Any) -> Teacher:
     if isinstance(what, TrainedPolicy):
         return _of_policy(what, env)
     if not isinstance(what, str) and callable(what):
-        return _of_function(what, getattr(what, "__name__", what))
+        return _of_function(what, getattr(what, "__name__", what), env)
     text = str(what)
-    baselines = env.unwrapped.baselines() if hasattr(env.unwrapped, "baselines") else {}
+    baselines = baselines_of(env)
     if text in baselines:
-        baseline = baselines[text]
-        return Teacher(text, lambda env, observation, info: baseline.predict(observation, info)[0], baseline.reset)
+        return _of_object(baselines[text], text)
     if text.endswith(POLICY_FILES):
         return _of_policy(load_policy(text), env)
     if text.endswith((".yaml", ".yml", ".npz")):
@@ -105,7 +107,7 @@ def teacher_of(what: Any, env: Any) -> Teacher:
             raise DescriptionError("--teacher", text, f"cannot be imported: {message_of(error)}") from None
         if not callable(function):
             raise DescriptionError("--teacher", text, f"is not a function but {function!r}"[:200])
-        return _of_function(function, text)
+        return _of_function(function, text, env)
     files = "a .yaml controller, a .zip of stable-baselines3, an .onnx perceptron"
     rule = f"must be {files}, module:function, or a baseline of the environment"
     raise DescriptionError("--teacher", text, rule, nearest(text, baselines) if baselines else "")
@@ -124,12 +126,27 @@ def check_teacher(what: Any, env: Any, seed: int) -> None:
     teacher.command(env, unflattened(env, observation), info)
 
 
-def _of_function(function: Callable[..., Any], name: Any) -> Teacher:
+def _of_object(one: Any, name: Any) -> Teacher:
+    return Teacher(
+        name, lambda env, observation, info: one.predict(observation, info)[0], getattr(one, "reset", lambda: None)
+    )
+
+
+def _of_function(function: Callable[..., Any], name: Any, env: Any) -> Teacher:
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:  # compiled code has no signature
         parameters = {}.values()
-    needed = [p.name for p in parameters if p.default is p.empty]
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in variable]
+    if inspect.isclass(function):
+        if not hasattr(function, "predict"):
+            rule = "is a class without a method predict"
+            raise DescriptionError("--teacher", str(name), rule, "write predict(self, observation, info)")
+        try:
+            return _of_object(function(*[env.unwrapped][: len(needed)]), name)
+        except (Exception, SystemExit) as error:
+            raise DescriptionError("--teacher", str(name), f"cannot be made: {describe_exception(error)}") from None
     if needed[:1] == ["env"]:
         return Teacher(name, lambda env, observation, info: function(env.unwrapped, observation))
     if len(needed) > 1:
