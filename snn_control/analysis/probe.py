@@ -33,6 +33,7 @@ class PopulationProbe:
     Arrays have one element for each neuron.
 
     spikes, fired : (n,) int64, number of spikes, and number of steps with a spike
+    raster : (2, k) int64, network step and neuron of each of the k pairs of a step and a neuron that fired in it
     highest : (n,) float32, largest membrane potential after a step
     drive_low, drive_high : (n,) float32, smallest and largest finite current (including synaptic) before a step
     bias : (n,) float32, bias current
@@ -52,6 +53,7 @@ class PopulationProbe:
         self.highest, self.bias = np.full(n, -np.inf, np.float32), bias.copy()
         self.drive_low, self.drive_high = np.full(n, np.inf, np.float32), np.full(n, -np.inf, np.float32)
         self._step, self.bad_steps, self._bad = 0, 0, False
+        self._rows: list[np.ndarray] = []  # parts of the raster
 
     def before(self) -> None:
         """Record the currents of the neurons. Call this method before the neurons run."""
@@ -73,7 +75,12 @@ class PopulationProbe:
             _, fired, times = self._ring.read(self._step, self._step + 1)
             self.fired[fired] += 1
             self.spikes[fired] += times
+            self._rows.append(np.stack([np.full(len(fired), self._step), fired]))
         self._step += 1
+
+    @property
+    def raster(self) -> np.ndarray:
+        return np.concatenate([np.zeros((2, 0), np.int64), *self._rows], axis=1)
 
 
 @dataclass

@@ -20,6 +20,7 @@ figures (--only accepts these names, or names of single files):
   tuning     response of each encoder neuron over the input's range; receptive fields of an events input
   weights    histograms of weights, delays and degrees
   decoders   what each neuron adds to an output
+  raster     inputs, spikes of all populations and commands in the reaction to the stimulus
 
 The page also plays the reaction to the stimulus: spikes, membranes, weights, inputs, outputs, and the network's graph.
 
@@ -28,6 +29,7 @@ examples:
   snn_control plot cartpole
   snn_control plot cartpole --env CartPole-v1
   snn_control plot my_robot.yaml --only f_i weights --seconds 5 --format svg
+  snn_control plot cartpole --env CartPole-v1 --only raster --format pdf           for a paper
 """
 
 

@@ -35,6 +35,7 @@ from .curves import draw_f_i, draw_tuning, same_models
 from .decoders import draw_decoders
 from .kit import Picture, paint
 from .page import Omitted, Page
+from .raster import draw_raster
 from .table import Section, count, number
 
 if TYPE_CHECKING:
@@ -94,6 +95,13 @@ def views(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses | 
     line = f"decoder weights of {', '.join(o.name for o in spec.outputs)}"
     found.append(View("decoders", "Decoders", line, partial(draw_decoders, spec=spec, sizes=sizes)))
     return found
+
+
+def _raster(spec: ControllerSpec, activity: Activity) -> list[View]:
+    if not any(one.spiking for one in activity.populations.values()):
+        return []
+    fill = partial(draw_raster, activity=activity, spec=spec, colours=colours_of(spec))
+    return [View("raster", "Inputs, spikes, commands", f"activity in {activity.stimulus.text}", fill)]
 
 
 def _encoder(spec: ControllerSpec, one: Input) -> View | None:
@@ -158,7 +166,7 @@ def write_controller_page(
     program, folder = build_program(spec), Path(folder)
     activity = probe(program, stimulus)
     synapses = few_synapses(spec, program)
-    chosen = choose(views(spec, program, synapses), only)
+    chosen = choose([*views(spec, program, synapses), *_raster(spec, activity)], only)
     pictures = [(view, paint(view.title, view.fill, suffix)) for view in chosen]
     health = diagnose(spec, activity)
     written = {f"{view.name}.{suffix}": _mark(picture.files[suffix]) for view, picture in pictures}

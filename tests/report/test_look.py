@@ -84,11 +84,11 @@ def test_every_picture_has_units_and_words(shown):
         assert len(alt) > 20
 
 
-def is_of_everything(spec, found, *weights):
+def is_of_everything(spec, found, *more):
     names = [v.name for v in found]
     assert len(set(names)) == len(names)
     encoded = [i.name for i in spec.inputs if i.name != "plain"]
-    assert names == ["f_i", *(f"tuning-{n}" for n in encoded), *weights, "decoders"]
+    assert names == ["f_i", *(f"tuning-{n}" for n in encoded), *more]
 
 
 def synapses(spec):
@@ -96,7 +96,7 @@ def synapses(spec):
 
 
 def test_there_is_a_picture_of_everything(shown):
-    is_of_everything(*shown, *["weights"] * any(map(vary, synapses(shown[0]))))
+    is_of_everything(*shown, *["weights"] * any(map(vary, synapses(shown[0]))), "decoders")
 
 
 class Images(HTMLParser):
@@ -128,7 +128,7 @@ def drawn(tmp_path_factory, everything):
 
 def test_of_a_controller_with_everything_every_picture_has_units_and_words(drawn):
     spec, _, done, wrong = drawn
-    is_of_everything(spec, [view for view, _ in done.files], "weights")
+    is_of_everything(spec, [view for view, _ in done.files], "weights", "decoders", "raster")
     assert wrong == [[] for _ in done.files]
     captions = re.findall(r"<figcaption>([^<]{20,})</figcaption>", done.page.read_text(encoding="utf-8"))
     assert len(captions) == len(done.files)
@@ -144,7 +144,7 @@ def test_all_files_appear_and_the_page_holds_all_pictures(drawn):
     for cell in ("30 × 21 px", "2 to 6", "-1 to 2"):  # an input, delays and weights
         assert f"<td>{cell}</td>" in text
     images = Images(text).found
-    assert len(images) == len(done.files) == 6
+    assert len(images) == len(done.files) == 7
     for image in images:
         data = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"), validate=True)
         assert data.startswith(b"\x89PNG")

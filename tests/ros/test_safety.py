@@ -96,6 +96,22 @@ def test_a_fault_is_told_with_time_and_cause_when_it_is_over(tmp_path, start, ro
     assert process.end() == 0
 
 
+def test_what_inputs_of_one_topic_have_in_common_is_told_once(tmp_path, start, robot):
+    sensor, topic = {**CONTROLLER["inputs"]["sensor"], "stale": 0.5}, CONTROLLER["ros"]["inputs"]["sensor"]
+    names = ("sensor", "second", "third")
+    values = changed(CONTROLLER, "inputs", dict.fromkeys(names, sensor))
+    values = changed(values, "ros.inputs", dict.fromkeys(names, topic))
+    process = start("controller_node", controller_file=str(write(tmp_path, values)))
+    feeder = robot.feed(robot.publisher(), 1.0, 0.0)
+    wait(lambda: "commands begin" in process.text)
+    feeder.stop()
+    wait(lambda: re.search(r"1 fault: .*\n", process.text))
+    (line,) = re.findall(r"1 fault: (.*)", process.text)
+    assert "sensor" in line
+    assert len(set(line.split("; "))) == len(line.split("; "))
+    assert process.end() == 0
+
+
 def test_the_first_commands_after_activation_wait_for_valid_ticks(tmp_path, start, robot):
     values = changed(CONTROLLER, "guard.release", 20)
     values = changed(values, "outputs.drive.slew", 1000.0)

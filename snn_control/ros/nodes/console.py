@@ -53,15 +53,16 @@ class Console:
             if not safe:
                 log.info("commands begin")
         for status in found:  # other publishers that command the same robot
-            failed = " output " in status.name and status.level == DiagnosticStatus.ERROR
-            if failed and status.message not in self._said:
+            of_output = " output " in status.name and status.level == DiagnosticStatus.ERROR
+            if of_output and status.message not in self._said:
                 self._said.add(status.message)
                 log.error(f"{status.name.partition(': ')[2]}: {status.message}")
         new, newest = int(guard[guard_words.FAULTS]) - self._told, node.faults.faults()[:1]
         lasts = bool(guard[guard_words.FAULTED])
         if new > 0:
             self._told += new
-            errors = "; ".join(s.message for s in found if s.level == DiagnosticStatus.ERROR) if lasts else ""
+            failed = [s.message for s in found if s.level == DiagnosticStatus.ERROR] if lasts else []
+            errors = "; ".join(dict.fromkeys(failed))  # inputs of one topic fail with the same message
             causes = "; ".join(describe_causes(fault.causes, fault.invalid, fault.stopped) for fault in newest)
             log.warning(f"{counted(new, 'fault')}: {errors or causes}")
         ended = [fault for fault in newest if fault.end >= 0 and fault.begin != self._over]
