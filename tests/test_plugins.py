@@ -76,23 +76,23 @@ ENCODE = """
     from snn_control.testing import call_kernel
     ones = np.ones(1, np.float32)
     out = np.zeros(2, np.float32)
-    kernel("lif_again").address
+    kernel("lif_again").address, kernel("copy").address
     call_kernel(kernel("weber").address, [1, 3 * ones, out, ones, np.array([[4], [1], [0]], np.float32)])
     print(out.tolist(), sorted(name.rpartition(".")[2] for name, how in compilations.items() if how == "compiled"))
 """
 
 
-def test_an_edited_kernel_is_compiled_again_and_no_other(example, tmp_path):
+def test_an_edited_package_is_compiled_again_and_no_other(example, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(EXAMPLE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     path, cache = (example[0], copy), {"SNN_CONTROL_CACHE": str(tmp_path / "cache")}
-    assert python(ENCODE, *path, **cache) == "[4.0, 0.0] ['lif_again', 'weber']\n"
+    assert python(ENCODE, *path, **cache) == "[4.0, 0.0] ['copy', 'lif_again', 'weber']\n"
     assert python(ENCODE, *path, **cache) == "[4.0, 0.0] []\n"
     file = copy / "snn_control_example" / "kernels" / "weber.py"
     source = file.read_text()
     assert source.count("y = p.gain[i] *") == 1
     file.write_text(source.replace("y = p.gain[i] *", "y = p.gain[i] * p.gain[i] *"))
-    assert python(ENCODE, *path, **cache) == "[16.0, 0.0] ['weber']\n"
+    assert python(ENCODE, *path, **cache) == "[16.0, 0.0] ['lif_again', 'weber']\n"
 
 
 BROKEN = {

@@ -1,11 +1,8 @@
 """Compile functions to C callbacks with numba, and cache the machine code so that outdated code never runs.
 
 numba's own cache checks only the modification time of the file that contains a function. It misses edits in other files
-whose functions were inlined. Here, compiled code is stored (`code_cache`) in a folder named by a digest of sources:
-
-- the module of the function, and the modules of all functions that it uses;
-- the modules that these modules import from their own package or from snn_control, because their constants are compiled
-  into the code.
+whose functions or constants were compiled into the code. Here, compiled code is stored (`code_cache`) in a folder named
+by a digest of all sources of snn_control and of the package that the function belongs to.
 
 A callback is stored as machine code, which loads in a millisecond. numba needs 0.3 s to initialise for the first
 function of a process, even if the function is in numba's own cache.
@@ -17,12 +14,8 @@ functions were compiled and which were read from the cache.
 from __future__ import annotations
 
 import ctypes
-import dis
 import functools
 import hashlib
-import importlib.machinery
-import importlib.util
-import inspect
 import os
 import pickle
 import re
@@ -30,7 +23,7 @@ import sys
 import threading
 import time
 import types as pytypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,91 +54,45 @@ compilations: dict[str, str] = {}
 
 
 _BEGAN = time.time()
-_IMPORT = dis.opmap["IMPORT_NAME"]
-_NOT_OURS = {"numba", "llvmlite", "numpy", *sys.stdlib_module_names}
-
-
-def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) -> dict[str, pytypes.ModuleType]:
-    """Return the modules whose source can affect the code compiled from ``module``: name -> module.
-
-    These are the module itself, the modules of functions in its namespace, and its imports from its own package and
-    from snn_control, recursively.
-
-    seen : modules found so far, to which the function adds its result
-    """
-    if module.__name__ in seen:
-        return seen
-    seen[module.__name__] = module
-    for value in list(vars(module).values()):
-        function = getattr(value, "py_func", None) or getattr(value, "_defn", None) or value
-        name = getattr(function, "__module__", None)
-        if isinstance(function, pytypes.FunctionType) and isinstance(name, str) and name in sys.modules:
-            if name.partition(".")[0] not in _NOT_OURS:
-                _modules(sys.modules[name], seen)
-    for name in _imports(module.__name__):
-        _modules(sys.modules[name], seen)
-    return seen
 
 
 @functools.cache
-def _imports(name: str) -> tuple[str, ...]:
-    """Return the names of the modules that module ``name`` imports from its own package or from snn_control."""
-    module = sys.modules[name]
-    path, package = getattr(module, "__file__", None), getattr(module, "__package__", None) or ""
-    if not path or not path.endswith(".py"):
-        return ()
-    found: set[str] = set()
-    code = importlib.machinery.SourceFileLoader(name, path).get_code(name)
-    for level, base, names in _at_load(code) if code else ():
-        if package or not level:
-            base = importlib.util.resolve_name("." * level + base, package)
-            found |= {base} | {f"{base}.{one}" for one in names or ()}
-    ours = {name.partition(".")[0], __name__.partition(".")[0]}
-    return tuple(sorted(n for n in found if n in sys.modules and n.partition(".")[0] in ours))
+def _sources(name: str) -> dict[str, Path]:
+    """Return the Python files of a package, or of a module that belongs to none: path in the package's folder -> file.
 
-
-def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...] | None]]:
-    """Yield the import statements that run when a module is loaded, as (level, module, names).
-
-    The statements are found in bytecode, which is much faster than parsing the source. Imports within functions are
-    left out, because they depend on which functions the process has called. Imports for type checkers are left out,
-    because they do not run.
+    name : name of the package or module, without a dot. The result is empty if it has no file, as in a notebook
     """
-    constants: list[Any] = []
-    for_checkers, end = False, 0
-    last = 2 * code.co_code[::2].rfind(_IMPORT)  # reading what comes after the imports would take most of the time
-    for one in dis.get_instructions(code):
-        if one.offset > last:
-            break
-        if one.offset < end:
-            continue
-        if one.opname == "IMPORT_NAME":
-            yield constants[-2], one.argval, constants[-1]
-        if for_checkers and one.opname.endswith("IF_FALSE"):
-            end = one.argval
-        if one.opname.startswith("LOAD_"):
-            constants.append(one.argval)
-            for_checkers = one.argval == "TYPE_CHECKING"
-    for body in code.co_consts:
-        if isinstance(body, pytypes.CodeType) and not body.co_flags & inspect.CO_OPTIMIZED:
-            yield from _at_load(body)  # of a class
+    module = sys.modules[name]
+    if folders := getattr(module, "__path__", None):
+        return {str(one.relative_to(folder)): one for folder in folders for one in sorted(Path(folder).rglob("*.py"))}
+    file = getattr(module, "__file__", None)
+    return {Path(file).name: Path(file)} if file else {}
+
+
+@functools.cache
+def _digest(name: str) -> bytes:
+    digest = hashlib.sha256()
+    for path, file in _sources(name).items():
+        content = file.read_bytes()
+        digest.update(f"{len(content)} {path}\n".encode() + content)
+    return digest.digest()
 
 
 def source_digest(module: pytypes.ModuleType) -> str | None:
-    """Return a digest of the compiler's version and of all sources from which functions of ``module`` are compiled.
+    """Return a digest of the compiler's version and of the sources of snn_control and of the package of ``module``.
 
-    Return None if a source file changed while this process was running, because the imported code may then differ from
-    the file. The modification time and the inode's change time are checked, because an upgrade may preserve the
-    modification time. A time in the future comes from another clock and is ignored.
+    Return None if they are not known: if the module has no file, or if a file changed while this process was running,
+    because the imported code may then differ from the file. The modification time and the inode's change time are
+    checked, because an upgrade may preserve the modification time. A time in the future comes from another clock and is
+    ignored.
     """
-    digest = hashlib.sha256(f"numba {numba.__version__} python {sys.version_info[:3]} {OPTIONS}".encode())
-    for name, used in sorted(_modules(module, {}).items()):
-        path = getattr(used, "__file__", None)
-        digest.update(name.encode() + b"\0" + (Path(path).read_bytes() if path else b""))
-        found = os.stat(path) if path else None
-        if found and any(_BEGAN <= at <= time.time() for at in (found.st_mtime, found.st_ctime)):
+    packages, now = {name.partition(".")[0] for name in (__name__, module.__name__)}, time.time()
+    for sources in map(_sources, packages):
+        times = (at for found in map(os.stat, sources.values()) for at in (found.st_mtime, found.st_ctime))
+        if not sources or any(_BEGAN <= at <= now for at in times):
             return None
-    return digest.hexdigest()[:16]
+    versions = f"numba {numba.__version__} python {sys.version_info[:3]} {OPTIONS}".encode()
+    return hashlib.sha256(b"".join([versions, *map(_digest, sorted(packages))])).hexdigest()[:16]
 
 
 _made: dict[tuple[Callable, str], Any] = {}

@@ -13,7 +13,6 @@ import pytest
 
 from snn_control.engine import registry
 from snn_control.engine.code_cache import usable_folder
-from snn_control.engine.compile import _at_load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -248,32 +247,16 @@ def test_an_edit_in_a_running_process_does_not_name_old_code(tmp_path, monkeypat
     assert "got 3 ['cached']" in python(EDITED_WHILE_RUNNING, cache, PYTHONPATH=path)
 
 
-LOADED = """
-import a.b as c, d
-from typing import TYPE_CHECKING
-from .. import e
-if TYPE_CHECKING:
-    from never import f
-else:
-    from .g import h, i as j
-try:
-    import k
-except ImportError:
-    from l import m
-class C:
-    import n
-    def f(self):
-        import never
-    later = lambda: __import__("never")
-def g():
-    from never import o
-from p import *
-"""
+def test_a_function_without_a_file_is_not_kept(tmp_path):
+    """In a notebook, the next process may define another function with the same name."""
+    code = "import sys; from snn_control.engine import compile; print(compile.source_digest(sys.modules['__main__']))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "None\n"
 
 
-def test_what_a_module_imports_when_it_is_loaded_is_read_from_its_bytecode():
-    found = list(_at_load(compile(LOADED, "loaded", "exec")))  # handlers of exceptions stand last since Python 3.12
-    assert sorted(found, key=str) == sorted([
-        (0, "a.b", None), (0, "d", None), (0, "typing", ("TYPE_CHECKING",)), (2, "", ("e",)), (1, "g", ("h", "i")),
-        (0, "k", None), (0, "l", ("m",)), (0, "n", None), (0, "p", ("*",)),
-    ], key=str)  # fmt: skip
+def test_the_digest_does_not_depend_on_the_folder(tmp_path):
+    """A robot gets compiled code from another computer (`snn_control deploy`)."""
+    shutil.copytree(ROOT / "snn_control", tmp_path / "snn_control", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "from snn_control.engine import compile; compile._BEGAN = 1e12; print(compile.source_digest(compile))"
+    roots = (ROOT, tmp_path)
+    assert len({python(code, tmp_path / "cache", root) for root in roots}) == 1
