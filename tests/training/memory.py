@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import tracemalloc
 from pathlib import Path
 
 LIBC = ctypes.CDLL(None)
@@ -13,6 +14,16 @@ def resident(field):
     """A size of this process in bytes: VmRSS now, VmHWM at most since the last reset."""
     line = next(one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith(field))
     return int(line.split()[1]) << 10
+
+
+def traced(call):
+    """Bytes that Python and NumPy hold at most during ``call()``. Other libraries, and pages of code, do not count."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def peak(call, trim=True):

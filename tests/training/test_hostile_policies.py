@@ -17,7 +17,7 @@ import pytest
 from snn_control.errors import DescriptionError
 from snn_control.training.teachers.policy_zip import MOST_BYTES
 from snn_control.training.teachers.trained_policy import load_policy
-from tests.training.memory import MOST_MEMORY, peak
+from tests.training.memory import MOST_MEMORY, traced
 from tests.training.policy_files import (
     ACTOR,
     BOUNDED,
@@ -49,7 +49,7 @@ def refused(says, *paths):
         with pytest.raises(DescriptionError, match=f"{paths[-1]}': is not a .*: .*{says}"):
             load_policy(*paths)
 
-    used = peak(load)
+    used = traced(load)
     assert used <= MOST_MEMORY + max(os.path.getsize(path) for path in paths)
 
 
