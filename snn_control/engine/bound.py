@@ -168,8 +168,8 @@ def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputF
     """
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
-        return calls.value_taker(slot, data[0], period, io)
-    take = taker(slot, data, clock := program.names["clock"].view(state), period, io, state)
+        return calls.value_taker(slot, data[0], period)
+    take = taker(slot, data, clock := program.names["clock"].view(state), period)
     return FrameTaker(take, one.size, one.camera, slot, data, clock, period) if one.camera else take
 
 
@@ -183,12 +183,12 @@ class Bound:
     tuning : the tunable parameters; None if there are none
     tables : (1 or rows, 1 + operations, WORDS) int64: for each instance, the table of addresses that a tick runs
     table : address of the first table, which `tick` and `stepper` run
-    tick : ``tick()`` runs one tick on the contents of the io block. A call itself takes 0.03 us, because it checks
-        nothing; it holds the interpreter lock. For long runs that release the lock, use
-        `snn_control.controller.batch.Batch` or the loop's mode "free". `tick` keeps the blocks, not this object, alive
+    tick : ``tick()`` runs one tick on the contents of the io block, and holds the interpreter lock. For long runs that
+        release the lock, use `snn_control.controller.batch.Batch` or the loop's mode "free". `tick` keeps the blocks,
+        not this object, alive
 
-    Threads may share `tick` and the functions of `stepper`: calls run one after the other. Resets, restores and writes
-    through views need a lock, see `snn_control.controller.Controller`. Do not call `tick` while a loop runs the table.
+    Threads may share `tick`: calls run one after the other. Everything else needs a lock, see
+    `snn_control.controller.Controller`. Do not call `tick` while a loop runs the table.
     """
 
     def __init__(
@@ -241,7 +241,7 @@ class Bound:
 
         The age of the sample is 0 in this tick.
 
-        x : (size,) float32 or float64, C-contiguous; ``step`` raises InputError and changes nothing for anything else
+        x : (size,) float32 or float64; ``step`` raises InputError and changes nothing for anything else
 
         Raise ProgramError if no value input has this name.
         """

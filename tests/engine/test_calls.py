@@ -1,4 +1,4 @@
-"""Builtins over compiled code: they do what the slow way does, refuse what they cannot read, and leak nothing."""
+"""Calls of compiled code from Python: they do what `Controller.step` does, refuse what is no sample, leak nothing."""
 
 import gc
 import subprocess
@@ -48,10 +48,9 @@ def test_the_tick_takes_no_argument_and_counts():
     bound = Bound(program())
     assert bound.tick() is None
     for wrong in ((1,), (None, None)):
-        with pytest.raises(TypeError, match="takes no arguments"):
+        with pytest.raises(TypeError, match="takes 0 positional arguments"):
             bound.tick(*wrong)
     assert bound.array("clock").tolist() == [1, 1]
-    assert "io block" in bound.tick.__doc__
 
 
 class Other(np.ndarray):
@@ -73,12 +72,8 @@ REFUSED = {
     "none": np.ones(0),
     "two dimensions": np.ones((SIZE, 1), np.float32),
     "no dimension": np.array(1.0),
-    "another byte order": np.ones(SIZE, ">f4"),
-    "not contiguous": np.ones(2 * SIZE, np.float32)[::2],
-    "backwards": np.ones(SIZE, np.float32)[::-1],
     "a subclass": np.ones(SIZE, np.float32).view(Other),
     "a masked array": np.ma.array(np.ones(SIZE)),
-    "not aligned": np.frombuffer(bytes(8 * SIZE + 1), np.uint8)[1:].view(np.float64),
     "bytes": bytes(4 * SIZE),
     "a type": np.ndarray,
 }
@@ -90,7 +85,7 @@ def test_what_is_no_sample_is_refused_and_nothing_happens(what):
     step = bound.stepper("x")
     step(GOOD)
     state, io = bound.state.copy(), bound.io.copy()
-    with pytest.raises(InputError, match=r"input 'x': must be a C-contiguous \(5,\) array of float32 or float64"):
+    with pytest.raises(InputError, match=r"input 'x': must be a \(5,\) array of float32 or float64"):
         step(REFUSED[what])
     assert bound.state.tobytes() == state.tobytes()
     assert bound.io.tobytes() == io.tobytes()
@@ -98,11 +93,20 @@ def test_what_is_no_sample_is_refused_and_nothing_happens(what):
     assert bound.array("clock").tolist() == [2, 2]
 
 
-def test_a_dtype_that_is_not_the_usual_object_is_taken():
-    for dtype in (np.dtype("f4", metadata={"unit": "m"}), np.dtype("f8", copy=True)):
-        bound = Bound(program())
-        bound.stepper("x")(np.full(SIZE, 2.5, dtype))
-        assert bound.array("x.held").tolist() == [2.5] * SIZE
+STORED = {
+    "with metadata": np.full(SIZE, 2.5, np.dtype("f4", metadata={"unit": "m"})),
+    "a dtype of its own": np.full(SIZE, 2.5, np.dtype("f8", copy=True)),
+    "another byte order": np.full(SIZE, 2.5, ">f4"),
+    "not contiguous": np.full(2 * SIZE, 2.5, np.float32)[::2],
+    "not aligned": np.frombuffer(bytes(1) + np.full(SIZE, 2.5).tobytes(), np.uint8)[1:].view(np.float64),
+}
+
+
+@pytest.mark.parametrize("what", STORED)
+def test_a_sample_is_taken_however_it_is_stored(what):
+    bound = Bound(program())
+    bound.stepper("x")(STORED[what])
+    assert bound.array("x.held").tolist() == [2.5] * SIZE
 
 
 def test_a_read_only_sample_and_the_io_block_itself_are_taken():
@@ -127,7 +131,7 @@ def test_no_reference_is_lost_or_kept():
     take = Controller(program())._take["camera"]
     columns = tuple(np.zeros(3) for _ in range(4))
     step(x), take(*columns)
-    counted = [None, True, False, x, tick.__self__, step.__self__, InputError, *columns]
+    counted = [None, True, False, x, tick, step, InputError, *columns]
     gc.collect()  # what compiling left behind refers to None, too, and would go in the middle
     before = [sys.getrefcount(thing) for thing in counted]
     for _ in range(1000):
@@ -139,7 +143,7 @@ def test_no_reference_is_lost_or_kept():
     assert max(abs(a - b) for a, b in zip(after, before)) < 20
 
 
-def test_a_builtin_outlives_its_bound_and_frees_the_blocks_when_it_goes():
+def test_a_call_outlives_its_bound_and_frees_the_blocks_when_it_goes():
     one, bound = program(), Bound(program())
     blocks = [weakref.ref(block) for block in (bound.state, bound.io)]
     command, tick, step = bound.array("x1.command"), bound.tick, bound.stepper("x")
@@ -161,17 +165,9 @@ def test_a_builtin_outlives_its_bound_and_frees_the_blocks_when_it_goes():
         gc.enable()
 
 
-def test_what_a_builtin_reads_cannot_be_changed():
+def test_threads_may_share_the_tick():
     bound = Bound(program())
-    for call in (bound.tick, bound.stepper("x")):
-        with pytest.raises(ValueError, match="read-only"):
-            call.__self__[...] = 0
-
-
-def test_threads_may_share_it():
-    bound = Bound(program())
-    step = bound.stepper("x")
-    threads = [threading.Thread(target=lambda: [step(GOOD) for _ in range(2000)]) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: [bound.tick() for _ in range(2000)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

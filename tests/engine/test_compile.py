@@ -70,7 +70,7 @@ SECOND_CONTROLLER = """
 
 def test_a_second_controller_compiles_only_its_new_kernels_and_a_warm_start_is_quick(tmp_path):
     cold = python(SECOND_CONTROLLER, tmp_path / "cache")
-    kernels = ["call_tick", "check_sample", "copy", "dense_graded", "guard", "leaky_integrator", "take_value"]
+    kernels = ["check_sample", "copy", "dense_graded", "guard", "leaky_integrator", "tick"]
     assert f"first {kernels}\ncompiled {kernels}\n" in cold
     assert "threads [True, True]" in cold
     assert "second ['squash']" in cold
@@ -211,7 +211,7 @@ DIGESTS = """
     for name in "%s".split():
         importlib.import_module(name)
     from snn_control.engine.compile import source_digest
-    for name in "engine.python_calls", "realtime.ports.packet_receiver", "record.activity_recorder":
+    for name in "engine.tick", "realtime.ports.packet_receiver", "record.activity_recorder":
         print(source_digest(importlib.import_module(f"snn_control.{name}")))
 """
 
