@@ -40,6 +40,7 @@ class Recording:
     size_bytes : size of the file [bytes]
     bytes_read : number of bytes of the file read so far, for a progress bar
     most : upper limit of the number of events, if the limit is known before reading
+    mask : (height, width) bool, pixels whose events `chunks` leaves out, for example hot ones; None: none
 
     `chunks` may be called several times, and starts from the beginning each time. ``counters`` and ``triggers`` are
     complete when all events have been read.
@@ -51,6 +52,7 @@ class Recording:
     topic: str | None = None
     messages: int | None = None
     most: int | None = None
+    mask: np.ndarray | None = None
 
     def __init__(self, path: Path, width: int | None, height: int | None) -> None:
         self.path = str(path)
@@ -73,7 +75,7 @@ class Recording:
         """Yield the events in chunks of at most about a million events. Memory does not grow with the file."""
         self._begin()
         waiting, count = list[Events](), 0
-        for piece in filter(len, self._pieces()):
+        for piece in filter(len, map(self._unmasked, self._pieces())):
             if waiting and count + len(piece) > PIECE:
                 yield Events.concatenate(waiting)
                 waiting, count = [], 0
@@ -81,6 +83,16 @@ class Recording:
             count += len(piece)
         if waiting:
             yield Events.concatenate(waiting)
+
+    def _unmasked(self, piece: Events) -> Events:
+        """Return a piece without the events of masked pixels. Raises DescriptionError for pixels beyond the mask."""
+        if self.mask is None or not len(piece):
+            return piece
+        x, y, (height, width) = int(piece.x.max()), int(piece.y.max()), self.mask.shape
+        if x >= width or y >= height:
+            rule = f"has an event at ({x}, {y}), beyond the mask of {width} x {height} pixels"
+            raise refused(self.path, rule, "take the mask of this camera")
+        return piece[~self.mask[piece.y, piece.x]]
 
     def read(self) -> Events:
         """Return all events of the recording."""

@@ -111,3 +111,36 @@ def test_a_real_recording(here, capsys):
     assert "sensor 320 x 240" in capsys.readouterr().out
     with av.open("x.mp4") as container:
         assert len(list(container.decode(video=0))) == 150
+
+
+def test_hot_pixels_are_left_out(recording, here, capsys):
+    from snn_control.events import open_recording
+
+    mask = np.zeros((24, 32), bool)
+    events = open_recording(recording).read()
+    mask[events.y[5], events.x[5]] = True
+    left = int((~mask[events.y, events.x]).sum())
+    assert left < len(events)
+    np.savez(here / "hot.npz", mask=mask)
+    assert main(["events", "view", "bar.raw", "--mask", "hot.npz", "--out", "clean.mp4"]) == 0
+    assert f"{left:,} events" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        (None, "--mask = 'hot.npz': cannot be read: "),
+        ({"pixels": np.zeros(3)}, "--mask = 'hot.npz': cannot be read: "),
+        (
+            {"mask": np.zeros(3, bool)},
+            "--mask = 'hot.npz': has a mask of shape (3,) bool: must be (height, width) bool",
+        ),
+        ({"mask": np.zeros((8, 8), bool)}, "bar.raw: has an event at (30, 23), beyond the mask of 8 x 8 pixels"),
+    ],
+)
+def test_a_mask_that_does_not_fit_is_an_error(recording, here, capsys, arrays, says):
+    if arrays is not None:
+        np.savez(here / "hot.npz", **arrays)
+    assert main(["events", "view", "bar.raw", "--mask", "hot.npz"]) == 2
+    assert says in capsys.readouterr().err
+    assert not (here / "bar.mp4").exists()

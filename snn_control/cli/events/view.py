@@ -29,6 +29,7 @@ examples:
   snn_control events view recording.raw
   snn_control events view recording.raw --out look.html
   snn_control events view bag_folder --topic /event_camera/events --out look.png
+  snn_control events view recording.raw --mask hot.npz --out clean.html      without hot pixels
   snn_control events view recording.raw --from 1.2 --to 1.4 --speed 0.05 --style surface --out slow.gif
 """
 STYLES = ("polarity", "surface", "grey")  # styles of events.frames, which is imported only when it is used
@@ -47,6 +48,8 @@ def add_to(commands: Any) -> None:
     text = "speed of video or page, 0.1 for slow motion (default 1, or slower if it would be shorter than 4 s)"
     parser.add_argument("--speed", type=number(1e-9), default=None, metavar="X", help=text)
     parser.add_argument("--fps", type=number(0.1), default=30.0, metavar="N", help="pictures a second (default 30)")
+    text = "leave out the events of these pixels: the file of hot-pixels"
+    parser.add_argument("--mask", metavar="MASK.npz", help=text)
     parser.add_argument("--style", choices=STYLES, help="style of the pictures, see below")
 
 
@@ -66,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
     for module, extra in NEEDED[suffix]:
         need_extra(module, extra)
     recording = open_from(options)
+    recording.mask = None if options.mask is None else mask_in(options.mask)
     survey, size = Survey(), None
     with progress(f"reading {Path(options.file).name}", recording.size_bytes) as reached:
         for piece in part_of(recording, options.start, options.stop):
@@ -86,6 +90,22 @@ def run(options: argparse.Namespace) -> int:
     write = {".png": figure, ".html": page}.get(suffix, video)
     print(write(options, recording, survey))
     return 0
+
+
+def mask_in(path: str) -> Any:
+    """Return the array ``mask`` of a file of `hot-pixels`, (height, width) bool. Raises DescriptionError."""
+    from ...files import Arrays, reason
+
+    try:
+        with Arrays(path) as file:
+            mask = file["mask"]
+    except (OSError, ValueError, KeyError) as error:
+        rule = f"cannot be read: {reason(error)}"
+        raise DescriptionError("--mask", path, rule, "'snn_control events hot-pixels' makes it") from None
+    if mask.ndim != 2 or mask.dtype.kind not in "bu":
+        rule = f"has a mask of shape {mask.shape} {mask.dtype}: must be (height, width) bool"
+        raise DescriptionError("--mask", path, rule)
+    return mask.astype(bool)
 
 
 def begin_of(recording: Any, survey: Any) -> float:
