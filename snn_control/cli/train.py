@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import math
 import os
 import shlex
 import subprocess
@@ -20,6 +19,8 @@ from . import common
 from .training_display import display
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..training.recipes import TaughtRecipe
     from ..training.result import Trained
 
@@ -258,8 +259,9 @@ def _tell(options: argparse.Namespace, trained: Mapping[int, Trained], best: int
     arguments = common.arguments_of(options)
     fixed = trained[best].fixed
     with common.our_output():
-        others = _others(out, options.env, arguments, e.seeds)
-    learned = _learned(spread(e.returns), others, len(e.returns), _threshold(options.env))
+        returns = _others(out, options.env, arguments, e.seeds)
+    learned = _learned(e.returns, returns, _threshold(options.env))
+    others = {who: spread(one) for who, one in returns.items()}
     if fixed is not None:
         others = {"learning off": spread(fixed.returns)} | others
     means = spread(np.array([one.evaluation.score for one in trained.values()]))
@@ -298,30 +300,26 @@ def _threshold(env: str) -> float | None:
     return gymnasium.spec(env.rpartition(":")[2]).reward_threshold
 
 
-def _learned(
-    own: Mapping[str, float], others: Mapping[str, Mapping[str, float]], episodes: int, threshold: float | None
-) -> dict[str, Any]:
-    """Return what was learned, measured from random actions.
+def _learned(own: np.ndarray, others: Mapping[str, np.ndarray], threshold: float | None) -> dict[str, Any]:
+    """Return what was learned, measured from random actions in the same episodes, as ``run`` does it.
 
-    ``above_chance``: whether the mean return is above that of random actions by two standard errors of the difference.
-    ``share``: name of a goal (a baseline, or the environment's threshold) -> share of the way from random actions to
-    it. Goals that are not above random actions are left out.
+    ``above_chance``: whether the controller is better than random actions, by the 95 % confidence interval. ``share``:
+    name of a goal (a baseline, or the environment's threshold) -> share of the way from random actions to it. Goals
+    that are not above random actions are left out.
 
-    own : result of `spread` for the controller
-    others : name -> result of `spread` for random actions (`CHANCE`) and baselines, in the same episodes
-    episodes : number of these episodes
+    own : returns of the controller
+    others : name -> returns of random actions (`CHANCE`) and of baselines
     threshold : return at which the environment counts as solved; None if it names none
     """
+    from ..training.environments.play_episode import Spread
     from .episodes import CHANCE
 
-    chance = others[CHANCE]
-    error = math.hypot(own["std"], chance["std"]) / math.sqrt(episodes)
-    goals = {name: one["mean"] for name, one in others.items() if name != CHANCE}
-    goals |= {} if threshold is None else {f"the reward threshold {threshold:g}": threshold}
-    gained = own["mean"] - chance["mean"]
-    ways = {name: goal - chance["mean"] for name, goal in goals.items()}
-    share = {name: gained / way for name, way in ways.items() if way > error}
-    return {"above_chance": gained > 2 * error, "share": share}
+    ways = {name: Spread.of(one - others[CHANCE]) for name, one in others.items() if name != CHANCE}
+    gained = Spread.of(own - others[CHANCE])
+    goals = {name: way.mean for name, way in ways.items() if (way.low or 0) > 0}
+    if threshold is not None and threshold > others[CHANCE].mean():
+        goals[f"the reward threshold {threshold:g}"] = threshold - float(others[CHANCE].mean())
+    return {"above_chance": (gained.low or 0) > 0, "share": {name: gained.mean / way for name, way in goals.items()}}
 
 
 def _said(learned: Mapping[str, Any]) -> str:
@@ -357,8 +355,8 @@ def spread(returns: Any) -> dict[str, float]:
     }
 
 
-def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Collection[int]) -> dict[str, dict[str, float]]:
-    """Return the scores of chance and of the environment's baselines, in the episodes with these seeds, by name.
+def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Collection[int]) -> dict[str, np.ndarray]:
+    """Return the returns of chance and of the environment's baselines, in the episodes with these seeds, by name.
 
     A baseline that raises an exception is left out, and reported on standard error.
     """
@@ -370,7 +368,7 @@ def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Collection[i
     player, found = Player(World(str(file), env, arguments)), {}
     for who in player.others():
         try:
-            found[who] = spread(np.array([player.play(who, int(seed))["return"] for seed in seeds]))
+            found[who] = np.array([player.play(who, int(seed))["return"] for seed in seeds])
         except DescriptionError as error:
             if who == CHANCE:
                 raise

@@ -187,8 +187,8 @@ class Bound:
         release the lock, use `snn_control.controller.batch.Batch` or the loop's mode "free". `tick` keeps the blocks,
         not this object, alive
 
-    Threads may share `tick`: calls run one after the other. Everything else needs a lock, see
-    `snn_control.controller.Controller`. Do not call `tick` while a loop runs the table.
+    Threads may share `tick` or a function of `stepper`: calls run one after the other. Everything else needs a lock,
+    see `snn_control.controller.Controller`. Do not call `tick` while a loop runs the table.
     """
 
     def __init__(

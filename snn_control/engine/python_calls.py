@@ -7,6 +7,7 @@ interpreter lock while it runs. Each function keeps the memory alive that it rea
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -84,7 +85,7 @@ def step_sample(words):
 def stepper(
     table: np.ndarray, name: str, slot: np.ndarray, data: np.ndarray, *keep: Any
 ) -> Callable[[np.ndarray], None]:
-    """Return ``step(x)``, which writes the sample ``x`` to a value input and runs one tick.
+    """Return ``step(x)``, which writes the sample ``x`` to a value input and runs one tick. Threads may share it.
 
     ``x`` is an (n,) array of float32 or float64. For all other arguments, ``step`` raises InputError and does nothing.
 
@@ -93,13 +94,14 @@ def stepper(
     slot, data : the input's header and numbers, as in `value_taker`
     """
     words, shape = np.array([table.ctypes.data, slot.ctypes.data]), data.shape
-    run, address = _function(step_sample), words.ctypes.data
+    run, address, lock = _function(step_sample), words.ctypes.data, threading.Lock()
 
     def step(x: np.ndarray) -> None:
         if type(x) is not np.ndarray or x.shape != shape or x.dtype.char not in FLOATS:
             raise InputError(f"input '{name}': must be a ({data.size},) array of float32 or float64")
-        data[:] = x
-        run(address)
+        with lock:
+            data[:] = x
+            run(address)
 
     step.keep = words, table, keep  # type: ignore[attr-defined]
     return step

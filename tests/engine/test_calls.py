@@ -165,9 +165,12 @@ def test_a_call_outlives_its_bound_and_frees_the_blocks_when_it_goes():
         gc.enable()
 
 
-def test_threads_may_share_the_tick():
+@pytest.mark.parametrize("way", ["tick", "stepper"])
+def test_threads_may_share_it(way):
     bound = Bound(program())
-    threads = [threading.Thread(target=lambda: [bound.tick() for _ in range(2000)]) for _ in range(4)]
+    step = bound.stepper("x")
+    call = bound.tick if way == "tick" else lambda: step(GOOD)
+    threads = [threading.Thread(target=lambda: [call() for _ in range(2000)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

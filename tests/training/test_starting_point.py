@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import warnings
 
 import gymnasium
@@ -63,7 +64,8 @@ def plays(env, steps=40):
 def test_what_is_written_is_checked_and_run_as_it_is(tmp_path, capsys, identity, arguments):
     path, world = tmp_path / "mine.yaml", ["--env", identity, *arguments]
     code, out, err = call(capsys, "new", path, *world, "--steps", 300)
-    assert (code, err.replace("past observations are not read: the past leaves 100%", "").count("read")) == (0, 0), err
+    assert code == 0
+    assert re.fullmatch(r"(past observations are not read: the past leaves \d+% .*\n)?", err)
     shown = " ".join(world)
     assert f"snn_control train {path} {shown}\n" in out
     assert f"snn_control run {shown} {path}\n" in out
